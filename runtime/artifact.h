@@ -1,0 +1,115 @@
+/* artifact.h - the binary interface between a compiled model and the runtime.
+ *
+ * model.so = an ELF shared object, zero padding up to a page, the weights, zero padding, and a
+ * footer in the last LT_FOOTER_SIZE bytes. The runtime reads the footer first: a file that is cut
+ * short, made for another ABI or for a CPU that this one is not is refused before the loader sees
+ * it. The shared object exports one symbol, LT_DESCRIPTOR_SYMBOL. The compiler writes these
+ * structures, the runtime reads them; a change here raises LATHE_ABI (include/lathe/runtime.h). */
+#ifndef LATHE_RUNTIME_ARTIFACT_H
+#define LATHE_RUNTIME_ARTIFACT_H
+
+#include <stdint.h>
+
+#define LT_DESCRIPTOR_SYMBOL "lathe_model_descriptor"
+#define LT_FOOTER_MAGIC "LATHEMDL"
+#define LT_FOOTER_SIZE 512
+#define LT_WEIGHTS_ALIGN 4096 /* of the weights in the file */
+#define LT_TENSOR_ALIGN 64    /* of tensors in the arena and of constants in the weights */
+
+/* What an artifact may need of the CPU. X(ENUM, bit, name as in --features and /proc/cpuinfo) */
+#define LT_CPU_FEATURES(X) \
+    X(SSE4_2, 0, "sse4.2") \
+    X(AVX, 1, "avx") \
+    X(AVX2, 2, "avx2") \
+    X(FMA, 3, "fma") \
+    X(F16C, 4, "f16c") \
+    X(AVX512F, 5, "avx512f") \
+    X(AVX512BW, 6, "avx512bw") \
+    X(AVX512VL, 7, "avx512vl") \
+    X(AVX512DQ, 8, "avx512dq") \
+    X(AVX512VNNI, 9, "avx512vnni") \
+    X(AVX512BF16, 10, "avx512bf16") \
+    X(BMI2, 11, "bmi2")
+enum {
+#define X(e, bit, name) LT_CPU_##e = 1u << bit,
+    LT_CPU_FEATURES(X)
+#undef X
+};
+
+/* The file's last LT_FOOTER_SIZE bytes; little endian, zero filled behind the fields. */
+typedef struct LtFooter {
+    char magic[8];      /* LT_FOOTER_MAGIC, no NUL */
+    uint32_t abi;       /* LATHE_ABI of the compiler */
+    uint32_t footer_size;
+    uint64_t file_size; /* whole file, footer included */
+    uint64_t object_size;
+    uint64_t object_hash; /* lt_hash_bytes(object, object_size, 0): catches damage, not attacks */
+    uint64_t weights_offset; /* 0: weights are in another file (--weights), or there are none */
+    uint64_t weights_size;
+    uint64_t cpu_features;  /* bits of LT_CPU_* that must be there */
+    char arch[16];          /* "x86_64", "aarch64", ... */
+    char target[64];        /* triple and CPU, for people */
+    char version[16];       /* LATHE_VERSION of the compiler */
+    char weights_file[128]; /* with --weights: name, relative to the artifact's folder */
+} LtFooter;
+
+typedef void LtKernelFn(void *const *buffers, const int64_t *ints, int64_t begin, int64_t end);
+
+/* What the runtime offers to compiled code; `context` goes back as the first argument. */
+typedef struct LtHostApi {
+    void *context;
+    /* Runs fn over [0, count), split among threads; kernel: index into the descriptor's kernels.
+     * Returns when all of it is done. count <= 0: nothing runs. */
+    void (*launch)(void *context, uint32_t kernel, LtKernelFn *fn, void *const *buffers,
+                   const int64_t *ints, int64_t count);
+    /* Calls an irregular operation of runtime/kernels/library.def. 0, or a lathe_status. */
+    int32_t (*library)(void *context, uint32_t function, void *const *buffers, const int64_t *ints);
+} LtHostApi;
+
+typedef struct LtSymbolDecl {
+    const char *name;
+    int64_t lo, hi; /* inclusive; hi INT64_MAX: no upper bound */
+} LtSymbolDecl;
+
+/* One dimension of a signature: constant (symbol -1), a symbol by itself, or (outputs only) an
+ * expression that output_dims computes (symbol -2). */
+typedef struct LtDimDecl {
+    int64_t value;
+    int32_t symbol;
+    int32_t reserved;
+    const char *text; /* for people: "64", "batch", "floor(h/32)" */
+} LtDimDecl;
+
+typedef struct LtTensorDecl {
+    const char *name;
+    int32_t dtype; /* lathe_dtype */
+    int32_t rank;
+    const LtDimDecl *dims;
+} LtTensorDecl;
+
+typedef struct LtKernelDecl {
+    const char *name;  /* after the model's nodes: "Conv_23+Relu_24" */
+    const char *nodes; /* the original nodes, comma separated */
+} LtKernelDecl;
+
+/* run() returns 0, -status (a lathe_status, negated), or g > 0: guards[g - 1] says what did not
+ * hold. */
+typedef struct LtDescriptor {
+    uint32_t abi, size; /* sizeof(LtDescriptor) of the writer: fields are only ever appended */
+    const char *version, *target, *model_name;
+    uint32_t symbol_count, input_count, output_count, kernel_count, guard_count;
+    const LtSymbolDecl *symbols;
+    const LtTensorDecl *inputs, *outputs;
+    const LtKernelDecl *kernels;
+    const char *const *guards;
+    int64_t weights_size;
+    /* All outputs' dims, one after the other, from the symbols' values. */
+    void (*output_dims)(const int64_t *symbols, int64_t *dims);
+    int64_t (*arena_size)(const int64_t *symbols);
+    /* tensors: inputs, then outputs, dense and row-major. arena: LT_TENSOR_ALIGN aligned,
+     * arena_size bytes. */
+    int32_t (*run)(const LtHostApi *api, uint8_t *arena, const uint8_t *weights,
+                   void *const *tensors, const int64_t *symbols);
+} LtDescriptor;
+
+#endif

@@ -1,0 +1,313 @@
+/* context.c - making contexts, binding tensors, running.
+ *
+ * Everything that depends on dims happens in lathe_prepare; a run whose dims have not changed goes
+ * straight into the compiled code. */
+#include "runtime/context.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/cpu_info.h"
+#include "runtime/tensor.h"
+
+enum { MAX_THREADS = 1024 };
+
+bool lt_buffer_reserve(Buffer *buffer, size_t size) {
+    if (size <= buffer->size && buffer->data)
+        return true;
+    size_t rounded = (size + LT_TENSOR_ALIGN) & ~(size_t)(LT_TENSOR_ALIGN - 1);
+    if (rounded < size)
+        return false;
+    void *data = aligned_alloc(LT_TENSOR_ALIGN, rounded);
+    if (!data)
+        return false;
+    free(buffer->data);
+    *buffer = (Buffer){data, rounded};
+    return true;
+}
+
+/* --- life --- */
+
+void lathe_context_free(lathe_context *context) {
+    if (!context)
+        return;
+    const LtDescriptor *d = context->model->descriptor;
+    for (size_t i = 0; context->bindings && i < (size_t)d->input_count + d->output_count; i++)
+        free(context->bindings[i].own.data);
+    free(context->bindings);
+    free(context->tensors);
+    free(context->symbols);
+    free(context->output_dims);
+    free(context->arena.data);
+    lt_profile_free(&context->profile);
+    lt_pool_release(context->pool);
+    lathe_model_close(context->model);
+    free(context);
+}
+
+static lathe_status build_context(lathe_context *context, ErrorText *error) {
+    const LtDescriptor *d = context->model->descriptor;
+    size_t tensor_count = (size_t)d->input_count + d->output_count, dim_count = 0;
+    for (uint32_t i = 0; i < d->output_count; i++)
+        dim_count += (size_t)d->outputs[i].rank;
+    context->bindings = calloc(tensor_count + 1, sizeof *context->bindings);
+    context->tensors = calloc(tensor_count + 1, sizeof *context->tensors);
+    context->symbols = calloc((size_t)d->symbol_count + 1, sizeof *context->symbols);
+    context->output_dims = calloc(dim_count + 1, sizeof *context->output_dims);
+    if (!context->bindings || !context->tensors || !context->symbols || !context->output_dims)
+        return lt_fail(error, LATHE_NO_MEMORY, "out of memory");
+    lt_host_api_init(context);
+    return lt_pool_acquire(context->threads, &context->pool, error);
+}
+
+lathe_status lathe_context_new(lathe_model *model, const lathe_context_options *options,
+                               lathe_context **out) {
+    ErrorText *error = lt_thread_error();
+    if (!model || !out || (options && options->struct_size < sizeof *options))
+        return lt_fail(error, LATHE_BAD_ARGUMENT,
+                       "model, out and options->struct_size must be set");
+    int32_t threads = options ? options->threads : 0;
+    if (threads < 0 || threads > MAX_THREADS)
+        return lt_fail(error, LATHE_BAD_ARGUMENT, "expected 0..%d threads, found %d", MAX_THREADS,
+                       threads);
+    lathe_context *context = calloc(1, sizeof *context);
+    if (!context)
+        return lt_fail(error, LATHE_NO_MEMORY, "out of memory");
+    lt_model_retain(model);
+    context->model = model;
+    context->threads = threads ? threads : lt_cpu_cores();
+    lathe_status status = build_context(context, error);
+    if (status)
+        lathe_context_free(context);
+    else
+        *out = context;
+    return status;
+}
+
+/* --- tensors --- */
+
+static lathe_status check_tensor(lathe_context *context, const lathe_tensor_info *info,
+                                 const lathe_tensor *tensor, size_t *bytes) {
+    ErrorText *error = &context->error;
+    if (tensor->dtype != info->dtype)
+        return lt_fail(error, LATHE_BAD_ARGUMENT, "'%s': expected %s, found %s", info->name,
+                       lathe_dtype_name(info->dtype), lathe_dtype_name(tensor->dtype));
+    if (tensor->rank != info->rank || (tensor->rank && !tensor->dims))
+        return lt_fail(error, LATHE_BAD_SHAPE, "'%s': expected rank %d, found %d%s", info->name,
+                       info->rank, tensor->rank,
+                       tensor->rank && !tensor->dims ? " without dims" : "");
+    if (tensor->device.type != LATHE_CPU)
+        return lt_fail(error, LATHE_BAD_ARGUMENT,
+                       "'%s': expected memory of the CPU, found device %d", info->name,
+                       tensor->device.type);
+    if (!lt_tensor_bytes(tensor->dtype, tensor->rank, tensor->dims, bytes))
+        return lt_fail(error, LATHE_BAD_SHAPE, "'%s': dims are negative or too large", info->name);
+    if (*bytes && !tensor->data)
+        return lt_fail(error, LATHE_BAD_ARGUMENT, "'%s': no data", info->name);
+    return LATHE_OK;
+}
+
+/* What borrowed memory must be besides. */
+static lathe_status check_layout(lathe_context *context, const lathe_tensor_info *info,
+                                 const lathe_tensor *tensor) {
+    if (!lt_tensor_is_dense(tensor))
+        return lt_fail(
+            &context->error, LATHE_BAD_ARGUMENT,
+            "'%s': borrowed memory must be dense and row-major; lathe_copy_input takes others",
+            info->name);
+    if ((uintptr_t)tensor->data % lathe_dtype_size(tensor->dtype))
+        return lt_fail(&context->error, LATHE_BAD_ARGUMENT,
+                       "'%s': borrowed memory must be aligned for %s", info->name,
+                       lathe_dtype_name(tensor->dtype));
+    return LATHE_OK;
+}
+
+static void set_binding(lathe_context *context, size_t slot, const lathe_tensor *tensor,
+                        void *data) {
+    Binding *binding = &context->bindings[slot];
+    size_t bytes = (size_t)tensor->rank * sizeof(int64_t);
+    if (!binding->set || (bytes && memcmp(binding->dims, tensor->dims, bytes) != 0))
+        context->prepared = false;
+    if (bytes)
+        memcpy(binding->dims, tensor->dims, bytes);
+    binding->set = true;
+    binding->data = context->tensors[slot] = data;
+}
+
+lathe_status lathe_set_input(lathe_context *context, uint32_t index, const lathe_tensor *tensor) {
+    const lathe_tensor_info *info = lathe_input_info(context->model, index);
+    size_t bytes;
+    if (!info || !tensor)
+        return lt_fail(&context->error, LATHE_BAD_ARGUMENT,
+                       "the model has no input %u, or no tensor", index);
+    lathe_status status = check_tensor(context, info, tensor, &bytes);
+    if (!status)
+        status = check_layout(context, info, tensor);
+    if (!status)
+        set_binding(context, index, tensor, tensor->data);
+    return status;
+}
+
+lathe_status lathe_copy_input(lathe_context *context, uint32_t index, const lathe_tensor *tensor) {
+    const lathe_tensor_info *info = lathe_input_info(context->model, index);
+    size_t bytes;
+    if (!info || !tensor)
+        return lt_fail(&context->error, LATHE_BAD_ARGUMENT,
+                       "the model has no input %u, or no tensor", index);
+    lathe_status status = check_tensor(context, info, tensor, &bytes);
+    if (status)
+        return status;
+    Binding *binding = &context->bindings[index];
+    bool in_use = binding->set && binding->data == binding->own.data;
+    if (!lt_buffer_reserve(&binding->own, bytes))
+        return lt_fail(&context->error, LATHE_NO_MEMORY, "no memory for input '%s' of %zu bytes",
+                       info->name, bytes);
+    if (in_use)
+        binding->data = context->tensors[index] = binding->own.data;
+    lt_tensor_pack(tensor, binding->own.data);
+    set_binding(context, index, tensor, binding->own.data);
+    return LATHE_OK;
+}
+
+lathe_status lathe_set_output(lathe_context *context, uint32_t index, const lathe_tensor *tensor) {
+    const lathe_tensor_info *info = lathe_output_info(context->model, index);
+    size_t slot = (size_t)context->model->descriptor->input_count + index, bytes;
+    if (!info)
+        return lt_fail(&context->error, LATHE_BAD_ARGUMENT, "the model has no output %u", index);
+    if (!tensor) {
+        context->bindings[slot].set = false;
+        context->prepared = false;
+        return LATHE_OK;
+    }
+    lathe_status status = check_tensor(context, info, tensor, &bytes);
+    if (!status)
+        status = check_layout(context, info, tensor);
+    if (!status)
+        set_binding(context, slot, tensor, tensor->data);
+    return status;
+}
+
+/* --- running --- */
+
+static lathe_status check_output_dims(lathe_context *context, const LtTensorDecl *output,
+                                      const Binding *binding, const int64_t *dims) {
+    for (int32_t axis = 0; axis < output->rank; axis++) {
+        if (dims[axis] < 0)
+            return lt_fail(&context->error, LATHE_BAD_SHAPE,
+                           "the inputs are too small: output '%s' axis %d (%s) would be %" PRId64,
+                           output->name, axis, output->dims[axis].text, dims[axis]);
+        if (binding->set && binding->dims[axis] != dims[axis])
+            return lt_fail(&context->error, LATHE_BAD_SHAPE,
+                           "output '%s' axis %d: the result has %" PRId64
+                           ", the memory given has %" PRId64,
+                           output->name, axis, dims[axis], binding->dims[axis]);
+    }
+    return LATHE_OK;
+}
+
+static lathe_status prepare_outputs(lathe_context *context) {
+    const LtDescriptor *d = context->model->descriptor;
+    const int64_t *dims = context->output_dims;
+    d->output_dims(context->symbols, context->output_dims);
+    for (uint32_t i = 0; i < d->output_count; i++) {
+        const LtTensorDecl *output = &d->outputs[i];
+        Binding *binding = &context->bindings[d->input_count + i];
+        size_t bytes;
+        lathe_status status = check_output_dims(context, output, binding, dims);
+        if (status)
+            return status;
+        if (!binding->set) {
+            if (!lt_tensor_bytes((lathe_dtype)output->dtype, output->rank, dims, &bytes) ||
+                !lt_buffer_reserve(&binding->own, bytes))
+                return lt_fail(&context->error, LATHE_NO_MEMORY, "no memory for output '%s'",
+                               output->name);
+            binding->data = binding->own.data;
+        }
+        context->tensors[d->input_count + i] = binding->data;
+        dims += output->rank;
+    }
+    return LATHE_OK;
+}
+
+lathe_status lathe_prepare(lathe_context *context) {
+    if (context->prepared)
+        return LATHE_OK;
+    lathe_status status = lt_bind_symbols(context);
+    if (!status)
+        status = prepare_outputs(context);
+    if (status)
+        return status;
+    int64_t size = context->model->descriptor->arena_size(context->symbols);
+    if (size < 0 || !lt_buffer_reserve(&context->arena, (size_t)size))
+        return lt_fail(&context->error, LATHE_NO_MEMORY,
+                       "no memory for the arena of %" PRId64 " bytes", size);
+    context->arena_bytes = (size_t)size;
+    context->prepared = true;
+    return LATHE_OK;
+}
+
+/* Translates what compiled code returns (runtime/artifact.h). */
+static lathe_status explain_result(lathe_context *context, int32_t result) {
+    const LtDescriptor *d = context->model->descriptor;
+    if (result > 0 && (uint32_t)result <= d->guard_count)
+        return lt_fail(&context->error, LATHE_BAD_SHAPE, "%s", d->guards[result - 1]);
+    if (result > 0)
+        return lt_fail(&context->error, LATHE_INTERNAL, "the model reports guard %d of %u", result,
+                       d->guard_count);
+    lathe_status status = (lathe_status)-result;
+    if (!context->error.text[0])
+        lt_fail(&context->error, status, "the model reports: %s", lathe_status_text(status));
+    return status;
+}
+
+lathe_status lathe_run(lathe_context *context) {
+    lathe_status status = lathe_prepare(context);
+    if (status)
+        return status;
+    bool profiled = context->profile.on;
+    uint64_t start = profiled ? lt_profile_now() : 0;
+    context->error.text[0] = '\0'; /* a library function may leave its own sentence there */
+    int32_t result =
+        context->model->descriptor->run(&context->api, context->arena.data, context->model->weights,
+                                        context->tensors, context->symbols);
+    if (profiled)
+        lt_profile_record(&context->profile, LT_PROFILE_RUN, start);
+    return result == 0 ? LATHE_OK : explain_result(context, result);
+}
+
+lathe_status lathe_get_output(lathe_context *context, uint32_t index, lathe_tensor *out) {
+    const lathe_tensor_info *info = lathe_output_info(context->model, index);
+    const LtDescriptor *d = context->model->descriptor;
+    if (!info || !out)
+        return lt_fail(&context->error, LATHE_BAD_ARGUMENT,
+                       "the model has no output %u, or out is NULL", index);
+    if (!context->prepared)
+        return lt_fail(&context->error, LATHE_BAD_ARGUMENT,
+                       "output '%s' does not exist before lathe_run or lathe_prepare", info->name);
+    const int64_t *dims = context->output_dims;
+    for (uint32_t i = 0; i < index; i++)
+        dims += d->outputs[i].rank;
+    *out = (lathe_tensor){.data = context->tensors[d->input_count + index],
+                          .dtype = info->dtype,
+                          .rank = info->rank,
+                          .dims = dims,
+                          .device = {LATHE_CPU, 0}};
+    return LATHE_OK;
+}
+
+/* --- questions --- */
+
+const char *lathe_context_error(const lathe_context *context) { return context->error.text; }
+
+int32_t lathe_context_threads(const lathe_context *context) { return context->threads; }
+
+size_t lathe_context_arena_bytes(const lathe_context *context) { return context->arena_bytes; }
+
+size_t lathe_context_memory(const lathe_context *context) {
+    const LtDescriptor *d = context->model->descriptor;
+    size_t bytes = context->arena.size;
+    for (size_t i = 0; i < (size_t)d->input_count + d->output_count; i++)
+        bytes += context->bindings[i].own.size;
+    return bytes;
+}

@@ -1,0 +1,233 @@
+/* run_inputs.c - where lathe-run's inputs come from: files, random numbers, zeros. */
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "runtime/base/half.h"
+#include "runtime/base/str.h"
+#include "tools/run.h"
+#include "tools/tensor_pb.h"
+
+enum { GO_ON = -1 };
+
+/* --- random numbers: SplitMix64 (Steele, Lea, Flood 2014), the same on every machine --- */
+
+static uint64_t next_random(uint64_t *state) {
+    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+static double next_uniform(uint64_t *state) { return (double)(next_random(state) >> 11) * 0x1p-53; }
+
+/* Standard normal, Box and Muller's transform. */
+static double next_normal(uint64_t *state) {
+    double radius = sqrt(-2 * log(1 - next_uniform(state)));
+    return radius * cos(2 * 3.14159265358979323846 * next_uniform(state));
+}
+
+static void set_float(const HostTensor *tensor, int64_t i, double value) {
+    switch (tensor->dtype) {
+    case LATHE_F64: ((double *)tensor->data)[i] = value; break;
+    case LATHE_F16: ((uint16_t *)tensor->data)[i] = lt_f32_to_f16((float)value); break;
+    case LATHE_BF16: ((uint16_t *)tensor->data)[i] = lt_f32_to_bf16((float)value); break;
+    default: ((float *)tensor->data)[i] = (float)value;
+    }
+}
+
+static bool is_float(lathe_dtype dtype) {
+    return dtype == LATHE_F32 || dtype == LATHE_F64 || dtype == LATHE_F16 || dtype == LATHE_BF16;
+}
+
+/* Integers are 0 or 1: valid as token ids, masks, lengths and indices of any model. */
+static void fill_random(const HostTensor *tensor, int64_t seed) {
+    uint64_t state = (uint64_t)seed;
+    size_t width = lathe_dtype_size(tensor->dtype);
+    for (int64_t i = 0, count = lt_host_tensor_count(tensor); i < count; i++) {
+        if (is_float(tensor->dtype))
+            set_float(tensor, i, next_normal(&state));
+        else /* little endian: the low byte comes first */
+            ((uint8_t *)tensor->data)[(size_t)i * width] = next_random(&state) >> 63;
+    }
+}
+
+/* --- --dim --- */
+
+static int set_dim(Run *run, const char *text) {
+    const char *name, *value;
+    int64_t extent;
+    lathe_model_info info;
+    lathe_model_get_info(run->model, &info);
+    lt_cli_split(run->arena, text, &name, &value);
+    if (!lt_cli_int(value, &extent) || extent < 0)
+        return lt_cli_wrong(run->cli, "--dim: expected NAME=N, found '%s'", text);
+    const char **names = LT_ARRAY(run->arena, const char *, info.symbol_count + 1);
+    for (uint32_t i = 0; i < info.symbol_count; i++) {
+        names[i] = lathe_symbol_info(run->model, i)->symbol;
+        if (strcmp(names[i], name) == 0) {
+            run->symbols[i] = extent;
+            return GO_ON;
+        }
+    }
+    const char *nearest = lt_cli_nearest(name, names, info.symbol_count);
+    return lt_cli_wrong(run->cli, "--dim: the model has no symbolic dim '%s'%s%s%s", name,
+                        nearest ? "; did you mean '" : "", nearest ? nearest : "",
+                        nearest ? "'?" : "");
+}
+
+static int64_t *find_symbol(Run *run, const char *name) {
+    lathe_model_info info;
+    lathe_model_get_info(run->model, &info);
+    for (uint32_t i = 0; i < info.symbol_count && name; i++)
+        if (strcmp(lathe_symbol_info(run->model, i)->symbol, name) == 0)
+            return &run->symbols[i];
+    return NULL;
+}
+
+/* --- --input --- */
+
+/* NAME=SOURCE where NAME is an input (the longest that fits: names may hold '='), else SOURCE for
+ * the first. -1 when NAME is no input. */
+static int32_t split_input(const Run *run, const char *text, const char **source) {
+    *source = text;
+    for (const char *at = text + strlen(text); at-- > text;) {
+        if (*at != '=')
+            continue;
+        const char *name = lt_arena_strndup(run->arena, text, (size_t)(at - text));
+        int32_t index = lathe_input_find(run->model, name);
+        *source = at + 1;
+        if (index >= 0)
+            return index;
+    }
+    return strchr(text, '=') ? -1 : 0;
+}
+
+static int unknown_input(const Run *run, const char *text) {
+    uint32_t count = lathe_input_count(run->model);
+    const char **names = LT_ARRAY(run->arena, const char *, count + 1);
+    Str all;
+    lt_str_init(&all, run->arena);
+    for (uint32_t i = 0; i < count; i++) {
+        names[i] = lathe_input_info(run->model, i)->name;
+        lt_str_printf(&all, "%s'%s'", i ? ", " : "", names[i]);
+    }
+    return lt_cli_wrong(run->cli, "--input %s: the model's inputs are %s", text,
+                        count ? all.text : "none");
+}
+
+/* A file must have the input's dtype and rank; its dims then tell the values of symbolic ones. The
+ * runtime checks the rest. */
+static int take_file(Run *run, uint32_t index, const char *path) {
+    const lathe_tensor_info *info = lathe_input_info(run->model, index);
+    HostTensor *tensor = &run->inputs[index];
+    const char *error = "";
+    lathe_status status = lt_str_ends(path, ".pb")
+                              ? lt_tensor_pb_read(run->arena, path, tensor, &error)
+                              : lt_npy_read(run->arena, path, tensor, &error);
+    if (status) {
+        fprintf(run->cli->err, "%s: error: %s\n", path, error);
+        return lt_cli_exit_code(status);
+    }
+    if (tensor->dtype != info->dtype || tensor->rank != info->rank) {
+        fprintf(run->cli->err, "%s: error: input '%s' expects %s of rank %d, found %s of rank %d\n",
+                path, info->name, lathe_dtype_name(info->dtype), info->rank,
+                lathe_dtype_name(tensor->dtype), tensor->rank);
+        return lt_cli_exit_code(LATHE_BAD_ARGUMENT);
+    }
+    for (int32_t axis = 0; axis < info->rank; axis++) {
+        int64_t *symbol = find_symbol(run, info->dims[axis].symbol);
+        if (symbol && *symbol < 0)
+            *symbol = tensor->dims[axis];
+    }
+    return GO_ON;
+}
+
+static int take_source(Run *run, const char *text) {
+    const char *source;
+    int32_t index = split_input(run, text, &source);
+    if (index < 0 || lathe_input_count(run->model) == 0)
+        return unknown_input(run, text);
+    Source *to = &run->sources[index];
+    if (strcmp(source, "zeros") == 0) {
+        to->kind = SOURCE_ZEROS;
+    } else if (strcmp(source, "random") == 0) {
+        *to = (Source){SOURCE_RANDOM, 0};
+    } else if (lt_str_starts(source, "random:")) {
+        to->kind = SOURCE_RANDOM;
+        if (!lt_cli_int(source + 7, &to->seed))
+            return lt_cli_wrong(run->cli, "--input %s: the seed is not a whole number", text);
+    } else {
+        to->kind = SOURCE_FILE;
+        return take_file(run, (uint32_t)index, source);
+    }
+    return GO_ON;
+}
+
+int lt_run_inputs(Run *run) {
+    lathe_model_info info;
+    lathe_model_get_info(run->model, &info);
+    uint32_t count = lathe_input_count(run->model);
+    run->inputs = LT_ARRAY(run->arena, HostTensor, count + 1);
+    run->sources = LT_ARRAY(run->arena, Source, count + 1);
+    run->symbols = LT_ARRAY(run->arena, int64_t, info.symbol_count + 1);
+    int code = GO_ON;
+    for (uint32_t i = 0; i < info.symbol_count; i++)
+        run->symbols[i] = -1;
+    for (size_t i = 0; i < run->options->dims.len && code == GO_ON; i++)
+        code = set_dim(run, run->options->dims.data[i]);
+    for (uint32_t i = 0; i < count; i++)
+        run->sources[i] = (Source){SOURCE_RANDOM, i};
+    for (size_t i = 0; i < run->options->inputs.len && code == GO_ON; i++)
+        code = take_source(run, run->options->inputs.data[i]);
+    return code;
+}
+
+void lt_run_guess_dims(Run *run) {
+    lathe_model_info info;
+    lathe_model_get_info(run->model, &info);
+    for (uint32_t i = 0; i < info.symbol_count; i++) {
+        const lathe_dim *symbol = lathe_symbol_info(run->model, i);
+        if (run->symbols[i] >= 0)
+            continue;
+        run->symbols[i] = symbol->lo > 0 || symbol->hi == 0 ? symbol->lo : 1;
+        fprintf(run->cli->err, "%s: note: %s is %" PRId64 "; --dim %s=N chooses another\n",
+                run->cli->tool->name, symbol->symbol, run->symbols[i], symbol->symbol);
+    }
+}
+
+/* Makes the tensor of an input that has no file. */
+static int make_input(Run *run, uint32_t index) {
+    const lathe_tensor_info *info = lathe_input_info(run->model, index);
+    const Source *source = &run->sources[index];
+    HostTensor *tensor = &run->inputs[index];
+    *tensor = (HostTensor){.dtype = info->dtype, .rank = info->rank};
+    for (int32_t axis = 0; axis < info->rank; axis++) {
+        const int64_t *symbol = find_symbol(run, info->dims[axis].symbol);
+        tensor->dims[axis] = symbol ? *symbol : info->dims[axis].lo;
+    }
+    if (!lt_host_tensor_bytes(tensor, &tensor->bytes))
+        return lt_run_fail(run, LATHE_BAD_SHAPE, "input '%s' is too large", info->name);
+    tensor->data = lt_arena_alloc_aligned(run->arena, tensor->bytes, 64);
+    if (source->kind != SOURCE_ZEROS)
+        fill_random(tensor, source->seed);
+    return GO_ON;
+}
+
+int lt_run_bind(Run *run) {
+    for (uint32_t i = 0; i < lathe_input_count(run->model); i++) {
+        int code = run->sources[i].kind == SOURCE_FILE ? GO_ON : make_input(run, i);
+        if (code != GO_ON)
+            return code;
+        const HostTensor *from = &run->inputs[i];
+        lathe_tensor tensor = {.data = from->data,
+                               .dtype = from->dtype,
+                               .rank = from->rank,
+                               .dims = from->dims,
+                               .device = {LATHE_CPU, 0}};
+        lathe_status status = lathe_set_input(run->context, i, &tensor);
+        if (status)
+            return lt_run_fail(run, status, "%s", lathe_context_error(run->context));
+    }
+    return GO_ON;
+}

@@ -1,0 +1,13 @@
+/* tensor_pb.h - ONNX TensorProto files (.pb), as test data sets hold them. */
+#ifndef LATHE_TOOLS_TENSOR_PB_H
+#define LATHE_TOOLS_TENSOR_PB_H
+
+#include "tools/npy.h"
+
+/* LATHE_IO, LATHE_MALFORMED, or LATHE_UNSUPPORTED for dtypes that lathe lacks and for external
+ * data; *error gets a sentence in the arena. */
+lathe_status lt_tensor_pb_read(Arena *arena, const char *path, HostTensor *out, const char **error);
+lathe_status lt_tensor_pb_parse(Arena *arena, const void *bytes, size_t size, HostTensor *out,
+                                const char **error);
+
+#endif
