@@ -1,0 +1,231 @@
+/* kernel.h - the kernel IR: loop nests over buffers.
+ *
+ * A kernel is a function over buffers (parameters, and scoped local tiles) and integer arguments.
+ * Index arithmetic is done in Dims of the kernel's own table: integer arguments, loop variables and
+ * LET variables are its symbols, with ranges, so that shapes and indices simplify by the same rules
+ * and a proof about an index (a guard that always holds) is a range query. Values are hash-consed
+ * expressions: equal ones in one kernel are the same pointer. Meaning is scalar; a vector loop runs
+ * its body for all lanes at once, which is allowed because its iterations are independent (the
+ * verifier checks what it can).
+ *
+ * The body's outermost loops: at most one PARALLEL loop, which is then the whole body; its range is
+ * cut into [begin, end) by the caller. A kernel without one is called with [0, 1). */
+#ifndef LATHE_IR_KERNEL_H
+#define LATHE_IR_KERNEL_H
+
+#include "ir/diag.h"
+#include "ir/dim.h"
+#include "ir/op.h"
+#include "ir/type.h"
+#include "runtime/base/arena.h"
+#include "runtime/base/map.h"
+#include "runtime/base/str.h"
+#include "runtime/base/vec.h"
+
+typedef struct Kernel Kernel;
+typedef struct Expr Expr;
+typedef struct Stmt Stmt;
+
+typedef enum {
+    BUFFER_INPUT,    /* parameter, read only */
+    BUFFER_OUTPUT,   /* parameter, written, may be read back */
+    BUFFER_REGISTER, /* local: small, constant extents, expected to live in registers */
+    BUFFER_STACK /* local: constant extents, on the stack, at most LT_MAX_STACK bytes a kernel */
+} BufferKind;
+#define LT_MAX_STACK 262144
+
+/* Dense, row-major, indexed with one Dim an axis. Parameters come first and in call order. */
+typedef struct Buffer {
+    BufferKind kind;
+    DType dtype;
+    int32_t rank;
+    uint32_t index; /* parameters: position in the call; locals: continues the numbering */
+    const char *name;
+    const Dim *const *dims;
+} Buffer;
+
+typedef enum {
+    EXPR_CONST,  /* i for integers and bool, f for floats */
+    EXPR_INDEX,  /* the value of a Dim, i64 */
+    EXPR_LOAD,   /* buffer[index...]; with a predicate: 0 where it is false, memory untouched */
+    EXPR_CALL,   /* a scalar function: fn(args...) */
+    EXPR_CONVERT /* args[0] to dtype, as the op `convert` */
+} ExprKind;
+
+struct Expr {
+    ExprKind kind;
+    DType dtype;
+    uint32_t id; /* dense within the kernel */
+    union {
+        int64_t i;
+        double f;
+        const Dim *dim;
+        struct {
+            const Buffer *buffer;
+            const Dim *const *index;
+            const Expr *predicate; /* NULL: always */
+        } load;
+        struct {
+            ScalarFn fn; /* CALL only */
+            const Expr *args[3];
+        } call;
+    } u;
+};
+
+typedef enum { LOOP_SERIAL, LOOP_PARALLEL, LOOP_UNROLL, LOOP_VECTOR } LoopKind;
+typedef enum { STMT_FOR, STMT_IF, STMT_STORE, STMT_LET, STMT_ALLOC } StmtKind;
+
+/* Statements form lists through `next`; a body is the first of its list. */
+struct Stmt {
+    StmtKind kind;
+    Stmt *next;
+    const Loc *loc; /* may be NULL */
+    union {
+        struct {
+            LoopKind kind;
+            const Dim *var;    /* a symbol: 0 <= var < extent; its name is the loop's name */
+            const Dim *extent; /* may use outer variables; UNROLL and VECTOR: constant; <= 0 runs
+                                  nothing */
+            Stmt *body;
+        } loop;
+        struct {
+            const Expr *condition; /* bool */
+            Stmt *body;
+            Stmt *otherwise; /* or NULL */
+        } branch;
+        struct {
+            const Buffer *buffer;
+            const Dim *const *index;
+            const Expr *value; /* of the buffer's dtype */
+        } store;
+        struct {
+            const Dim *var;    /* a symbol, visible in the statements that follow in this list and
+                                  inside them */
+            const Expr *value; /* i64 */
+        } let;
+        struct {
+            const Buffer
+                *buffer; /* local; visible as a LET's variable is; content undefined until stored */
+        } alloc;
+    } u;
+};
+
+/* What the nest computes, and so how its loops are named before a schedule is applied:
+ *   MAP       i0 i1 ...: the output's axes, outermost first (adjacent ones are merged where every
+ *             access allows)
+ *   REDUCE    i0 i1 ... outer, k0 k1 ... folded axes
+ *   WINDOW    the same, where k0 k1 ... are kernel positions
+ *   CONTRACT  b* m* n* in the output's order, k* folded
+ *   CONV      b (batch), y0 y1 ... (output positions), g (groups, when > 1), o; then k0 k1 ...
+ *             (kernel positions), c
+ *   ROWS      i* rows; inside one row several stages, each over its own r* loops (softmax,
+ *             normalizations)
+ *   SERIAL    anything else: runs as it is */
+typedef enum {
+    KERNEL_SERIAL,
+    KERNEL_MAP,
+    KERNEL_REDUCE,
+    KERNEL_WINDOW,
+    KERNEL_CONTRACT,
+    KERNEL_CONV,
+    KERNEL_ROWS
+} KernelClass;
+
+struct Kernel {
+    Arena *arena;
+    const char *name; /* an identifier made of the model's node names: conv_23_relu_24 */
+    const Loc *loc;   /* the model's nodes */
+    KernelClass class;
+    /* Bit i: output 0 may occupy the memory of parameter i, because every element of that parameter
+     * is read only by the iteration that writes the same element, before it writes it. */
+    uint64_t in_place;
+    DimTable dims;
+    Vec(Buffer *) buffers;
+    uint32_t param_count;
+    Vec(const Dim *) ints; /* symbols that are the integer arguments, in call order */
+    /* The model's symbol behind each of ints; NULL in a kernel that was read from text. */
+    Vec(const Dim *) int_sources;
+    /* By symbol: the extent given to lt_kernel_loop_var; NULL for other symbols. */
+    Vec(const Dim *) extents;
+    Stmt *body;
+    const char *schedule; /* text of the schedule that was applied; NULL: none */
+    Map exprs;            /* interning */
+    uint32_t next_expr;
+};
+
+/* --- building (ir/kernel.c) ------------------------------------------------------------------- */
+
+Kernel *lt_kernel_new(Arena *arena, const char *name, const Loc *loc);
+/* A parameter; all parameters are added before the first local. dims are of the kernel's own table.
+ */
+Buffer *lt_kernel_param(Kernel *k, BufferKind kind, const char *name, DType dtype, int rank,
+                        const Dim *const *dims);
+/* A local buffer (place its ALLOC yourself with lt_stmt_alloc). Names are made unique. */
+Buffer *lt_kernel_local(Kernel *k, BufferKind kind, const char *name, DType dtype, int rank,
+                        const Dim *const *dims);
+/* The model's dim in terms of the kernel's integer arguments: adds an argument, with the symbol's
+ * name and range, for every model symbol that was not yet seen. */
+const Dim *lt_kernel_import_dim(Kernel *k, const DimTable *model, const Dim *dim);
+/* A new integer argument that stands for no model symbol (kernels by hand and from text). */
+const Dim *lt_kernel_int(Kernel *k, const char *name, int64_t lo, int64_t hi);
+/* A new loop or let symbol, its name made unique ("m", "m_2"); range 0..hi of extent - 1, or the
+ * given one. Names are made of [A-Za-z0-9_.]: other characters become `_`. What ranges alone cannot
+ * prove (i < n for an unbounded n) is proved with the extent, so a loop over the variable must not
+ * run further than that. */
+const Dim *lt_kernel_loop_var(Kernel *k, const char *name, const Dim *extent);
+const Dim *lt_kernel_let_var(Kernel *k, const char *name, int64_t lo, int64_t hi);
+
+const Expr *lt_expr_float(Kernel *k, DType dtype, double value);
+const Expr *lt_expr_int(Kernel *k, DType dtype, int64_t value); /* also bool */
+const Expr *lt_expr_index(Kernel *k, const Dim *dim);           /* i64 */
+const Expr *lt_expr_load(Kernel *k, const Buffer *buffer, const Dim *const *index,
+                         const Expr *predicate);
+/* Folds what is constant, x + 0, x * 1, select with a constant condition, ... dtype of the result
+ * by the fn's rule. */
+const Expr *lt_expr_call(Kernel *k, ScalarFn fn, const Expr *a, const Expr *b, const Expr *c);
+const Expr *lt_expr_convert(Kernel *k, const Expr *a, DType dtype);
+/* a < b as bool; constant when the ranges prove it. lt_expr_in_range: 0 <= a and a < extent. */
+const Expr *lt_expr_less(Kernel *k, const Dim *a, const Dim *b);
+const Expr *lt_expr_in_range(Kernel *k, const Dim *a, const Dim *extent);
+/* Either may be NULL, which means true. */
+const Expr *lt_expr_and(Kernel *k, const Expr *a, const Expr *b);
+bool lt_expr_is_const_bool(const Expr *e, bool value);
+/* e with symbols replaced (by[symbol] NULL: stays) and buffers too (buffer_by[buffer->index], may
+ * be NULL). */
+const Expr *lt_expr_substitute(Kernel *k, const Expr *e, const Dim *const *by,
+                               const Buffer *const *buffer_by);
+
+Stmt *lt_stmt_for(Kernel *k, LoopKind kind, const Dim *var, const Dim *extent, Stmt *body);
+Stmt *lt_stmt_if(Kernel *k, const Expr *condition, Stmt *body, Stmt *otherwise);
+Stmt *lt_stmt_store(Kernel *k, const Buffer *buffer, const Dim *const *index, const Expr *value);
+Stmt *lt_stmt_let(Kernel *k, const Dim *var, const Expr *value);
+Stmt *lt_stmt_alloc(Kernel *k, const Buffer *buffer);
+/* a followed by b (either may be NULL); returns the first of the joined list. */
+Stmt *lt_stmt_join(Stmt *a, Stmt *b);
+/* A deep copy of the list with symbols and buffers replaced; loops and lets inside get fresh
+ * variables only where `by` says so (by[var] must then be a symbol). */
+Stmt *lt_stmt_copy(Kernel *k, const Stmt *list, const Dim *const *by,
+                   const Buffer *const *buffer_by);
+
+/* --- text (ir/kernel_text.c), verifier (ir/kernel_verify.c), interpreter (ir/kernel_eval.c)
+ * ------------ */
+
+/* kernel NAME(batch in 1..inf; in0: f32[batch, 64] in, out: f32[batch, 10] out) contract {
+ *   parallel m in batch { alloc acc: f32[1] register ... acc[0] = fma(in0[m, k], w[k, n], acc[0]) }
+ * } The grammar is in ir/kernel_text.c. with_name false leaves the name and locations out: kernels
+ * that print alike are alike (deduplication). */
+void lt_kernel_print(Str *out, const Kernel *k, bool with_name);
+/* Reads the text form; NULL on error with a caret diagnostic. */
+Kernel *lt_kernel_parse(Arena *arena, const char *text, size_t len, DiagList *diags);
+/* Named rules: scopes, ranks, dtypes, parallel placement, constant extents, stack size, indices
+ * provably out of range... False: one error (INTERNAL) a breach. */
+bool lt_kernel_verify(const Kernel *k, DiagList *diags);
+
+/* Runs [begin, end) with plain scalar semantics. buffers: one pointer a parameter; ints: one a
+ * integer argument. Every access is bounds-checked; NULL, or the error (in the arena). */
+const char *lt_kernel_eval(const Kernel *k, Arena *arena, void *const *buffers, const int64_t *ints,
+                           int64_t begin, int64_t end);
+/* The parallel loop's extent under ints; 1 without such a loop. */
+int64_t lt_kernel_parallel_extent(const Kernel *k, const int64_t *ints);
+
+#endif

@@ -1,0 +1,318 @@
+/* kernel_eval.c - the kernel interpreter: what a kernel means, one scalar at a time.
+ *
+ * It is the judge of lowering and schedules, so it is strict where compiled code is blind: every
+ * access is checked against the buffer's extents, every let against its range, and a local buffer
+ * is poisoned when its scope begins, so that a read before the first write shows. */
+#include <assert.h>
+#include <math.h>
+#include <setjmp.h>
+#include <string.h>
+
+#include "ir/kernel_expr.h"
+#include "runtime/base/half.h"
+
+typedef union Scalar {
+    double f;
+    int64_t i;
+} Scalar;
+
+typedef struct View {
+    uint8_t *data; /* NULL: not allocated yet */
+    int64_t extents[LT_MAX_RANK];
+    size_t bytes;
+} View;
+
+/* A value holds while its epoch is the machine's: one executed statement. So a shared subexpression
+ * is computed once for each statement, and never across a store. */
+typedef struct Memo {
+    uint64_t epoch;
+    Scalar value;
+} Memo;
+
+typedef struct Machine {
+    const Kernel *kernel;
+    Arena *arena;
+    int64_t *symbols;
+    View *views; /* by buffer index */
+    Memo *memo;  /* by expression id */
+    uint64_t epoch;
+    const char *error;
+    jmp_buf failed;
+} Machine;
+
+/* --- memory ----------------------------------------------------------------------------------- */
+
+static _Noreturn void fail(Machine *m, const char *error) {
+    m->error = lt_arena_printf(m->arena, "kernel %s: %s", m->kernel->name, error);
+    longjmp(m->failed, 1);
+}
+
+static _Noreturn void fail_access(Machine *m, const Buffer *b, const Dim *const *index,
+                                  bool is_store) {
+    const View *view = &m->views[b->index];
+    Str text;
+    lt_str_init(&text, m->arena);
+    lt_str_printf(&text, "%s %s[", is_store ? "store to" : "load of", b->name);
+    for (int i = 0; i < b->rank; i++) {
+        lt_str_printf(&text, "%s%lld", i > 0 ? ", " : "",
+                      (long long)lt_dim_eval(index[i], m->symbols));
+    }
+    lt_str_append(&text,
+                  view->data ? "], outside its extents [" : "], which is not allocated here");
+    for (int i = 0; view->data && i < b->rank; i++)
+        lt_str_printf(&text, "%s%lld", i > 0 ? ", " : "", (long long)view->extents[i]);
+    lt_str_append(&text, view->data ? "]" : "");
+    fail(m, text.text);
+}
+
+static inline int64_t eval_dim(const Machine *m, const Dim *d) {
+    if (d->kind == DIM_SYMBOL)
+        return m->symbols[d->symbol];
+    return d->kind == DIM_CONST ? d->value : lt_dim_eval(d, m->symbols);
+}
+
+/* The element's number in the buffer. */
+static int64_t locate(Machine *m, const Buffer *b, const Dim *const *index, bool is_store) {
+    const View *view = &m->views[b->index];
+    int64_t at = 0;
+    if (!view->data)
+        fail_access(m, b, index, is_store);
+    for (int i = 0; i < b->rank; i++) {
+        const int64_t coordinate = eval_dim(m, index[i]);
+        if (coordinate < 0 || coordinate >= view->extents[i])
+            fail_access(m, b, index, is_store);
+        at = at * view->extents[i] + coordinate;
+    }
+    return at;
+}
+
+static Scalar load_scalar(DType dtype, const void *data, int64_t at) {
+    switch (dtype) {
+    case DT_F32: return (Scalar){.f = (double)((const float *)data)[at]};
+    case DT_F64: return (Scalar){.f = ((const double *)data)[at]};
+    case DT_F16: return (Scalar){.f = (double)lt_f16_to_f32(((const uint16_t *)data)[at])};
+    case DT_BF16: return (Scalar){.f = (double)lt_bf16_to_f32(((const uint16_t *)data)[at])};
+    case DT_I8: return (Scalar){.i = ((const int8_t *)data)[at]};
+    case DT_I16: return (Scalar){.i = ((const int16_t *)data)[at]};
+    case DT_I32: return (Scalar){.i = ((const int32_t *)data)[at]};
+    case DT_U8: return (Scalar){.i = ((const uint8_t *)data)[at]};
+    case DT_U16: return (Scalar){.i = ((const uint16_t *)data)[at]};
+    case DT_U32: return (Scalar){.i = ((const uint32_t *)data)[at]};
+    case DT_BOOL: return (Scalar){.i = ((const uint8_t *)data)[at] != 0};
+    case DT_I64:
+    case DT_U64: return (Scalar){.i = ((const int64_t *)data)[at]};
+    case LT_DTYPE_LIMIT: break;
+    }
+    assert(!"a dtype");
+    return (Scalar){.i = 0};
+}
+
+static void store_scalar(DType dtype, void *data, int64_t at, Scalar value) {
+    switch (dtype) {
+    case DT_F32: ((float *)data)[at] = (float)value.f; return;
+    case DT_F64: ((double *)data)[at] = value.f; return;
+    case DT_F16: ((uint16_t *)data)[at] = lt_f32_to_f16((float)value.f); return;
+    case DT_BF16: ((uint16_t *)data)[at] = lt_f32_to_bf16((float)value.f); return;
+    case DT_I8:
+    case DT_U8: ((uint8_t *)data)[at] = (uint8_t)value.i; return;
+    case DT_I16:
+    case DT_U16: ((uint16_t *)data)[at] = (uint16_t)value.i; return;
+    case DT_I32:
+    case DT_U32: ((uint32_t *)data)[at] = (uint32_t)value.i; return;
+    case DT_I64:
+    case DT_U64: ((int64_t *)data)[at] = value.i; return;
+    case DT_BOOL: ((uint8_t *)data)[at] = value.i != 0; return;
+    case LT_DTYPE_LIMIT: break;
+    }
+    assert(!"a dtype");
+}
+
+/* All ones is a NaN in every float dtype. */
+static void poison(const Buffer *b, View *view) {
+    memset(view->data, lt_dtype_is_float(b->dtype) ? 0xff : 0xa5, view->bytes);
+}
+
+static size_t set_extents(Machine *m, const Buffer *b) {
+    View *view = &m->views[b->index];
+    int64_t elements = 1;
+    for (int i = 0; i < b->rank; i++) {
+        view->extents[i] = lt_dim_eval(b->dims[i], m->symbols);
+        elements *= view->extents[i] > 0 ? view->extents[i] : 0;
+    }
+    return (size_t)elements * lt_dtype_size(b->dtype);
+}
+
+static void alloc_buffer(Machine *m, const Buffer *b) {
+    View *view = &m->views[b->index];
+    const size_t bytes = set_extents(m, b);
+    if (!view->data || bytes > view->bytes)
+        view->data = lt_arena_alloc_aligned(m->arena, bytes, 64);
+    view->bytes = bytes;
+    poison(b, view);
+}
+
+/* --- expressions ------------------------------------------------------------------------------ */
+
+static Scalar eval_expr(Machine *m, const Expr *e);
+
+static Scalar eval_convert(Machine *m, const Expr *e) {
+    const Expr *from = e->u.call.args[0];
+    const Scalar v = eval_expr(m, from);
+    const bool from_float = lt_dtype_is_float(from->dtype);
+    if (lt_dtype_is_float(e->dtype))
+        return (Scalar){.f = from_float ? lt_dtype_round(e->dtype, v.f)
+                                        : lt_convert_to_float(from->dtype, v.i, e->dtype)};
+    return (Scalar){.i = from_float ? lt_convert_to_int(e->dtype, v.f)
+                                    : lt_dtype_wrap(e->dtype, v.i)};
+}
+
+static Scalar call_float(const Expr *e, const Scalar v[3]) {
+    const ScalarFn fn = e->u.call.fn;
+    if (e->dtype == DT_F32 && fn == FN_FMA) /* one rounding */
+        return (Scalar){.f = (double)fmaf((float)v[0].f, (float)v[1].f, (float)v[2].f)};
+    const double result = lt_scalar_eval_float(fn, v[0].f, v[1].f, v[2].f);
+    if (e->dtype == DT_BOOL)
+        return (Scalar){.i = result != 0};
+    return (Scalar){.f = lt_dtype_round(e->dtype, result)};
+}
+
+static Scalar eval_call(Machine *m, const Expr *e) {
+    const ScalarFn fn = e->u.call.fn;
+    const Expr *const *args = e->u.call.args;
+    if (fn == FN_SELECT) /* only the chosen one: the other may not be computable here */
+        return eval_expr(m, eval_expr(m, args[0]).i ? args[1] : args[2]);
+    Scalar v[3] = {{.i = 0}, {.i = 0}, {.i = 0}};
+    for (int i = 0; i < lt_scalar_info[fn].arity; i++)
+        v[i] = eval_expr(m, args[i]);
+    const DType computed = args[0]->dtype;
+    if (lt_dtype_is_float(computed))
+        return call_float(e, v);
+    const int64_t result = lt_scalar_eval_int(fn, v[0].i, v[1].i, v[2].i, computed == DT_U64);
+    return (Scalar){.i = lt_dtype_wrap(e->dtype, result)};
+}
+
+static Scalar compute_expr(Machine *m, const Expr *e) {
+    if (e->kind == EXPR_CALL)
+        return eval_call(m, e);
+    if (e->kind == EXPR_CONVERT)
+        return eval_convert(m, e);
+    const Expr *predicate = e->u.load.predicate;
+    if (predicate && !eval_expr(m, predicate).i)
+        return lt_dtype_is_float(e->dtype) ? (Scalar){.f = 0} : (Scalar){.i = 0};
+    const Buffer *b = e->u.load.buffer;
+    return load_scalar(b->dtype, m->views[b->index].data, locate(m, b, e->u.load.index, false));
+}
+
+static Scalar eval_expr(Machine *m, const Expr *e) {
+    if (e->kind == EXPR_CONST)
+        return (Scalar){.i = e->u.i}; /* the bits of either */
+    if (e->kind == EXPR_INDEX)
+        return (Scalar){.i = eval_dim(m, e->u.dim)};
+    Memo *memo = &m->memo[e->id];
+    if (memo->epoch != m->epoch) {
+        memo->value = compute_expr(m, e);
+        memo->epoch = m->epoch;
+    }
+    return memo->value;
+}
+
+/* --- statements ------------------------------------------------------------------------------- */
+
+static void run_list(Machine *m, const Stmt *list);
+
+static void run_loop(Machine *m, const Stmt *s, int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) {
+        m->symbols[s->u.loop.var->symbol] = i;
+        run_list(m, s->u.loop.body);
+    }
+}
+
+static void run_store(Machine *m, const Stmt *s) {
+    const Buffer *b = s->u.store.buffer;
+    const Scalar value = eval_expr(m, s->u.store.value);
+    const int64_t at = locate(m, b, s->u.store.index, true);
+    store_scalar(b->dtype, m->views[b->index].data, at, value);
+}
+
+static void run_let(Machine *m, const Stmt *s) {
+    const Dim *var = s->u.let.var;
+    const DimSymbol *range = &m->kernel->dims.symbols.data[var->symbol];
+    const int64_t value = eval_expr(m, s->u.let.value).i;
+    if (value < range->lo || value > range->hi)
+        fail(m, lt_arena_printf(m->arena, "%s is %lld, outside its range %lld..%lld", var->name,
+                                (long long)value, (long long)range->lo, (long long)range->hi));
+    m->symbols[var->symbol] = value;
+}
+
+static void run_list(Machine *m, const Stmt *list) {
+    for (const Stmt *s = list; s; s = s->next) {
+        m->epoch++;
+        switch (s->kind) {
+        case STMT_FOR: run_loop(m, s, 0, eval_dim(m, s->u.loop.extent)); break;
+        case STMT_IF: {
+            const bool holds = eval_expr(m, s->u.branch.condition).i != 0;
+            run_list(m, holds ? s->u.branch.body : s->u.branch.otherwise);
+            break;
+        }
+        case STMT_STORE: run_store(m, s); break;
+        case STMT_LET: run_let(m, s); break;
+        case STMT_ALLOC: alloc_buffer(m, s->u.alloc.buffer); break;
+        }
+    }
+}
+
+/* --- the kernel ------------------------------------------------------------------------------- */
+
+static const Stmt *parallel_loop(const Kernel *k) {
+    const Stmt *s = k->body;
+    return s && s->kind == STMT_FOR && s->u.loop.kind == LOOP_PARALLEL && !s->next ? s : NULL;
+}
+
+static int64_t *bind_ints(const Kernel *k, Arena *arena, const int64_t *ints) {
+    int64_t *symbols = LT_ARRAY(arena, int64_t, k->dims.symbols.len);
+    for (size_t i = 0; i < k->ints.len; i++)
+        symbols[k->ints.data[i]->symbol] = ints[i];
+    return symbols;
+}
+
+int64_t lt_kernel_parallel_extent(const Kernel *k, const int64_t *ints) {
+    const Stmt *loop = parallel_loop(k);
+    if (!loop)
+        return 1;
+    Arena scratch;
+    lt_arena_init(&scratch);
+    scratch.out_of_memory = k->arena->out_of_memory;
+    const int64_t extent = lt_dim_eval(loop->u.loop.extent, bind_ints(k, &scratch, ints));
+    lt_arena_free(&scratch);
+    return extent;
+}
+
+static void run_kernel(Machine *m, int64_t begin, int64_t end) {
+    const Stmt *loop = parallel_loop(m->kernel);
+    const int64_t extent = loop ? lt_dim_eval(loop->u.loop.extent, m->symbols) : 1;
+    if (begin < 0 || (end > extent && begin < end))
+        fail(m, lt_arena_printf(m->arena, "asked to run %lld..%lld of %lld", (long long)begin,
+                                (long long)end, (long long)extent));
+    if (loop)
+        run_loop(m, loop, begin, end);
+    else if (begin < end)
+        run_list(m, m->kernel->body);
+}
+
+const char *lt_kernel_eval(const Kernel *k, Arena *arena, void *const *buffers, const int64_t *ints,
+                           int64_t begin, int64_t end) {
+    Machine *m = LT_NEW(arena, Machine);
+    m->kernel = k;
+    m->arena = arena;
+    m->symbols = bind_ints(k, arena, ints);
+    m->views = LT_ARRAY(arena, View, k->buffers.len);
+    m->memo = LT_ARRAY(arena, Memo, k->next_expr);
+    m->epoch = 1;
+    for (uint32_t i = 0; i < k->param_count; i++) {
+        m->views[i].data = buffers[i];
+        m->views[i].bytes = set_extents(m, k->buffers.data[i]);
+    }
+    if (setjmp(m->failed) == 0)
+        run_kernel(m, begin, end);
+    return m->error;
+}

@@ -1,0 +1,351 @@
+/* kernel_verify.c - the rules of kernels. Each breach is one INTERNAL error that names the rule. */
+#include <assert.h>
+#include <string.h>
+
+#include "ir/kernel_expr.h"
+#include "lathe/runtime.h"
+
+#define RULES(X) \
+    X(PARAMS_FIRST, "params-first", \
+      "parameters come first and locals after them, numbered in order") \
+    X(NAMES, "names", "names of buffers are unique") \
+    X(SYMBOL_SCOPE, "symbol-scope", "a symbol is used only where it is defined") \
+    X(BUFFER_SCOPE, "buffer-scope", \
+      "a local buffer is used only after its alloc, inside its list") \
+    X(DEFINED_ONCE, "defined-once", "a symbol or buffer that is visible is not defined again") \
+    X(INPUT_STORE, "input-store", "nothing is stored to an input") \
+    X(STORE_DTYPE, "store-dtype", "a stored value has the buffer's dtype") \
+    X(CONDITION_DTYPE, "condition-dtype", "conditions and predicates are bool") \
+    X(LET_DTYPE, "let-dtype", "a let's value is i64") \
+    X(OPERANDS, "operands", "scalar functions get the dtypes that they take") \
+    X(INDEX_RANGE, "index-range", "no access is out of range wherever it runs") \
+    X(PARALLEL_PLACE, "parallel-place", "a parallel loop is the whole body") \
+    X(CONSTANT_EXTENT, "constant-extent", "unrolled and vector loops have constant extents") \
+    X(VECTOR_NEST, "vector-nest", "there is no vector loop inside a vector loop") \
+    X(RACE, "race", "iterations of parallel and vector loops store to different elements") \
+    X(LOCAL_EXTENTS, "local-extents", "local buffers have constant positive extents") \
+    X(STACK_SIZE, "stack-size", "stack buffers fit into LT_MAX_STACK together") \
+    X(IN_PLACE, "in-place", "in_place names inputs of the first output's dtype")
+
+enum {
+#define X(e, name, text) RULE_##e,
+    RULES(X)
+#undef X
+};
+
+static const struct {
+    const char *name, *text;
+} rules[] = {
+#define X(e, name, text) {name, text},
+    RULES(X)
+#undef X
+};
+
+/* A loop whose iterations must be independent, and what was visible around it. */
+typedef struct Concurrent {
+    const Dim *var;
+    bool *depends; /* by symbol: its value may differ between iterations */
+    bool *outside; /* by buffer: visible before the loop, so shared by iterations */
+    const struct Concurrent *around;
+} Concurrent;
+
+typedef struct Verifier {
+    const Kernel *kernel;
+    DiagList *diags;
+    const Loc *loc; /* of the statement at hand */
+    bool *symbols;  /* visible, by symbol */
+    bool *buffers;  /* visible, by buffer index */
+    uint32_t *seen; /* by expression id: 2 * statement + (1 if it ran unconditionally) */
+    uint32_t statement;
+    int conditions; /* how many enclosing conditions */
+    bool in_vector;
+    const Concurrent *concurrent; /* the innermost */
+    int64_t stack_bytes;
+    int breaches;
+} Verifier;
+
+static void breach(Verifier *v, int rule, const char *what) {
+    v->breaches++;
+    lt_error(v->diags, LATHE_INTERNAL, v->loc ? v->loc : v->kernel->loc,
+             "kernel %s breaks '%s' (%s): %s", v->kernel->name, rules[rule].name, rules[rule].text,
+             what);
+}
+
+/* --- symbols and indices -------------------------------------------------------------------------
+ */
+
+static void check_dim(Verifier *v, const Dim *d) {
+    if (d->kind == DIM_SYMBOL && !v->symbols[d->symbol])
+        breach(v, RULE_SYMBOL_SCOPE, d->name);
+    for (uint32_t i = 0; i < d->count; i++)
+        check_dim(v, d->args[i]);
+}
+
+static void check_index(Verifier *v, const Buffer *b, const Dim *const *index,
+                        bool is_conditional) {
+    if (!v->buffers[b->index])
+        breach(v, RULE_BUFFER_SCOPE, b->name);
+    DimTable *dims = (DimTable *)&v->kernel->dims; /* interning only adds to it */
+    for (int i = 0; i < b->rank; i++) {
+        check_dim(v, index[i]);
+        int64_t lo, hi, past_lo, past_hi;
+        lt_dim_range(dims, index[i], &lo, &hi);
+        lt_dim_range(dims, lt_dim_sub(dims, index[i], b->dims[i]), &past_lo, &past_hi);
+        if (!is_conditional && (hi < 0 || past_lo >= 0))
+            breach(v, RULE_INDEX_RANGE, b->name);
+    }
+}
+
+/* --- expressions
+ * ---------------------------------------------------------------------------------- */
+
+static void check_expr(Verifier *v, const Expr *e, bool is_conditional);
+
+static void check_load(Verifier *v, const Expr *e, bool is_conditional) {
+    const Expr *predicate = e->u.load.predicate;
+    if (predicate) {
+        check_expr(v, predicate, is_conditional);
+        if (predicate->dtype != DT_BOOL)
+            breach(v, RULE_CONDITION_DTYPE, "a load's predicate");
+    }
+    check_index(v, e->u.load.buffer, e->u.load.index, is_conditional || predicate);
+}
+
+static void check_call(Verifier *v, const Expr *e, bool is_conditional) {
+    const ScalarFn fn = e->u.call.fn;
+    const char *error = lt_scalar_check(v->kernel->arena, fn, e->u.call.args);
+    if (error)
+        breach(v, RULE_OPERANDS, error);
+    for (int i = 0; i < lt_scalar_info[fn].arity; i++)
+        check_expr(v, e->u.call.args[i], is_conditional || (fn == FN_SELECT && i > 0));
+}
+
+static void check_expr(Verifier *v, const Expr *e, bool is_conditional) {
+    const uint32_t stamp = 2 * v->statement + !is_conditional;
+    if (v->seen[e->id] >= stamp)
+        return;
+    v->seen[e->id] = stamp;
+    switch (e->kind) {
+    case EXPR_CONST: return;
+    case EXPR_INDEX: check_dim(v, e->u.dim); return;
+    case EXPR_LOAD: check_load(v, e, is_conditional); return;
+    case EXPR_CALL: check_call(v, e, is_conditional); return;
+    case EXPR_CONVERT: check_expr(v, e->u.call.args[0], is_conditional); return;
+    }
+}
+
+/* --- independent iterations
+ * ----------------------------------------------------------------------- */
+
+static bool dim_depends(const bool *depends, const Dim *d) {
+    if (d->kind == DIM_SYMBOL)
+        return depends[d->symbol];
+    for (uint32_t i = 0; i < d->count; i++) {
+        if (dim_depends(depends, d->args[i]))
+            return true;
+    }
+    return false;
+}
+
+static void check_race(Verifier *v, const Buffer *b, const Dim *const *index) {
+    for (const Concurrent *loop = v->concurrent; loop; loop = loop->around) {
+        bool differs = !loop->outside[b->index];
+        for (int i = 0; i < b->rank && !differs; i++)
+            differs = dim_depends(loop->depends, index[i]);
+        if (!differs)
+            breach(v, RULE_RACE,
+                   lt_arena_printf(v->kernel->arena, "%s over %s", b->name, loop->var->name));
+    }
+}
+
+/* --- statements
+ * ----------------------------------------------------------------------------------- */
+
+static void check_list(Verifier *v, const Stmt *list);
+
+static void define_symbol(Verifier *v, const Dim *symbol) {
+    if (v->symbols[symbol->symbol])
+        breach(v, RULE_DEFINED_ONCE, symbol->name);
+    v->symbols[symbol->symbol] = true;
+}
+
+static void check_concurrent(Verifier *v, const Stmt *s) {
+    const Kernel *k = v->kernel;
+    Concurrent loop = {.var = s->u.loop.var, .around = v->concurrent};
+    loop.depends = LT_ARRAY(k->arena, bool, k->dims.symbols.len);
+    loop.depends[loop.var->symbol] = true;
+    loop.outside = lt_arena_copy(k->arena, v->buffers, k->buffers.len * sizeof(bool));
+    v->concurrent = &loop;
+    check_list(v, s->u.loop.body);
+    v->concurrent = loop.around;
+}
+
+static void check_loop(Verifier *v, const Stmt *s) {
+    const LoopKind kind = s->u.loop.kind;
+    const Dim *var = s->u.loop.var, *extent = s->u.loop.extent;
+    check_dim(v, extent);
+    define_symbol(v, var);
+    if (kind == LOOP_PARALLEL && (v->kernel->body != s || s->next))
+        breach(v, RULE_PARALLEL_PLACE, var->name);
+    if ((kind == LOOP_UNROLL || kind == LOOP_VECTOR) && !lt_dim_is_const(extent))
+        breach(v, RULE_CONSTANT_EXTENT, var->name);
+    if (kind == LOOP_VECTOR && v->in_vector)
+        breach(v, RULE_VECTOR_NEST, var->name);
+    int64_t lo, hi;
+    lt_dim_range(&v->kernel->dims, extent, &lo, &hi);
+    const bool may_be_empty = lo < 1, was_in_vector = v->in_vector;
+    v->conditions += may_be_empty;
+    v->in_vector |= kind == LOOP_VECTOR;
+    if ((kind == LOOP_VECTOR || kind == LOOP_PARALLEL) && !lt_dim_is(extent, 1))
+        check_concurrent(v, s);
+    else
+        check_list(v, s->u.loop.body);
+    v->in_vector = was_in_vector;
+    v->conditions -= may_be_empty;
+    v->symbols[var->symbol] = false;
+}
+
+static void check_branch(Verifier *v, const Stmt *s) {
+    check_expr(v, s->u.branch.condition, v->conditions > 0);
+    if (s->u.branch.condition->dtype != DT_BOOL)
+        breach(v, RULE_CONDITION_DTYPE, "an if");
+    v->conditions++;
+    check_list(v, s->u.branch.body);
+    check_list(v, s->u.branch.otherwise);
+    v->conditions--;
+}
+
+static void check_store(Verifier *v, const Stmt *s) {
+    const Buffer *b = s->u.store.buffer;
+    check_index(v, b, s->u.store.index, v->conditions > 0);
+    check_expr(v, s->u.store.value, v->conditions > 0);
+    if (b->kind == BUFFER_INPUT)
+        breach(v, RULE_INPUT_STORE, b->name);
+    if (s->u.store.value->dtype != b->dtype)
+        breach(v, RULE_STORE_DTYPE,
+               lt_arena_printf(v->kernel->arena, "%s holds %s, found %s", b->name,
+                               lt_dtype_name(b->dtype), lt_dtype_name(s->u.store.value->dtype)));
+    check_race(v, b, s->u.store.index);
+}
+
+/* A let may carry anything that differs between iterations: its value may come from memory. */
+static void check_let(Verifier *v, const Stmt *s) {
+    check_expr(v, s->u.let.value, v->conditions > 0);
+    if (s->u.let.value->dtype != DT_I64)
+        breach(v, RULE_LET_DTYPE, s->u.let.var->name);
+    define_symbol(v, s->u.let.var);
+    for (const Concurrent *loop = v->concurrent; loop; loop = loop->around)
+        loop->depends[s->u.let.var->symbol] = true;
+}
+
+static void check_alloc(Verifier *v, const Stmt *s) {
+    const Buffer *b = s->u.alloc.buffer;
+    if (v->buffers[b->index])
+        breach(v, RULE_DEFINED_ONCE, b->name);
+    v->buffers[b->index] = true;
+}
+
+static void check_stmt(Verifier *v, const Stmt *s) {
+    v->statement++;
+    if (s->loc)
+        v->loc = s->loc;
+    switch (s->kind) {
+    case STMT_FOR: check_loop(v, s); return;
+    case STMT_IF: check_branch(v, s); return;
+    case STMT_STORE: check_store(v, s); return;
+    case STMT_LET: check_let(v, s); return;
+    case STMT_ALLOC: check_alloc(v, s); return;
+    }
+}
+
+static void check_list(Verifier *v, const Stmt *list) {
+    const Loc *loc = v->loc;
+    for (const Stmt *s = list; s; s = s->next) {
+        check_stmt(v, s);
+        v->loc = loc;
+    }
+    for (const Stmt *s = list; s; s = s->next) {
+        if (s->kind == STMT_LET)
+            v->symbols[s->u.let.var->symbol] = false;
+        if (s->kind == STMT_ALLOC)
+            v->buffers[s->u.alloc.buffer->index] = false;
+    }
+}
+
+/* --- declarations
+ * --------------------------------------------------------------------------------- */
+
+static void check_local(Verifier *v, const Buffer *b) {
+    int64_t bytes = (int64_t)lt_dtype_size(b->dtype);
+    bool is_constant = true;
+    for (int i = 0; i < b->rank; i++) {
+        is_constant &= lt_dim_is_const(b->dims[i]) && b->dims[i]->value > 0;
+        if (!is_constant || __builtin_mul_overflow(bytes, b->dims[i]->value, &bytes))
+            bytes = 0;
+    }
+    if (!is_constant)
+        breach(v, RULE_LOCAL_EXTENTS, b->name);
+    if (b->kind == BUFFER_STACK && __builtin_add_overflow(v->stack_bytes, bytes, &v->stack_bytes))
+        v->stack_bytes = INT64_MAX;
+}
+
+static bool name_is_repeated(const Kernel *k, size_t at) {
+    for (size_t i = 0; i < at; i++) {
+        if (strcmp(k->buffers.data[i]->name, k->buffers.data[at]->name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void check_buffers(Verifier *v) {
+    const Kernel *k = v->kernel;
+    for (size_t i = 0; i < k->buffers.len; i++) {
+        const Buffer *b = k->buffers.data[i];
+        const bool is_param = b->kind == BUFFER_INPUT || b->kind == BUFFER_OUTPUT;
+        if (b->index != i || is_param != (i < k->param_count))
+            breach(v, RULE_PARAMS_FIRST, b->name);
+        if (name_is_repeated(k, i))
+            breach(v, RULE_NAMES, b->name);
+        v->buffers[i] = is_param;
+        for (int axis = 0; is_param && axis < b->rank; axis++)
+            check_dim(v, b->dims[axis]);
+        if (!is_param)
+            check_local(v, b);
+    }
+    if (v->stack_bytes > LT_MAX_STACK)
+        breach(v, RULE_STACK_SIZE,
+               lt_arena_printf(k->arena, "%lld bytes", (long long)v->stack_bytes));
+}
+
+static const Buffer *first_output(const Kernel *k) {
+    for (uint32_t i = 0; i < k->param_count; i++) {
+        if (k->buffers.data[i]->kind == BUFFER_OUTPUT)
+            return k->buffers.data[i];
+    }
+    return NULL;
+}
+
+static void check_in_place(Verifier *v) {
+    const Kernel *k = v->kernel;
+    const Buffer *output = first_output(k);
+    for (uint32_t i = 0; i < 64; i++) {
+        if (!(k->in_place >> i & 1))
+            continue;
+        const Buffer *b = i < k->param_count ? k->buffers.data[i] : NULL;
+        if (!b || !output || b->kind != BUFFER_INPUT || b->dtype != output->dtype)
+            breach(v, RULE_IN_PLACE, b ? b->name : "no such parameter");
+    }
+}
+
+bool lt_kernel_verify(const Kernel *k, DiagList *diags) {
+    Verifier v = {.kernel = k, .diags = diags};
+    v.symbols = LT_ARRAY(k->arena, bool, k->dims.symbols.len);
+    v.buffers = LT_ARRAY(k->arena, bool, k->buffers.len);
+    v.seen = LT_ARRAY(k->arena, uint32_t, k->next_expr);
+    for (size_t i = 0; i < k->ints.len; i++)
+        v.symbols[k->ints.data[i]->symbol] = true;
+    check_buffers(&v);
+    check_in_place(&v);
+    check_list(&v, k->body);
+    return v.breaches == 0;
+}

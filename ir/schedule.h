@@ -1,0 +1,53 @@
+/* schedule.h - schedules are data: a list of primitives applied to a kernel's loop nest.
+ *
+ * Text form, primitives separated by `;`, loops named by their variables:
+ *   split L N            L becomes L.0 (outer) and L.1 (inner, extent N); a tail is guarded by `if`
+ *   block L N            the same, but the last inner loop is shorter instead of guarded: L.1 stays
+ * a plain loop fuse A B             A directly around B: one loop named A_B reorder A B C perfectly
+ * nested loops get this order, outermost first unroll L, vectorize L, parallel L cache A B .. A, B
+ * .. are the innermost output loops around an accumulator: it becomes a register tile, and they
+ * move inside the folding loops rfactor K N          the folding loop K runs N partial
+ * accumulators, combined at its end compute_at S L       the stage that writes local buffer S moves
+ * into loop L of its consumer Each primitive preserves what the kernel computes, up to the
+ * documented order of floating point sums; it fails with a sentence when it does not apply. */
+#ifndef LATHE_IR_SCHEDULE_H
+#define LATHE_IR_SCHEDULE_H
+
+#include "ir/kernel.h"
+
+/* Applies all primitives of text in order and records it in k->schedule. NULL, or the error (in
+ * k->arena; the kernel is then unusable). */
+const char *lt_schedule_apply(Kernel *k, const char *text);
+
+/* One primitive each; NULL or the error. */
+const char *lt_schedule_split(Kernel *k, const char *loop, int64_t factor);
+const char *lt_schedule_block(Kernel *k, const char *loop, int64_t factor);
+const char *lt_schedule_fuse(Kernel *k, const char *outer, const char *inner);
+const char *lt_schedule_reorder(Kernel *k, const char *const *loops, int count);
+const char *lt_schedule_mark(Kernel *k, const char *loop, LoopKind kind);
+const char *lt_schedule_cache(Kernel *k, const char *const *loops, int count);
+const char *lt_schedule_rfactor(Kernel *k, const char *loop, int64_t lanes);
+const char *lt_schedule_compute_at(Kernel *k, const char *stage, const char *loop);
+/* The FOR of that name, or NULL. */
+Stmt *lt_schedule_find(const Kernel *k, const char *loop);
+
+/* --- shared by the primitives (ir/schedule_*.c)
+ * -------------------------------------------------------- */
+
+/* The link (a body pointer or a `next`) that holds the FOR of that name, or NULL. */
+Stmt **lt_schedule_link(Kernel *k, const char *loop);
+/* An array of `by` for lt_expr_substitute and lt_stmt_copy, all NULL; with one entry set. */
+const Dim **lt_schedule_substitution(Kernel *k);
+Stmt *lt_stmt_replace_var(Kernel *k, const Stmt *list, const Dim *var, const Dim *by);
+bool lt_dim_mentions(const Dim *d, const Dim *symbol);
+bool lt_expr_mentions(const Expr *e, const Dim *symbol);
+
+/* Rewrites every expression of a list in place, operands first; `fn` sees each rebuilt node. */
+typedef const Expr *ExprMapFn(Kernel *k, const Expr *e, void *user);
+const Expr *lt_expr_map(Kernel *k, const Expr *e, ExprMapFn *fn, void *user);
+void lt_stmt_map(Kernel *k, Stmt *list, ExprMapFn *fn, void *user);
+/* Loads and stores of `from` become those of `to`, with `count` indices put in front, in place. */
+void lt_stmt_retarget(Kernel *k, Stmt *list, const Buffer *from, const Buffer *to,
+                      const Dim *const *prefix, int count);
+
+#endif

@@ -1,0 +1,37 @@
+/* target.c - the rows of targets.def as data. */
+#include "ir/target.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "runtime/artifact.h"
+
+#define F(X) LT_CPU_##X
+const Target lt_targets[] = {
+#define TARGET(name_, triple_, cpu_, features_, arch_, bits, width, count, rows, vectors, l1, l2) \
+    {.name = name_, \
+     .triple = triple_, \
+     .cpu = cpu_, \
+     .features = features_, \
+     .arch = arch_, \
+     .cpu_features = (bits), \
+     .vector_bytes = (width), \
+     .registers = (count), \
+     .tile_rows = (rows), \
+     .tile_vectors = (vectors), \
+     .l1_bytes = (l1), \
+     .l2_bytes = (l2)},
+#include "ir/targets.def"
+#undef TARGET
+};
+#undef F
+
+const int lt_target_count = (int)(sizeof lt_targets / sizeof *lt_targets);
+
+const Target *lt_target_find(const char *name) {
+    for (int i = 0; i < lt_target_count; i++) {
+        if (strcmp(lt_targets[i].name, name) == 0)
+            return &lt_targets[i];
+    }
+    return NULL;
+}
