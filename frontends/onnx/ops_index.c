@@ -1,0 +1,140 @@
+/* ops_index.c - ops that read or write at indices, and those about order. */
+#include <string.h>
+
+#include "frontends/onnx/ops.h"
+
+bool lt_onnx_gather(Import *im) {
+    int64_t axis;
+    if (!lt_onnx_axis(im, lt_onnx_int(im, "axis", 0), im->inputs[0]->type->rank, &axis))
+        return false;
+    return onnx_set(im, 0, lt_build_gather(&im->b, im->inputs[0], im->inputs[1], (int)axis));
+}
+
+static bool set_node(Import *im, Op op, uint32_t inputs, const Attr *attrs, uint32_t attr_count) {
+    NodeSpec spec = {.op = op,
+                     .inputs = im->inputs,
+                     .input_count = inputs,
+                     .attrs = attrs,
+                     .attr_count = attr_count};
+    return onnx_set(im, 0, lt_build(&im->b, &spec));
+}
+
+bool lt_onnx_gather_elements(Import *im) {
+    int64_t axis;
+    if (!lt_onnx_axis(im, lt_onnx_int(im, "axis", 0), im->inputs[0]->type->rank, &axis))
+        return false;
+    return set_node(im, OP_GATHER_ELEMENTS, 2, (Attr[]){lt_int(ATTR_AXIS, axis)}, 1);
+}
+
+bool lt_onnx_gather_nd(Import *im) {
+    return set_node(im, OP_GATHER_ND, 2,
+                    (Attr[]){lt_int(ATTR_COUNT, lt_onnx_int(im, "batch_dims", 0))}, 1);
+}
+
+static const struct {
+    const char *name;
+    ScalarFn fn;
+} reductions[] = {{"add", FN_ADD}, {"mul", FN_MUL}, {"min", FN_MIN}, {"max", FN_MAX}};
+
+/* Appends the fn attribute; "none" has none. */
+static bool add_reduction(Import *im, Attr *attrs, uint32_t *count) {
+    const char *reduction = lt_onnx_string(im, "reduction", "none");
+    if (strcmp(reduction, "none") == 0)
+        return true;
+    for (size_t i = 0; i < sizeof reductions / sizeof *reductions; i++) {
+        if (strcmp(reduction, reductions[i].name) != 0)
+            continue;
+        attrs[(*count)++] = lt_int(ATTR_FN, (int64_t)reductions[i].fn);
+        return true;
+    }
+    return lt_onnx_malformed(im, "reduction is '%s'; expected none, add, mul, min or max",
+                             reduction);
+}
+
+bool lt_onnx_scatter_elements(Import *im) {
+    int64_t axis;
+    uint32_t count = 1;
+    if (!lt_onnx_axis(im, lt_onnx_int(im, "axis", 0), im->inputs[0]->type->rank, &axis))
+        return false;
+    Attr attrs[2] = {lt_int(ATTR_AXIS, axis)};
+    return add_reduction(im, attrs, &count) && set_node(im, OP_SCATTER_ELEMENTS, 3, attrs, count);
+}
+
+bool lt_onnx_scatter_nd(Import *im) {
+    Attr attrs[1];
+    uint32_t count = 0;
+    return add_reduction(im, attrs, &count) && set_node(im, OP_SCATTER_ND, 3, attrs, count);
+}
+
+/* One of the two values, as a scalar. */
+static Value *pick_value(Import *im, int64_t index) {
+    Value *v = lt_onnx_slice_axis(im, im->inputs[2], 0, lt_dim_const(im->dims, index),
+                                  lt_dim_const(im->dims, 1));
+    return lt_build_reshape(&im->b, v, 0, NULL);
+}
+
+/* index == position along a new axis; indices from -depth on count from the back, others match
+ * nowhere. */
+bool lt_onnx_one_hot(Import *im) {
+    int64_t count, axis;
+    Value *indices = lt_build_convert(&im->b, im->inputs[0], DT_I64);
+    const Dim *const *depth = lt_onnx_content(im, im->inputs[1], "the depth", &count);
+    if (!indices || !depth)
+        return false;
+    int rank = indices->type->rank + 1;
+    if (rank > LT_MAX_RANK)
+        return lt_onnx_unsupported(im, "rank %d is more than %d", rank, LT_MAX_RANK);
+    if (count != 1 || im->inputs[2]->type->rank != 1)
+        return lt_onnx_malformed(im, "depth must be one number and values a pair");
+    if (!lt_onnx_axis(im, lt_onnx_int(im, "axis", -1), rank, &axis))
+        return false;
+    Value *size = lt_build_reshape(&im->b, lt_build_dims(&im->b, 1, depth), 0, NULL);
+    Value *wrapped = lt_build_map2(&im->b, FN_ADD, indices, size);
+    Value *is_negative = lt_onnx_map_scalar(im, FN_LT, indices, 0);
+    indices = lt_build_map3(&im->b, FN_SELECT, is_negative, wrapped, indices);
+    const Dim *line[LT_MAX_RANK];
+    for (int i = 0; i < rank; i++)
+        line[i] = i == axis ? depth[0] : lt_dim_const(im->dims, 1);
+    Value *position = lt_build_iota(&im->b, DT_I64, rank, line, (int)axis);
+    Value *is_here =
+        lt_build_map2(&im->b, FN_EQ, lt_build_unsqueeze(&im->b, indices, &axis, 1), position);
+    return onnx_set(
+        im, 0, lt_build_map3(&im->b, FN_SELECT, is_here, pick_value(im, 1), pick_value(im, 0)));
+}
+
+bool lt_onnx_top_k(Import *im) {
+    int64_t axis, count = 1;
+    const Dim *from_attribute = lt_dim_const(im->dims, lt_onnx_int(im, "k", 0));
+    const Dim *const *k = &from_attribute;
+    if (!lt_onnx_axis(im, lt_onnx_int(im, "axis", -1), im->inputs[0]->type->rank, &axis))
+        return false;
+    if (im->version >= 10) {
+        if (!onnx_in(im, 1))
+            return lt_onnx_malformed(im, "input 1, how many, is missing");
+        k = lt_onnx_content(im, onnx_in(im, 1), "how many", &count);
+    }
+    if (!k)
+        return false;
+    if (count != 1)
+        return lt_onnx_malformed(im, "how many must be one number");
+    Attr attrs[] = {lt_int(ATTR_AXIS, axis), lt_dims(ATTR_SIZE, k, 1),
+                    lt_int(ATTR_LARGEST, lt_onnx_int(im, "largest", 1) != 0),
+                    lt_int(ATTR_SORTED, lt_onnx_int(im, "sorted", 1) != 0)};
+    if (!set_node(im, OP_SORT, 1, attrs, 4))
+        return false;
+    if (im->output_count > 1)
+        im->outputs[1] = im->outputs[0]->def->outputs[1];
+    return true;
+}
+
+bool lt_onnx_cum_sum(Import *im) {
+    int64_t axis;
+    if (!lt_onnx_number(im, im->inputs[1], "the axis", &axis))
+        return false;
+    if (!lt_onnx_axis(im, axis, im->inputs[0]->type->rank, &axis))
+        return false;
+    Attr attrs[] = {lt_int(ATTR_FN, FN_ADD), lt_int(ATTR_AXIS, axis),
+                    lt_int(ATTR_EXCLUSIVE, lt_onnx_int(im, "exclusive", 0) != 0),
+                    lt_int(ATTR_REVERSE, lt_onnx_int(im, "reverse", 0) != 0)};
+    return set_node(im, OP_SCANREDUCE, 1, attrs, 4);
+}

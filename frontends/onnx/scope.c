@@ -1,0 +1,250 @@
+/* scope.c - graph inputs and initializers become values; symbolic dims get their names and ranges.
+ */
+#include "frontends/onnx/scope.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+Binding *lt_onnx_lookup(const OnnxScope *scope, const char *name) {
+    for (; scope; scope = scope->outer) {
+        Binding *binding = lt_strmap_get(&scope->names, name);
+        if (binding)
+            return binding;
+    }
+    return NULL;
+}
+
+bool lt_onnx_bind(Import *im, const char *name, Binding binding) {
+    if (lt_strmap_get(&im->scope->names, name))
+        return false;
+    lt_strmap_set(&im->scope->names, name, lt_arena_copy(im->arena, &binding, sizeof binding));
+    return true;
+}
+
+Value *lt_onnx_resolve(Import *im, Binding *binding, const char *name) {
+    if (binding->value || binding->failed)
+        return binding->value;
+    Loc *loc = LT_NEW(im->arena, Loc);
+    *loc = (Loc){.node = name, .op = "Initializer"};
+    const Const *c = lt_onnx_tensor(im, binding->pending, loc);
+    Builder at = im->b;
+    at.loc = loc;
+    binding->value = c ? lt_build_const(&at, c) : NULL;
+    if (binding->value)
+        binding->value->name = name;
+    binding->failed = !binding->value;
+    return binding->value;
+}
+
+/* --- dims ----------------------------------------------------------------------------------------
+ */
+
+static const DimOverride *find_dim_override(const Import *im, const char *name) {
+    for (uint32_t i = 0; im->options && i < im->options->dim_count; i++)
+        if (strcmp(im->options->dims[i].name, name) == 0)
+            return &im->options->dims[i];
+    return NULL;
+}
+
+static const InputOverride *find_input_override(const Import *im, const char *name) {
+    for (uint32_t i = 0; im->options && i < im->options->input_count; i++)
+        if (strcmp(im->options->inputs[i].name, name) == 0)
+            return &im->options->inputs[i];
+    return NULL;
+}
+
+/* Symbols print as identifiers: every other character becomes '_'. */
+static const char *symbol_name(Import *im, const char *name) {
+    char *out = lt_arena_strdup(im->arena, name);
+    for (char *c = out; *c; c++)
+        if (!isalnum((unsigned char)*c) && *c != '_')
+            *c = '_';
+    return isdigit((unsigned char)*out) ? lt_arena_printf(im->arena, "d%s", out) : out;
+}
+
+/* An override may use the model's spelling or the symbol's. */
+static const Dim *symbol_dim(Import *im, const char *name) {
+    const char *symbol = symbol_name(im, name);
+    const DimOverride *o = find_dim_override(im, name);
+    if (!o)
+        o = find_dim_override(im, symbol);
+    if (o && o->lo == o->hi)
+        return lt_dim_const(im->dims, o->lo);
+    const Dim *d = lt_dim_symbol(im->dims, symbol);
+    if (o && o->lo >= 1 && o->lo <= o->hi) /* else lt_onnx_check_overrides refuses it */
+        lt_dim_set_range(im->dims, d, o->lo, o->hi);
+    return d;
+}
+
+/* Writers that do not know an extent leave it out, or write -1 or "?": each such axis has its own
+ * symbol. */
+static const Dim *declared_dim(Import *im, const OnnxValueInfo *v, size_t axis) {
+    const OnnxDim *d = &v->dims.data[axis];
+    if (d->kind == ONNX_DIM_VALUE && d->value >= 0)
+        return lt_dim_const(im->dims, d->value);
+    bool named = d->kind == ONNX_DIM_PARAM && *d->param && strcmp(d->param, "?") != 0 &&
+                 strcmp(d->param, "-1") != 0;
+    if (named)
+        return symbol_dim(im, d->param);
+    return symbol_dim(im, lt_arena_printf(im->arena, "%s_d%zu", v->name, axis));
+}
+
+static const Dim *override_part(Import *im, const char *text) {
+    char *end;
+    long long number = strtoll(text, &end, 10);
+    if (end != text && !*end)
+        return number > 0 ? lt_dim_const(im->dims, number) : NULL;
+    return isalpha((unsigned char)*text) || *text == '_' ? symbol_dim(im, text) : NULL;
+}
+
+/* "1x3xHxW". A name may hold an 'x' only where no extent could end: between two names there is
+ * none. */
+static int override_shape(Import *im, const char *shape, const Dim **dims) {
+    char *copy = lt_arena_strdup(im->arena, shape), *rest = copy, *part;
+    int rank = 0;
+    while ((part = strsep(&rest, "x"))) {
+        if (rank == LT_MAX_RANK || !(dims[rank] = override_part(im, part)))
+            return -1;
+        rank++;
+    }
+    return rank;
+}
+
+static bool fail_option(Import *im, const char *text, const char *name) {
+    lt_error(&im->module->diags, LT_BAD_ARGUMENT, NULL, "%s '%s'", text, name);
+    return false;
+}
+
+/* The override's rank must be the declared one, and numbers that the model fixes must stay. */
+static bool apply_override(Import *im, const OnnxValueInfo *v, const InputOverride *o, int *rank,
+                           const Dim **dims) {
+    const Dim *given[LT_MAX_RANK];
+    int given_rank = override_shape(im, o->shape, given);
+    if (given_rank < 0)
+        return fail_option(im, "expected extents like 1x3xHxW, not", o->shape);
+    if (v->has_shape && given_rank != *rank)
+        return fail_option(im, "the shape has another rank than the model declares for input",
+                           v->name);
+    for (int i = 0; i < given_rank; i++) {
+        bool fixed = v->has_shape && lt_dim_is_const(dims[i]) &&
+                     v->dims.data[i].kind == ONNX_DIM_VALUE && !lt_dim_is(dims[i], 0);
+        if (fixed && dims[i] != given[i])
+            return fail_option(im, "the shape contradicts what the model fixes for input", v->name);
+        dims[i] = given[i];
+    }
+    *rank = given_rank;
+    return true;
+}
+
+static bool bind_input(Import *im, const OnnxValueInfo *v) {
+    DiagList *diags = &im->module->diags;
+    DType dtype;
+    const Dim *dims[LT_MAX_RANK];
+    if (v->kind != ONNX_TYPE_TENSOR || !lt_onnx_dtype(v->elem_type, &dtype)) {
+        lt_error(diags, LT_UNSUPPORTED, NULL,
+                 "input '%s' is %s: only tensors of numbers are supported", v->name,
+                 v->kind == ONNX_TYPE_TENSOR ? lt_onnx_data_type_name(v->elem_type)
+                                             : "not a tensor");
+        return false;
+    }
+    const InputOverride *o = find_input_override(im, v->name);
+    if (!v->has_shape && !o) {
+        lt_error(diags, LT_UNSUPPORTED, NULL,
+                 "input '%s' has no rank: give its shape with --input %s=...", v->name, v->name);
+        return false;
+    }
+    if (v->dims.len > LT_MAX_RANK) {
+        lt_error(diags, LT_UNSUPPORTED, NULL, "input '%s' has rank %zu; at most %d is supported",
+                 v->name, v->dims.len, LT_MAX_RANK);
+        return false;
+    }
+    int rank = (int)v->dims.len;
+    for (size_t i = 0; i < v->dims.len; i++)
+        dims[i] = declared_dim(im, v, i);
+    if (o && !apply_override(im, v, o, &rank, dims))
+        return false;
+    Value *value = lt_graph_add_input(im->b.graph, lt_type(im->module, dtype, rank, dims), v->name);
+    if (lt_onnx_bind(im, v->name, (Binding){.value = value}))
+        return true;
+    lt_error(diags, LT_MALFORMED, NULL, "input '%s' is declared twice", v->name);
+    return false;
+}
+
+/* An input that has an initializer has a default, which lathe takes for its value. */
+bool lt_onnx_bind_inputs(Import *im) {
+    bool ok = true;
+    const OnnxGraph *g = im->scope->graph;
+    for (size_t i = 0; i < g->inputs.len; i++)
+        if (!lt_strmap_get(&im->scope->names, g->inputs.data[i].name) ||
+            !((Binding *)lt_strmap_get(&im->scope->names, g->inputs.data[i].name))->pending)
+            ok = bind_input(im, &g->inputs.data[i]) && ok;
+    return ok;
+}
+
+bool lt_onnx_bind_initializers(Import *im) {
+    const OnnxGraph *g = im->scope->graph;
+    for (size_t i = 0; i < g->initializers.len; i++) {
+        const OnnxTensor *t = &g->initializers.data[i];
+        if (*t->name && lt_onnx_bind(im, t->name, (Binding){.pending = t}))
+            continue;
+        lt_error(&im->module->diags, LT_MALFORMED, NULL, "initializer '%s' is %s", t->name,
+                 *t->name ? "defined twice" : "without a name");
+        return false;
+    }
+    if (!g->has_sparse)
+        return true;
+    lt_error(&im->module->diags, LT_UNSUPPORTED, NULL, "sparse initializers are not supported");
+    return false;
+}
+
+/* --- overrides -----------------------------------------------------------------------------------
+ */
+
+static bool names_dim(Import *im, const OnnxValueInfo *v, const char *name) {
+    for (size_t i = 0; i < v->dims.len; i++) {
+        const OnnxDim *d = &v->dims.data[i];
+        if (d->kind == ONNX_DIM_PARAM &&
+            (strcmp(d->param, name) == 0 || strcmp(symbol_name(im, d->param), name) == 0))
+            return true;
+        const char *fresh = lt_arena_printf(im->arena, "%s_d%zu", v->name, i);
+        if (strcmp(fresh, name) == 0 || strcmp(symbol_name(im, fresh), name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_known_dim(Import *im, const char *name) {
+    const OnnxGraph *g = im->model->graph;
+    for (size_t i = 0; i < g->inputs.len; i++)
+        if (names_dim(im, &g->inputs.data[i], name))
+            return true;
+    for (size_t i = 0; i < im->dims->symbols.len; i++)
+        if (strcmp(im->dims->symbols.data[i].dim->name, name) == 0)
+            return true;
+    return false;
+}
+
+static bool is_known_input(const Import *im, const char *name) {
+    const OnnxGraph *g = im->model->graph;
+    for (size_t i = 0; i < g->inputs.len; i++)
+        if (strcmp(g->inputs.data[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+bool lt_onnx_check_overrides(Import *im) {
+    bool ok = true;
+    for (uint32_t i = 0; im->options && i < im->options->dim_count; i++) {
+        const DimOverride *o = &im->options->dims[i];
+        if (o->lo < 1 || o->lo > o->hi)
+            ok = fail_option(im, "the range is empty or not positive for dim", o->name);
+        else if (!is_known_dim(im, o->name))
+            ok = fail_option(im, "no input has a dim that is named", o->name);
+    }
+    for (uint32_t i = 0; im->options && i < im->options->input_count; i++)
+        if (!is_known_input(im, im->options->inputs[i].name))
+            ok = fail_option(im, "the model has no input that is named",
+                             im->options->inputs[i].name);
+    return ok;
+}
