@@ -1,0 +1,220 @@
+/* fuse.c - groups nodes into kernels.
+ * Requires: types. Ensures: fused (what is left in the main graph: fused, const, dims, reshape,
+ * library calls, yield). %1 = conv %x, %w; %2 = add %1, %b; %3 = relu %2
+ *   =>  %3 = fused(%x, %w, %b) { conv; add; relu }
+ *
+ * Three kinds of members gather around at most one anchor, a node that folds:
+ *   epilogue  element-wise users of the anchor on the same index space: they run on the result
+ * while it is in registers; prologue  what feeds the anchor element by element, when the anchor
+ * reads each element once; maps      what is left, each with the producers that nobody else needs.
+ * At -O0 every node is a group of its own. */
+#include "passes/fuse.h"
+
+#include <string.h>
+
+/* How an anchor reads its operands: how much of a producer may be computed inside it. */
+typedef enum { PROLOGUE_NONE, PROLOGUE_VIEWS, PROLOGUE_MAPS } Prologue;
+
+static bool anchor_prologue(const Node *n, Prologue *out) {
+    switch (n->op) {
+    case OP_CONTRACT:
+    case OP_CONV: *out = PROLOGUE_VIEWS; return true; /* read many times */
+    case OP_WINDOW: *out = PROLOGUE_NONE; return true;
+    case OP_REDUCE:
+    case OP_ARGREDUCE:
+    case OP_SOFTMAX:
+    case OP_LOG_SOFTMAX:
+    case OP_LAYER_NORM: *out = PROLOGUE_MAPS; return true;
+    case OP_SCANREDUCE:
+    case OP_SCATTER_ELEMENTS:
+    case OP_SCATTER_ND:
+    case OP_LSTM:
+    case OP_GRU: *out = PROLOGUE_NONE; return true;
+    default: return false;
+    }
+}
+
+/* Several results, or a running state: nothing may follow in the same kernel. */
+static bool takes_epilogue(const Node *n) {
+    return n->op == OP_CONTRACT || n->op == OP_CONV || n->op == OP_WINDOW || n->op == OP_REDUCE ||
+           n->op == OP_SOFTMAX || n->op == OP_LAYER_NORM;
+}
+
+static bool stays_outside(const Node *n) {
+    return n->op == OP_CONST || n->op == OP_RESHAPE || n->region_count ||
+           lt_op_has(n->op, OPF_TERMINATOR | OPF_IRREGULAR);
+}
+
+/* A map whose function costs more than a few instructions. */
+static bool is_costly(const Node *n) {
+    if (n->op != OP_MAP)
+        return false;
+    ScalarFn fn = lt_node_fn(n);
+    return lt_scalar_info[fn].rule == RULE_FLOAT || fn == FN_POW || fn == FN_DIV;
+}
+
+static bool same_dims(const Type *a, const Type *b) {
+    return a->rank == b->rank && memcmp(a->dims, b->dims, (size_t)a->rank * sizeof(Dim *)) == 0;
+}
+
+static uint32_t start_group(Groups *groups, const Node *n) {
+    groups->of[n->id] = ++groups->count;
+    groups->sizes[groups->count] = 1;
+    return groups->count;
+}
+
+static void join_group(Groups *groups, const Node *n, uint32_t group) {
+    groups->of[n->id] = group;
+    groups->sizes[group]++;
+}
+
+static bool is_full(const Groups *groups, uint32_t group) {
+    return groups->sizes[group] >= MAX_GROUP_MEMBERS;
+}
+
+/* --- epilogues
+ * -------------------------------------------------------------------------------------- */
+
+enum { EPILOGUE_REACH = 400 }; /* nodes behind the anchor that are looked at */
+
+/* n reads the group and fits behind it: element-wise on the same index space. */
+static bool fits_epilogue(const Groups *groups, const Node *n, uint32_t group, const Type *space) {
+    if (!lt_op_has(n->op, OPF_ELEMENTWISE) || groups->of[n->id])
+        return false;
+    if (!same_dims(lt_output(n)->type, space))
+        return false;
+    bool reads = false;
+    for (uint32_t i = 0; i < n->input_count; i++) {
+        const Node *def = lt_input(n, i)->def;
+        if (!def || groups->of[def->id] != group)
+            continue;
+        if (!same_dims(lt_input(n, i)->type, space))
+            return false;
+        reads = true;
+    }
+    return reads;
+}
+
+/* Walks forward from the anchor; `tainted` marks outside nodes that depend on the group: a member
+ * that read one of them would close a cycle. */
+static void grow_epilogue(Groups *groups, Node *anchor, uint32_t group) {
+    const Type *space = lt_output(anchor)->type;
+    Map tainted;
+    lt_map_init(&tainted, groups->scratch);
+    int reach = 0;
+    for (Node *n = anchor->next; n && reach < EPILOGUE_REACH; n = n->next, reach++) {
+        bool reads_group = false, reads_tainted = false;
+        for (uint32_t i = 0; i < n->input_count; i++) {
+            const Value *v = lt_input(n, i);
+            if (!v || !v->def)
+                continue;
+            reads_group |= groups->of[v->def->id] == group;
+            reads_tainted |= lt_map_has(&tainted, v->def->id);
+        }
+        if (reads_group && !reads_tainted && !is_full(groups, group) &&
+            fits_epilogue(groups, n, group, space)) {
+            join_group(groups, n, group);
+        } else if (reads_group || reads_tainted) {
+            lt_map_set(&tainted, n->id, n);
+        }
+    }
+}
+
+/* --- producers
+ * -------------------------------------------------------------------------------------- */
+
+static bool used_only_in(const Groups *groups, const Value *v, uint32_t group) {
+    for (const Operand *use = v->uses; use; use = use->next_use)
+        if (groups->of[use->user->id] != group)
+            return false;
+    return true;
+}
+
+/* One element of the producer is needed for one element of the index space. */
+static bool read_once(Module *m, const Node *producer, const Dim *space) {
+    return lt_type_elements(m, lt_output(producer)->type) == space;
+}
+
+static bool is_view(const Node *n) {
+    return n->op == OP_TRANSPOSE || n->op == OP_SLICE || n->op == OP_BROADCAST;
+}
+
+static bool may_inline(Groups *groups, const Node *producer, Prologue kind, const Dim *space) {
+    if (kind == PROLOGUE_NONE || stays_outside(producer))
+        return false;
+    if (kind == PROLOGUE_VIEWS) { /* of the rows only: columns are read as vectors */
+        const Operand *use = lt_output(producer)->uses;
+        return is_view(producer) && use == &use->user->inputs[0];
+    }
+    bool moves = lt_op_has(producer->op, OPF_INJECTIVE) || producer->op == OP_GATHER ||
+                 producer->op == OP_GATHER_ELEMENTS || producer->op == OP_GATHER_ND;
+    if (!moves && !lt_op_has(producer->op, OPF_ELEMENTWISE))
+        return false;
+    bool recomputed = !read_once(groups->module, producer, space);
+    return !(recomputed && is_costly(producer));
+}
+
+/* Pulls producers of the members into the group until nothing moves; the graph's order makes one
+ * backward walk from `last` enough. */
+static void pull_producers(Groups *groups, Node *last, uint32_t group, Prologue kind,
+                           const Dim *space) {
+    for (Node *n = last->prev; n && !is_full(groups, group); n = n->prev) {
+        if (groups->of[n->id] || n->output_count != 1)
+            continue;
+        const Value *v = lt_output(n);
+        if (!v->uses || !used_only_in(groups, v, group))
+            continue;
+        if (may_inline(groups, n, kind, space))
+            join_group(groups, n, group);
+    }
+}
+
+/* --- the pass
+ * --------------------------------------------------------------------------------------- */
+
+static void group_anchors(Groups *groups, Graph *g, bool optimize) {
+    LT_EACH_NODE(n, g) {
+        Prologue kind;
+        if (groups->of[n->id] || !anchor_prologue(n, &kind))
+            continue;
+        uint32_t group = start_group(groups, n);
+        if (optimize && takes_epilogue(n))
+            grow_epilogue(groups, n, group);
+    }
+    if (!optimize)
+        return;
+    for (Node *n = g->last; n; n = n->prev) {
+        Prologue kind;
+        if (!anchor_prologue(n, &kind) || kind == PROLOGUE_NONE)
+            continue;
+        const Dim *space = lt_type_elements(groups->module, lt_input(n, 0)->type);
+        pull_producers(groups, n, groups->of[n->id], kind, space);
+    }
+}
+
+static void group_maps(Groups *groups, Graph *g, bool optimize) {
+    for (Node *n = g->last; n; n = n->prev) {
+        if (groups->of[n->id] || stays_outside(n))
+            continue;
+        uint32_t group = start_group(groups, n);
+        const Dim *space = lt_type_elements(groups->module, lt_output(n)->type);
+        if (optimize)
+            pull_producers(groups, n, group, PROLOGUE_MAPS, space);
+    }
+}
+
+bool lt_pass_fuse(PassContext *ctx) {
+    Graph *g = ctx->module->main;
+    uint32_t limit = ctx->module->next_node;
+    Groups groups = {
+        .module = ctx->module,
+        .scratch = ctx->scratch,
+        .of = LT_ARRAY(ctx->scratch, uint32_t, limit + 1),
+        .sizes = LT_ARRAY(ctx->scratch, uint32_t, limit + 2),
+        .node_limit = limit,
+    };
+    group_anchors(&groups, g, ctx->level > 0);
+    group_maps(&groups, g, ctx->level > 0);
+    lt_groups_build(&groups, g);
+    return groups.count > 0;
+}

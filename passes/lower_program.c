@@ -1,0 +1,323 @@
+/* lower_program.c - the pass `lower`: a graph of groups becomes buffers, kernels and steps.
+ * Requires: fused. Ensures: program (every step's buffers and integers are known; arena buffers
+ * have live ranges). %1 = fused(%0) { .. }  yield %1   =>   buffers: input 0, output 0; kernels:
+ * map_3; step 0: launch map_3 over n
+ *
+ * One buffer stands for a value and everything that is reshaped from it. A value that the model
+ * yields is computed where the caller wants it; only what is an input, a constant or another output
+ * already is copied there. Kernels whose naive text agrees are one kernel, scheduled once. */
+#include <string.h>
+
+#include "passes/lower.h"
+#include "runtime/artifact.h"
+#include "runtime/base/checked.h"
+
+enum { NAME_LIMIT = 60, NAMED_NODES = 8 };
+enum { LIBRARY_TOPK = 0 }; /* rows of runtime/kernels/library.def, which only grows */
+
+typedef struct Assembly {
+    PassContext *ctx;
+    Module *module;
+    Program *program;
+    Map buffers; /* id of a value that is no reshape -> number + 1 */
+    Map weights; /* id of a constant -> number + 1 */
+    Map kernels; /* naive text -> number + 1 */
+    Map names;   /* of kernels */
+} Assembly;
+
+/* --- names
+ * ---------------------------------------------------------------------------------------------- */
+
+static void append_plain(Str *out, const char *text) {
+    for (; *text; text++) {
+        const bool upper = *text >= 'A' && *text <= 'Z', lower = *text >= 'a' && *text <= 'z';
+        const bool digit = *text >= '0' && *text <= '9';
+        const char c = (char)(upper ? *text - 'A' + 'a' : *text);
+        if (lower || upper || digit)
+            lt_str_char(out, c);
+        else if (out->len > 0 && out->text[out->len - 1] != '_')
+            lt_str_char(out, '_');
+    }
+}
+
+/* conv_23_relu_24: an identifier of at most NAME_LIMIT characters that no other kernel and no C
+ * library has. */
+static const char *kernel_name(Assembly *a, const Node *node) {
+    Str out;
+    lt_str_init(&out, a->module->arena);
+    for (const Loc *loc = node->loc; loc; loc = loc->next) {
+        if (out.len > 0)
+            lt_str_char(&out, '_');
+        append_plain(&out, loc->node ? loc->node : loc->op ? loc->op : "");
+    }
+    if (out.len == 0 || (out.text[0] >= '0' && out.text[0] <= '9'))
+        out.text = lt_arena_printf(a->module->arena, "%s_%s", lt_op_info[node->op].name, out.text);
+    char *name = lt_arena_strndup(a->module->arena, out.text, NAME_LIMIT);
+    if (!strchr(name, '_'))
+        name = lt_arena_printf(a->module->arena, "%s_kernel", name);
+    const char *unique = name;
+    for (int number = 2; lt_strmap_has(&a->names, unique); number++)
+        unique = lt_arena_printf(a->module->arena, "%.*s_%d", NAME_LIMIT - 6, name, number);
+    lt_strmap_set(&a->names, unique, a);
+    return unique;
+}
+
+/* Conv_23+Relu_24 */
+static const char *step_name(Assembly *a, const Node *node) {
+    Str out;
+    int count = 0;
+    lt_str_init(&out, a->module->arena);
+    for (const Loc *loc = node->loc; loc && count < NAMED_NODES; loc = loc->next, count++) {
+        if (count > 0)
+            lt_str_char(&out, '+');
+        lt_str_append(&out, loc->node ? loc->node : loc->op ? loc->op : "?");
+    }
+    if (count == 0)
+        lt_str_append(&out, lt_op_info[node->op].name);
+    return out.text;
+}
+
+/* --- buffers
+ * -------------------------------------------------------------------------------------------- */
+
+static Value *root_of(Value *value) {
+    while (value->def && value->def->op == OP_RESHAPE)
+        value = lt_input(value->def, 0);
+    return value;
+}
+
+static const Dim *bytes_of(Assembly *a, const Type *type) {
+    return lt_dim_mul_const(&a->module->dims, lt_type_elements(a->module, type),
+                            (int64_t)lt_dtype_size(type->dtype));
+}
+
+static uint32_t add_buffer(Assembly *a, ProgramBuffer buffer) {
+    lt_vec_push(a->module->arena, &a->program->buffers, buffer);
+    return (uint32_t)a->program->buffers.len - 1;
+}
+
+static uint32_t weight_buffer(Assembly *a, const Const *c, const char *name) {
+    const uintptr_t known = (uintptr_t)lt_map_get(&a->weights, c->id);
+    int64_t elements = 0, end = 0;
+    if (known)
+        return (uint32_t)known - 1;
+    lt_type_is_static(c->type, &elements);
+    const int64_t offset = a->program->weights_size;
+    const int64_t size = elements * (int64_t)lt_dtype_size(c->type->dtype);
+    if (!lt_add_i64(offset, size + LT_TENSOR_ALIGN - 1, &end))
+        lt_error(&a->module->diags, 3, NULL, "the weights are too large");
+    a->program->weights_size = end / LT_TENSOR_ALIGN * LT_TENSOR_ALIGN;
+    const uint32_t number =
+        add_buffer(a, (ProgramBuffer){.place = PLACE_WEIGHTS,
+                                      .type = c->type,
+                                      .name = name,
+                                      .value = c,
+                                      .offset = lt_dim_const(&a->module->dims, offset)});
+    lt_map_set(&a->weights, c->id, (void *)(uintptr_t)(number + 1));
+    return number;
+}
+
+static void set_buffer(Assembly *a, const Value *root, uint32_t number) {
+    lt_map_set(&a->buffers, root->id, (void *)(uintptr_t)(number + 1));
+}
+
+static uint32_t buffer_of(Assembly *a, Value *value) {
+    Value *root = root_of(value);
+    const Const *c = lt_value_const(root);
+    if (c)
+        return weight_buffer(a, c, root->name);
+    const uintptr_t known = (uintptr_t)lt_map_get(&a->buffers, root->id);
+    if (known)
+        return (uint32_t)known - 1;
+    const uint32_t number = add_buffer(a, (ProgramBuffer){.place = PLACE_ARENA,
+                                                          .type = root->type,
+                                                          .name = root->name,
+                                                          .bytes = bytes_of(a, root->type),
+                                                          .first_step = UINT32_MAX});
+    set_buffer(a, root, number);
+    return number;
+}
+
+static void add_signature(Assembly *a) {
+    const Graph *g = a->module->main;
+    const Node *yield = lt_graph_yield(g);
+    for (size_t i = 0; i < g->inputs.len; i++) {
+        const Value *v = g->inputs.data[i];
+        const ProgramBuffer b = {
+            .place = PLACE_INPUT, .type = v->type, .name = v->name, .index = (uint32_t)i};
+        set_buffer(a, v, add_buffer(a, b));
+    }
+    for (uint32_t i = 0; i < yield->input_count; i++) {
+        Value *v = lt_input(yield, i), *root = root_of(v);
+        if (!root->def || lt_value_const(root) || lt_map_has(&a->buffers, root->id))
+            continue;
+        const ProgramBuffer b = {
+            .place = PLACE_OUTPUT, .type = v->type, .name = v->name, .index = i};
+        set_buffer(a, root, add_buffer(a, b));
+    }
+}
+
+/* --- steps
+ * ---------------------------------------------------------------------------------------------- */
+
+static void add_step(Assembly *a, Step step) {
+    const uint32_t number = (uint32_t)a->program->steps.len;
+    for (uint32_t i = 0; i < step.buffer_count; i++) {
+        ProgramBuffer *b = &a->program->buffers.data[step.buffers[i]];
+        b->first_step = b->first_step < number ? b->first_step : number;
+        b->last_step = number;
+    }
+    lt_vec_push(a->module->arena, &a->program->steps, step);
+}
+
+/* A dim of the kernel in terms of the module's. */
+static const Dim *export_dim(Assembly *a, const Kernel *k, const Lowered *lowered, const Dim *d) {
+    DimTable *t = &a->module->dims;
+    static const Dim *(*const fns[])(DimTable *, const Dim *, const Dim *) = {
+        [DIM_ADD] = lt_dim_add,         [DIM_MUL] = lt_dim_mul, [DIM_FLOORDIV] = lt_dim_floordiv,
+        [DIM_CEILDIV] = lt_dim_ceildiv, [DIM_MOD] = lt_dim_mod, [DIM_MIN] = lt_dim_min,
+        [DIM_MAX] = lt_dim_max};
+    if (d->kind == DIM_CONST)
+        return lt_dim_const(t, d->value);
+    for (size_t i = 0; i < k->ints.len; i++)
+        if (k->ints.data[i] == d)
+            return lowered->ints.data[i];
+    const Dim *result = export_dim(a, k, lowered, d->args[0]);
+    for (uint32_t i = 1; i < d->count; i++)
+        result = fns[d->kind](t, result, export_dim(a, k, lowered, d->args[i]));
+    if (d->kind == DIM_MUL)
+        return lt_dim_mul_const(t, result, d->value);
+    return d->kind == DIM_ADD ? lt_dim_add_const(t, result, d->value) : result;
+}
+
+static const Dim *launch_count(Assembly *a, const Kernel *k, const Lowered *lowered) {
+    const Stmt *s = k->body;
+    if (!s || s->kind != STMT_FOR || s->u.loop.kind != LOOP_PARALLEL)
+        return lt_dim_const(&a->module->dims, 1);
+    return export_dim(a, k, lowered, s->u.loop.extent);
+}
+
+/* The number of this kernel or of an equal one, which is scheduled when it is the first. */
+static uint32_t add_kernel(Assembly *a, const Node *node, Kernel *k) {
+    Str text;
+    lt_str_init(&text, a->ctx->scratch);
+    lt_kernel_print(&text, k, false);
+    lt_str_printf(&text, "in place %llx", (unsigned long long)k->in_place);
+    const uintptr_t known = (uintptr_t)lt_strmap_get(&a->kernels, text.text);
+    if (known)
+        return (uint32_t)known - 1;
+    k->name = kernel_name(a, node);
+    lt_schedule_kernel(a->ctx, k);
+    lt_vec_push(a->module->arena, &a->program->kernels, k);
+    lt_strmap_set(&a->kernels, text.text, (void *)(uintptr_t)a->program->kernels.len);
+    return (uint32_t)a->program->kernels.len - 1;
+}
+
+static bool is_repeated(const uint32_t *buffers, uint32_t count, uint32_t wanted) {
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < count; i++)
+        found += buffers[i] == wanted;
+    return found > 1;
+}
+
+static bool add_launch(Assembly *a, Node *node) {
+    Lowered lowered;
+    if (!lt_lower_node(a->ctx, node, &lowered))
+        return false;
+    const size_t operands = lowered.operands.len, count = operands + lowered.results.len;
+    uint32_t *buffers = LT_ARRAY(a->module->arena, uint32_t, count);
+    for (size_t i = 0; i < count; i++)
+        buffers[i] = buffer_of(a, i < operands ? lowered.operands.data[i]
+                                               : lowered.results.data[i - operands]);
+    /* One buffer may be two operands (a value and its reshape): what is true of one need not be of
+     * the other. */
+    for (size_t i = 0; i < operands; i++)
+        if (is_repeated(buffers, (uint32_t)operands, buffers[i]))
+            lowered.kernel->in_place = 0;
+    const uint32_t number = add_kernel(a, node, lowered.kernel);
+    const Kernel *k = a->program->kernels.data[number];
+    add_step(a, (Step){.kind = STEP_LAUNCH,
+                       .kernel = number,
+                       .name = step_name(a, node),
+                       .buffer_count = (uint32_t)count,
+                       .buffers = buffers,
+                       .int_count = (uint32_t)lowered.ints.len,
+                       .ints = lowered.ints.data,
+                       .count = launch_count(a, k, &lowered),
+                       .loc = node->loc});
+    return true;
+}
+
+/* Arguments as runtime/kernels/library.h states them. */
+static void add_topk(Assembly *a, const Node *node) {
+    const Type *type = lt_input(node, 0)->type;
+    const int axis = (int)lt_attr_int(node, ATTR_AXIS, 0);
+    DimTable *t = &a->module->dims;
+    const Dim *ints[] = {lt_dim_product(t, type->dims, axis),
+                         type->dims[axis],
+                         lt_dim_product(t, type->dims + axis + 1, type->rank - axis - 1),
+                         lt_attr(node, ATTR_SIZE)->u.dims[0],
+                         lt_dim_const(t, lt_attr_int(node, ATTR_LARGEST, 1)),
+                         lt_dim_const(t, lt_attr_int(node, ATTR_SORTED, 1)),
+                         lt_dim_const(t, type->dtype)};
+    const uint32_t buffers[] = {buffer_of(a, lt_input(node, 0)), buffer_of(a, node->outputs[0]),
+                                buffer_of(a, node->outputs[1])};
+    add_step(a, (Step){.kind = STEP_LIBRARY,
+                       .kernel = LIBRARY_TOPK,
+                       .name = step_name(a, node),
+                       .buffer_count = 3,
+                       .buffers = lt_arena_copy(a->module->arena, buffers, sizeof buffers),
+                       .int_count = sizeof ints / sizeof *ints,
+                       .ints = lt_arena_copy(a->module->arena, ints, sizeof ints),
+                       .loc = node->loc});
+}
+
+/* Outputs that are not computed in place. */
+static void add_copies(Assembly *a) {
+    const Node *yield = lt_graph_yield(a->module->main);
+    for (uint32_t i = 0; i < yield->input_count; i++) {
+        Value *v = lt_input(yield, i);
+        const uint32_t from = buffer_of(a, v);
+        const ProgramBuffer *b = &a->program->buffers.data[from];
+        if (b->place == PLACE_OUTPUT && b->index == i)
+            continue;
+        const ProgramBuffer to = {
+            .place = PLACE_OUTPUT, .type = v->type, .name = v->name, .index = i};
+        const uint32_t buffers[] = {from, add_buffer(a, to)};
+        add_step(a, (Step){.kind = STEP_COPY,
+                           .name = v->name ? v->name : "copy",
+                           .buffer_count = 2,
+                           .buffers = lt_arena_copy(a->module->arena, buffers, sizeof buffers),
+                           .count = bytes_of(a, v->type)});
+    }
+}
+
+static bool is_used(const Node *node) {
+    for (uint32_t i = 0; i < node->output_count; i++)
+        if (node->outputs[i]->uses)
+            return true;
+    return false;
+}
+
+bool lt_pass_lower(PassContext *ctx) {
+    Assembly a = {.ctx = ctx, .module = ctx->module};
+    a.program = LT_NEW(ctx->module->arena, Program);
+    *a.program = (Program){.arena = ctx->module->arena, .module = ctx->module};
+    lt_map_init(&a.buffers, ctx->scratch);
+    lt_map_init(&a.weights, ctx->scratch);
+    lt_map_init(&a.kernels, ctx->scratch);
+    lt_map_init(&a.names, ctx->scratch);
+    add_signature(&a);
+    bool ok = true;
+    LT_EACH_NODE(n, ctx->module->main) {
+        if (n->op == OP_CONST || n->op == OP_RESHAPE || n->op == OP_YIELD || !is_used(n))
+            continue;
+        if (n->op == OP_SORT)
+            add_topk(&a, n);
+        else
+            ok = add_launch(&a, n) && ok;
+    }
+    add_copies(&a);
+    ctx->program = ok ? a.program : NULL;
+    return true;
+}
