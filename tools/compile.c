@@ -1,0 +1,303 @@
+/* compile.c - drives a compilation from a path to a path, and tells the user what happens. */
+#include "tools/compile.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime/base/file.h"
+
+enum { STATUS_USE = 2, STATUS_MACHINE = 6, STATUS_INTERNAL = 70, STATUS_IO = 74 };
+
+double lt_seconds_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* --- the progress line
+ * ---------------------------------------------------------------------------- */
+
+static void show_progress(Compilation *c, const char *what, int done, int total) {
+    if (!c->on_terminal)
+        return;
+    fprintf(stderr, "\r\033[K%s: %s %d/%d  %.1f s", c->path, what, done, total,
+            lt_seconds_now() - c->started);
+    fflush(stderr);
+}
+
+static void clear_progress(const Compilation *c) {
+    if (c->on_terminal)
+        fputs("\r\033[K", stderr);
+}
+
+static void before_pass(void *user, const Pass *pass, int index, int count) {
+    show_progress(user, pass->name, index + 1, count);
+}
+
+static void after_pass(void *user, const Pass *pass, PassContext *ctx, bool changed,
+                       double seconds) {
+    Compilation *c = user;
+    (void)ctx;
+    (void)seconds;
+    if (c->after_pass)
+        c->after_pass(c, pass, changed);
+}
+
+static void codegen_progress(void *user, int done, int total) {
+    show_progress(user, "kernels", done, total);
+}
+
+/* --- diagnostics
+ * ------------------------------------------------------------------------------------ */
+
+static void print_json_diag(const Compilation *c, const Diag *d) {
+    static const char *const levels[] = {"note", "remark", "warning", "error"};
+    fputs("{\"file\": ", stderr);
+    lt_json_string(stderr, c->path);
+    fprintf(stderr, ", \"level\": \"%s\", \"status\": %d, \"node\": ", levels[d->level], d->status);
+    lt_json_string(stderr, d->loc && d->loc->node ? d->loc->node : "");
+    fputs(", \"op\": ", stderr);
+    lt_json_string(stderr, d->loc && d->loc->op ? d->loc->op : "");
+    fputs(", \"text\": ", stderr);
+    lt_json_string(stderr, d->text);
+    fputs("}\n", stderr);
+}
+
+int lt_compile_report(Compilation *c) {
+    clear_progress(c);
+    if (!c->diags)
+        return 0;
+    for (; c->diags_printed < c->diags->items.len; c->diags_printed++) {
+        const Diag *d = &c->diags->items.data[c->diags_printed];
+        if (c->options->quiet && d->level < DIAG_ERROR)
+            continue;
+        if (c->options->json)
+            print_json_diag(c, d);
+        else
+            fprintf(stderr, "%s\n", lt_diag_format(c->diags, d, c->options->color));
+    }
+    return c->diags->errors ? lt_cli_exit_code(lt_diag_status(c->diags)) : 0;
+}
+
+/* A bug in the compiler: the graph as it was goes into a file that reproduces it. */
+static void write_reproducer(Compilation *c) {
+    if (!c->ctx.module)
+        return;
+    char path[64];
+    snprintf(path, sizeof path, "lathe-crash-%ld.lir", (long)getpid());
+    Str text;
+    lt_str_init(&text, &c->arena);
+    lt_module_print(&text, c->ctx.module);
+    OutputFile out;
+    if (!lt_output_open(&out, path))
+        return;
+    lt_output_write(&out, text.text, text.len);
+    if (lt_output_commit(&out, 0644))
+        fprintf(stderr, "%s: note: this is a bug in lathe; %s reproduces it\n", c->path, path);
+}
+
+static int finish(Compilation *c) {
+    int code = lt_compile_report(c);
+    if (code == STATUS_INTERNAL)
+        write_reproducer(c);
+    return code;
+}
+
+/* --- reading
+ * ---------------------------------------------------------------------------------------- */
+
+void lt_compile_init(Compilation *c, const char *path, const CompileOptions *options) {
+    *c = (Compilation){.path = path, .options = options, .started = lt_seconds_now()};
+    c->on_terminal =
+        !options->quiet && !options->json && (options->progress || isatty(STDERR_FILENO));
+    lt_arena_init(&c->arena);
+    lt_arena_init(&c->scratch);
+    c->arena.out_of_memory = &c->out_of_memory;
+    c->scratch.out_of_memory = &c->out_of_memory;
+    bool levels[] = {options->o0, options->o1, options->o2, options->o3};
+    c->ctx.level = 2;
+    for (int i = 0; i < 4; i++)
+        if (levels[i])
+            c->ctx.level = i;
+    c->ctx.scratch = &c->scratch;
+}
+
+void lt_compile_free(Compilation *c) {
+    lt_arena_free(&c->scratch);
+    lt_arena_free(&c->arena);
+}
+
+static int wrong_use(Compilation *c, const char *format, const char *detail) {
+    clear_progress(c);
+    fprintf(stderr, "%s: error: ", c->path);
+    fprintf(stderr, format, detail);
+    fputc('\n', stderr);
+    return STATUS_USE;
+}
+
+static int read_overrides(Compilation *c, ImportOptions *import) {
+    const CompileOptions *o = c->options;
+    DimOverride *dims = LT_ARRAY(&c->arena, DimOverride, o->dims.len + 1);
+    InputOverride *inputs = LT_ARRAY(&c->arena, InputOverride, o->inputs.len + 1);
+    for (size_t i = 0; i < o->dims.len; i++) {
+        const char *value;
+        lt_cli_split(&c->arena, o->dims.data[i], &dims[i].name, &value);
+        if (!lt_cli_range(value, &dims[i].lo, &dims[i].hi) || dims[i].lo < 0)
+            return wrong_use(c, "--dim %s: expected NAME=N or NAME=LO..HI", o->dims.data[i]);
+    }
+    for (size_t i = 0; i < o->inputs.len; i++)
+        lt_cli_split(&c->arena, o->inputs.data[i], &inputs[i].name, &inputs[i].shape);
+    *import = (ImportOptions){
+        .dims = dims,
+        .dim_count = (uint32_t)o->dims.len,
+        .inputs = inputs,
+        .input_count = (uint32_t)o->inputs.len,
+        .want_remarks = o->remarks,
+    };
+    return 0;
+}
+
+/* The text of --schedule's file. */
+static int read_schedule(Compilation *c) {
+    if (!c->options->schedule)
+        return 0;
+    MappedFile file;
+    char error[128];
+    if (!lt_file_map(&file, c->options->schedule, error, sizeof error)) {
+        fprintf(stderr, "%s: error: %s\n", c->options->schedule, error);
+        return STATUS_IO;
+    }
+    c->ctx.schedule_override = lt_arena_strndup(&c->arena, (const char *)file.data, file.size);
+    lt_file_unmap(&file);
+    return 0;
+}
+
+int lt_compile_read(Compilation *c) {
+    ImportOptions import;
+    const char *target = c->options->target;
+    c->ctx.target = target ? lt_target_find(target) : lt_codegen_host_target();
+    if (!c->ctx.target)
+        return wrong_use(c, "there is no target named '%s'; --list-targets names them", target);
+    int code = read_overrides(c, &import);
+    if (!code)
+        code = read_schedule(c);
+    if (code)
+        return code;
+    double start = lt_seconds_now();
+    show_progress(c, "reading", 0, 1);
+    c->ctx.module = lt_import_file(&c->arena, c->path, &import, &c->diags);
+    c->read_seconds = lt_seconds_now() - start;
+    if (!c->ctx.module) {
+        code = finish(c);
+        return code ? code : STATUS_INTERNAL;
+    }
+    c->diags = &c->ctx.module->diags;
+    c->diags->want_remarks = c->options->remarks;
+    LT_EACH_NODE(n, c->ctx.module->main) c->nodes_read++;
+    return lt_compile_report(c);
+}
+
+/* --- passes and output
+ * ------------------------------------------------------------------------------- */
+
+int lt_compile_passes(Compilation *c, const char *const *names, int count) {
+    const CompileOptions *o = c->options;
+    PassOptions options = {
+        .print_after = o->print_after,
+        .stop_after = o->stop_after,
+        .disable = o->disable,
+        .limit = o->pass_limit,
+        .verify = o->verify,
+        .time = o->time_passes,
+        .before_pass = before_pass,
+        .after_pass = after_pass,
+        .user = c,
+    };
+    if (!names)
+        names = lt_pipeline(&count);
+    double start = lt_seconds_now();
+    bool ok = lt_passes_run(&c->ctx, names, count, &options);
+    c->pass_seconds = lt_seconds_now() - start;
+    int code = finish(c);
+    return ok || code ? code : STATUS_INTERNAL;
+}
+
+static int cannot_write(Compilation *c, const char *out) {
+    clear_progress(c);
+    fprintf(stderr, "%s: error: cannot write: %s\n", out, strerror(errno));
+    return STATUS_IO;
+}
+
+static int write_text(Compilation *c, const char *out, const Str *text) {
+    OutputFile file;
+    if (!lt_output_open(&file, out))
+        return cannot_write(c, out);
+    lt_output_write(&file, text->text, text->len);
+    return lt_output_commit(&file, 0644) ? 0 : cannot_write(c, out);
+}
+
+static void print_kernels(Str *text, const Program *p) {
+    for (size_t i = 0; i < p->kernels.len; i++) {
+        const Kernel *k = p->kernels.data[i];
+        if (k->schedule && *k->schedule)
+            lt_str_printf(text, "; schedule: %s\n", k->schedule);
+        lt_kernel_print(text, k, true);
+        lt_str_char(text, '\n');
+    }
+}
+
+int lt_compile_emit(Compilation *c, const char *out) {
+    const CompileOptions *o = c->options;
+    Str text;
+    lt_str_init(&text, &c->arena);
+    if (o->emit == EMIT_IR || !c->ctx.program) {
+        lt_pass_print(&text, &c->ctx);
+        return write_text(c, out, &text);
+    }
+    if (o->emit == EMIT_KERNELS) {
+        print_kernels(&text, c->ctx.program);
+        return write_text(c, out, &text);
+    }
+    CodegenOptions options = {
+        .target = c->ctx.target,
+        .level = c->ctx.level,
+        .weights_path = o->weights,
+        .debug_info = !o->no_debug_info,
+        .tune_host = !o->target,
+        .progress = codegen_progress,
+        .user = c,
+    };
+    double start = lt_seconds_now();
+    bool ok = true;
+    if (o->emit == EMIT_SO)
+        ok = lt_codegen_so(c->ctx.program, &options, out, c->diags);
+    else if (o->emit == EMIT_OBJ)
+        ok = lt_codegen_object(c->ctx.program, &options, out, c->diags);
+    else
+        ok = lt_codegen_text(c->ctx.program, &options,
+                             o->emit == EMIT_ASM ? CODEGEN_ASM : CODEGEN_LLVM_IR, &text, c->diags);
+    c->codegen_seconds = lt_seconds_now() - start;
+    int code = finish(c);
+    if (!ok || code)
+        return code ? code : STATUS_INTERNAL;
+    return o->emit == EMIT_SO || o->emit == EMIT_OBJ ? 0 : write_text(c, out, &text);
+}
+
+int lt_compile_run(Compilation *c, const char *out) {
+    if (setjmp(c->out_of_memory)) {
+        clear_progress(c);
+        fprintf(stderr, "%s: error: out of memory\n", c->path);
+        return STATUS_MACHINE;
+    }
+    int code = lt_compile_read(c);
+    if (!code)
+        code = lt_compile_passes(c, NULL, 0);
+    bool partial = c->options->stop_after || c->options->pass_limit >= 0;
+    bool nothing_to_write = partial && !c->ctx.program && c->options->emit != EMIT_IR;
+    if (code || nothing_to_write)
+        return code;
+    return lt_compile_emit(c, out);
+}

@@ -1,0 +1,93 @@
+/* compile.h - the whole road in one object: model file, graph, passes, program, output. lathec,
+ * lathe-dump and lathe-run drive it; include/lathe/compiler.h is its public face. */
+#ifndef LATHE_TOOLS_COMPILE_H
+#define LATHE_TOOLS_COMPILE_H
+
+#include <setjmp.h>
+
+#include "codegen/codegen.h"
+#include "frontends/import.h"
+#include "passes/pass.h"
+#include "tools/cli.h"
+
+typedef enum { EMIT_SO, EMIT_OBJ, EMIT_IR, EMIT_KERNELS, EMIT_LLVM_IR, EMIT_ASM } EmitKind;
+#define EMIT_CHOICES "so|obj|ir|kernels|llvm-ir|asm"
+
+/* What the user may ask of a compilation; the fields that a table of options fills. */
+typedef struct CompileOptions {
+    const char *target;
+    const char *weights;
+    const char *schedule; /* path of a file with schedule text */
+    const char *print_after, *stop_after, *disable;
+    int64_t pass_limit; /* -1: all */
+    int emit;           /* EmitKind */
+    int level;
+    CliList dims, inputs; /* NAME=N or NAME=LO..HI; NAME=1x3xHxW */
+    bool o0, o1, o2, o3;
+    bool verify, time_passes, remarks, json, color, quiet, progress, no_debug_info;
+} CompileOptions;
+
+/* Rows for a tool's table: every option that changes what is compiled. `S` is the tool's struct,
+ * `f` its CompileOptions field. */
+#define COMPILE_ROWS(S, f) \
+    CLI_HEADING("What is compiled"), \
+        CLI_ROW(S, f.target, CLI_STRING, "--target", "NAME", \
+                "a row of --list-targets (default: the best that this machine can run)"), \
+        CLI_ROW(S, f.dims, CLI_PAIR, "--dim", "NAME=N", \
+                "fix a symbolic dim; NAME=LO..HI gives its range"), \
+        CLI_ROW(S, f.inputs, CLI_PAIR, "--input", "NAME=SHAPE", \
+                "the shape of an input: --input x=1x3xHxW"), \
+        CLI_ROW(S, f.o0, CLI_FLAG, "-O0", NULL, "naive kernels, no fusion"), \
+        CLI_ROW(S, f.o1, CLI_FLAG, "-O1", NULL, \
+                "graph passes and schedules, quick code generation"), \
+        CLI_ROW(S, f.o2, CLI_FLAG, "-O2", NULL, "the default"), \
+        CLI_ROW(S, f.o3, CLI_FLAG, "-O3", NULL, "more time in code generation"), \
+        CLI_ROW(S, f.schedule, CLI_STRING, "--schedule", "FILE", \
+                "use the schedule in FILE for every kernel", .advanced = true), \
+        CLI_HEADING("Passes"), \
+        CLI_ROW(S, f.print_after, CLI_STRING, "--print-after", "PASS[,PASS]", \
+                "print the IR there; `all` for all"), \
+        CLI_ROW(S, f.stop_after, CLI_STRING, "--stop-after", "PASS", "stop there"), \
+        CLI_ROW(S, f.disable, CLI_STRING, "--disable", "PASS[,PASS]", "leave passes out"), \
+        CLI_ROW(S, f.pass_limit, CLI_INT, "--pass-limit", "N", "run the first N passes only", \
+                .min = -1, .max = 1000), \
+        CLI_ROW(S, f.time_passes, CLI_FLAG, "--time-passes", NULL, \
+                "a table of the passes' times on stderr"), \
+        CLI_ROW(S, f.verify, CLI_FLAG, "--verify", NULL, "check the IR after every pass"), \
+        CLI_ROW(S, f.remarks, CLI_FLAG, "--remarks", NULL, \
+                "say why optimizations fired or did not")
+
+typedef struct Compilation {
+    const char *path;
+    const CompileOptions *options;
+    Arena arena, scratch;
+    jmp_buf out_of_memory;
+    DiagList *diags;
+    PassContext ctx;
+    size_t diags_printed;
+    bool on_terminal; /* stderr: the progress line moves there */
+    double started;   /* seconds */
+    double read_seconds, pass_seconds, codegen_seconds;
+    uint32_t nodes_read;
+    /* Called after every pass; lathe-dump looks at the IR there. */
+    void (*after_pass)(struct Compilation *c, const Pass *pass, bool changed);
+    void *user;
+} Compilation;
+
+/* Prepares c; path and options stay the caller's. Exit codes everywhere: 0, or what the process
+ * should return, with all diagnostics printed on stderr. */
+void lt_compile_init(Compilation *c, const char *path, const CompileOptions *options);
+/* Reads, runs the passes, writes. out may be NULL when options->stop_after ends before it. */
+int lt_compile_run(Compilation *c, const char *out);
+/* The first step alone: the module is in c->ctx.module. */
+int lt_compile_read(Compilation *c);
+/* The named passes, or the pipeline when names is NULL. */
+int lt_compile_passes(Compilation *c, const char *const *names, int count);
+int lt_compile_emit(Compilation *c, const char *out);
+/* Prints what was not printed yet; the exit code that follows from it. */
+int lt_compile_report(Compilation *c);
+void lt_compile_stats(Compilation *c, const char *out, FILE *stream);
+void lt_compile_free(Compilation *c);
+double lt_seconds_now(void);
+
+#endif

@@ -1,0 +1,120 @@
+/* lathec.c - compiles a model into an artifact. */
+#include <setjmp.h>
+#include <string.h>
+
+#include "tools/compile.h"
+
+typedef struct Options {
+    CompileOptions compile;
+    const char *out;
+    bool stats, check, list_passes, list_ops, list_targets;
+} Options;
+
+#define ROW(field, ...) CLI_ROW(Options, field, __VA_ARGS__)
+static const CliOption table[] = {
+    CLI_HEADING("Output"),
+    ROW(out, CLI_STRING, "-o", "OUT", "write to OUT; - is standard output (text only)"),
+    ROW(compile.emit, CLI_CHOICE, "--emit", NULL, "what to write (default: so)",
+        .choices = EMIT_CHOICES),
+    ROW(compile.weights, CLI_STRING, "--weights", "FILE",
+        "keep the weights outside the artifact, in FILE"),
+    ROW(stats, CLI_FLAG, "--stats", NULL, "nodes, kernels, memory, times, sizes, on stderr"),
+    ROW(check, CLI_FLAG, "--check", NULL,
+        "say what is not supported, node by node; compile nothing"),
+    COMPILE_ROWS(Options, compile),
+    CLI_HEADING("Messages"),
+    ROW(compile.json, CLI_FLAG, "--json", NULL, "diagnostics as JSON lines"),
+    ROW(compile.color, CLI_FLAG, "--color", NULL, "diagnostics in color"),
+    ROW(compile.quiet, CLI_FLAG, "--quiet", NULL, "errors only"),
+    ROW(compile.progress, CLI_FLAG, "--progress", NULL,
+        "the line that moves, even when stderr is no terminal"),
+    ROW(compile.no_debug_info, CLI_FLAG, "--no-debug-info", NULL, "no line tables for perf and gdb",
+        .advanced = true),
+    CLI_HEADING("Lists"),
+    ROW(list_passes, CLI_FLAG, "--list-passes", NULL, "the passes, name first"),
+    ROW(list_ops, CLI_FLAG, "--list-ops", NULL, "the ops and scalar functions of the IR"),
+    ROW(list_targets, CLI_FLAG, "--list-targets", NULL, "the targets"),
+};
+
+static const CliTool tool = {
+    .name = "lathec",
+    .synopsis = "[options] MODEL -o OUT",
+    .summary = "Compiles a model (.onnx, or lathe IR, .lir) into one file that liblathe_rt runs.",
+    .options = table,
+    .option_count = sizeof table / sizeof *table,
+    .footer =
+        "Examples:\n"
+        "  lathec resnet.onnx -o resnet.so\n"
+        "  lathec bert.onnx --dim seq=1..512 --stats -o bert.so\n"
+        "  lathec model.onnx --emit kernels -o -\n\n"
+        "Exit codes: 0 done; 1 failed; 2 wrong use; 3 the model needs what is not supported;\n"
+        "4 malformed input; 6 the machine lacks something; 70 internal error; 74 a file could not\n"
+        "be read or written.",
+};
+
+static int print_passes(void) {
+    for (int i = 0; i < lt_pass_count; i++)
+        printf("%-12s -O%d  %s\n", lt_passes[i].name, lt_passes[i].level, lt_passes[i].doc);
+    return 0;
+}
+
+static int print_ops(void) {
+    for (int i = 0; i < LT_OP_LIMIT; i++)
+        printf("%s\n", lt_op_info[i].name);
+    for (int i = 0; i < LT_FN_LIMIT; i++)
+        printf("%s (scalar function, %d operands)\n", lt_scalar_info[i].name,
+               lt_scalar_info[i].arity);
+    return 0;
+}
+
+static int print_targets(void) {
+    const Target *host = lt_codegen_host_target();
+    for (int i = 0; i < lt_target_count; i++) {
+        const Target *t = &lt_targets[i];
+        printf("%-14s %-26s %2d-byte vectors, tile %dx%d%s\n", t->name, t->triple, t->vector_bytes,
+               t->tile_rows, t->tile_vectors, t == host ? "  (this machine)" : "");
+    }
+    return 0;
+}
+
+static int check_model(Compilation *c) {
+    int code = lt_compile_read(c);
+    if (code == 0)
+        printf("%s: %u nodes, all of them supported\n", c->path, c->nodes_read);
+    return code;
+}
+
+static int use_model(const Cli *cli, const Options *options) {
+    if (cli->arguments.len != 1)
+        return lt_cli_wrong(cli, cli->arguments.len ? "more than one MODEL is given"
+                                                    : "no MODEL is given");
+    bool partial = options->compile.stop_after || options->compile.pass_limit >= 0;
+    if (!options->out && !options->check && !partial)
+        return lt_cli_wrong(cli, "no output is given: -o OUT");
+    bool text = options->compile.emit != EMIT_SO && options->compile.emit != EMIT_OBJ;
+    if (options->out && strcmp(options->out, "-") == 0 && !text)
+        return lt_cli_wrong(cli, "--emit so and obj cannot go to standard output");
+    Compilation c;
+    lt_compile_init(&c, cli->arguments.data[0], &options->compile);
+    int code = options->check ? check_model(&c) : lt_compile_run(&c, options->out);
+    if (code == 0 && options->stats)
+        lt_compile_stats(&c, options->out, stderr);
+    lt_compile_free(&c);
+    return code;
+}
+
+int main(int argc, char **argv) {
+    Arena arena;
+    lt_arena_init(&arena);
+    Options options = {.compile = {.pass_limit = -1}};
+    Cli cli = {.tool = &tool, .arena = &arena, .out = stdout, .err = stderr};
+    int code = lt_cli_parse(&cli, argc, argv, &options);
+    if (code < 0) {
+        code = options.list_passes    ? print_passes()
+               : options.list_ops     ? print_ops()
+               : options.list_targets ? print_targets()
+                                      : use_model(&cli, &options);
+    }
+    lt_arena_free(&arena);
+    return code;
+}
