@@ -19,14 +19,16 @@ Value *lt_build(Builder *b, const NodeSpec *spec) {
 
 /* A node of one operand. */
 static Value *build_unary(Builder *b, Op op, Value *x, const Attr *attrs, uint32_t count) {
-    return lt_build(b, &(NodeSpec){.op = op, .inputs = &x, .input_count = 1, .attrs = attrs,
-                                   .attr_count = count});
+    return lt_build(
+        b,
+        &(NodeSpec){.op = op, .inputs = &x, .input_count = 1, .attrs = attrs, .attr_count = count});
 }
 
-/* --- values and shapes --------------------------------------------------------------------------- */
+/* --- values and shapes ----------------------------------------------------------------------- */
 
 Value *lt_build_const(Builder *b, const Const *c) {
-    return lt_build(b, &(NodeSpec){.op = OP_CONST, .attrs = (Attr[]){lt_constant(ATTR_VALUE, c)},
+    return lt_build(b, &(NodeSpec){.op = OP_CONST,
+                                   .attrs = (Attr[]){lt_constant(ATTR_VALUE, c)},
                                    .attr_count = 1});
 }
 
@@ -53,7 +55,7 @@ Value *lt_build_iota(Builder *b, DType dtype, int rank, const Dim *const *shape,
     return lt_build(b, &(NodeSpec){.op = OP_IOTA, .attrs = attrs, .attr_count = 3});
 }
 
-/* --- element by element -------------------------------------------------------------------------- */
+/* --- element by element ---------------------------------------------------------------------- */
 
 static Value *build_map(Builder *b, ScalarFn fn, Value *const *inputs, uint32_t count) {
     assert(lt_scalar_info[fn].arity == (int32_t)count);
@@ -62,8 +64,10 @@ static Value *build_map(Builder *b, ScalarFn fn, Value *const *inputs, uint32_t 
             return NULL;
     }
     const Attr attr = lt_int(ATTR_FN, fn);
-    return lt_build(b, &(NodeSpec){.op = OP_MAP, .inputs = inputs, .input_count = count,
-                                   .attrs = &attr, .attr_count = 1});
+    return lt_build(
+        b,
+        &(NodeSpec){
+            .op = OP_MAP, .inputs = inputs, .input_count = count, .attrs = &attr, .attr_count = 1});
 }
 
 Value *lt_build_map1(Builder *b, ScalarFn fn, Value *x) { return build_map(b, fn, &x, 1); }
@@ -80,7 +84,7 @@ Value *lt_build_convert(Builder *b, Value *x, DType dtype) {
     return build_unary(b, OP_CONVERT, x, (Attr[]){lt_int(ATTR_DTYPE, dtype)}, 1);
 }
 
-/* --- moving elements ----------------------------------------------------------------------------- */
+/* --- moving elements ------------------------------------------------------------------------- */
 
 Value *lt_build_reshape(Builder *b, Value *x, int rank, const Dim *const *shape) {
     return build_unary(b, OP_RESHAPE, x, (Attr[]){lt_dims(ATTR_SHAPE, shape, (uint32_t)rank)}, 1);
@@ -93,7 +97,8 @@ Value *lt_build_broadcast(Builder *b, Value *x, int rank, const Dim *const *shap
 Value *lt_build_transpose(Builder *b, Value *x, const int64_t *perm) {
     if (!x)
         return NULL;
-    return build_unary(b, OP_TRANSPOSE, x, (Attr[]){lt_ints(ATTR_PERM, perm, (uint32_t)x->type->rank)}, 1);
+    return build_unary(b, OP_TRANSPOSE, x,
+                       (Attr[]){lt_ints(ATTR_PERM, perm, (uint32_t)x->type->rank)}, 1);
 }
 
 Value *lt_build_slice(Builder *b, Value *x, const Dim *const *start, const Dim *const *size,
@@ -109,8 +114,8 @@ Value *lt_build_slice(Builder *b, Value *x, const Dim *const *start, const Dim *
     return build_unary(b, OP_SLICE, x, attrs, 3);
 }
 
-Value *lt_build_pad(Builder *b, Value *x, const Dim *const *lo, const Dim *const *hi, const char *mode,
-                    const Const *fill) {
+Value *lt_build_pad(Builder *b, Value *x, const Dim *const *lo, const Dim *const *hi,
+                    const char *mode, const Const *fill) {
     if (!x)
         return NULL;
     const uint32_t rank = (uint32_t)x->type->rank;
@@ -129,20 +134,26 @@ Value *lt_build_concat(Builder *b, Value *const *values, uint32_t count, int axi
             return NULL;
     }
     const Attr attr = lt_int(ATTR_AXIS, axis);
-    return lt_build(b, &(NodeSpec){.op = OP_CONCAT, .inputs = values, .input_count = count,
-                                   .attrs = &attr, .attr_count = 1});
+    return lt_build(b, &(NodeSpec){.op = OP_CONCAT,
+                                   .inputs = values,
+                                   .input_count = count,
+                                   .attrs = &attr,
+                                   .attr_count = 1});
 }
 
 Value *lt_build_gather(Builder *b, Value *data, Value *indices, int axis) {
     const Attr attr = lt_int(ATTR_AXIS, axis);
     Value *inputs[] = {data, indices};
-    return lt_build(b, &(NodeSpec){.op = OP_GATHER, .inputs = inputs, .input_count = 2,
-                                   .attrs = &attr, .attr_count = 1});
+    return lt_build(
+        b,
+        &(NodeSpec){
+            .op = OP_GATHER, .inputs = inputs, .input_count = 2, .attrs = &attr, .attr_count = 1});
 }
 
-/* --- folding ------------------------------------------------------------------------------------- */
+/* --- folding --------------------------------------------------------------------------------- */
 
-Value *lt_build_reduce(Builder *b, ScalarFn fn, Value *x, const int64_t *axes, int count, bool keep) {
+Value *lt_build_reduce(Builder *b, ScalarFn fn, Value *x, const int64_t *axes, int count,
+                       bool keep) {
     const Attr attrs[] = {lt_int(ATTR_FN, fn), lt_ints(ATTR_AXES, axes, (uint32_t)count),
                           lt_int(ATTR_KEEP, keep)};
     return build_unary(b, OP_REDUCE, x, attrs, 3);
@@ -151,11 +162,14 @@ Value *lt_build_reduce(Builder *b, ScalarFn fn, Value *x, const int64_t *axes, i
 Value *lt_build_contract(Builder *b, Value *x, Value *y, const char *spec) {
     const Attr attr = lt_string(ATTR_SPEC, spec);
     Value *inputs[] = {x, y};
-    return lt_build(b, &(NodeSpec){.op = OP_CONTRACT, .inputs = inputs, .input_count = 2,
-                                   .attrs = &attr, .attr_count = 1});
+    return lt_build(b, &(NodeSpec){.op = OP_CONTRACT,
+                                   .inputs = inputs,
+                                   .input_count = 2,
+                                   .attrs = &attr,
+                                   .attr_count = 1});
 }
 
-/* --- axes of extent 1 ---------------------------------------------------------------------------- */
+/* --- axes of extent 1 ------------------------------------------------------------------------ */
 
 /* marked[i]: i is one of the axes; each lies in 0..rank-1 and is there once. */
 static void mark_axes(bool marked[LT_MAX_RANK], const int64_t *axes, int count, int rank) {

@@ -1,6 +1,7 @@
-/* build.h - building graphs by hand: one function an op, types inferred. Used by the readers and the passes.
- * Each returns the (first) output, or NULL when inference failed, with the reason in the module's diagnostics;
- * a NULL operand gives NULL, so that a chain of calls needs one check at its end. */
+/* build.h - building graphs by hand: one function an op, types inferred. Used by the readers and
+ * the passes. Each returns the (first) output, or NULL when inference failed, with the reason in
+ * the module's diagnostics; a NULL operand gives NULL, so that a chain of calls needs one check at
+ * its end. */
 #ifndef LATHE_IR_BUILD_H
 #define LATHE_IR_BUILD_H
 
@@ -30,11 +31,12 @@ Value *lt_build_transpose(Builder *b, Value *x, const int64_t *perm);
 Value *lt_build_slice(Builder *b, Value *x, const Dim *const *start, const Dim *const *size,
                       const int64_t *step);
 /* mode NULL: constant; fill NULL: 0. */
-Value *lt_build_pad(Builder *b, Value *x, const Dim *const *lo, const Dim *const *hi, const char *mode,
-                    const Const *fill);
+Value *lt_build_pad(Builder *b, Value *x, const Dim *const *lo, const Dim *const *hi,
+                    const char *mode, const Const *fill);
 Value *lt_build_concat(Builder *b, Value *const *values, uint32_t count, int axis);
 Value *lt_build_gather(Builder *b, Value *data, Value *indices, int axis);
-Value *lt_build_reduce(Builder *b, ScalarFn fn, Value *x, const int64_t *axes, int count, bool keep);
+Value *lt_build_reduce(Builder *b, ScalarFn fn, Value *x, const int64_t *axes, int count,
+                       bool keep);
 Value *lt_build_contract(Builder *b, Value *x, Value *y, const char *spec);
 /* Removes / inserts axes of extent 1 through a reshape. */
 Value *lt_build_unsqueeze(Builder *b, Value *x, const int64_t *axes, int count);
@@ -43,13 +45,17 @@ Value *lt_build_squeeze(Builder *b, Value *x, const int64_t *axes, int count);
 /* Attribute literals for NodeSpec: (Attr[]){lt_int(ATTR_AXIS, 1), ...} */
 static inline Attr lt_int(AttrName name, int64_t i) { return (Attr){.name = name, .u.i = i}; }
 static inline Attr lt_float(AttrName name, double f) { return (Attr){.name = name, .u.f = f}; }
-static inline Attr lt_string(AttrName name, const char *s) { return (Attr){.name = name, .u.s = s}; }
+static inline Attr lt_string(AttrName name, const char *s) {
+    return (Attr){.name = name, .u.s = s};
+}
 static inline Attr lt_ints(AttrName name, const int64_t *v, uint32_t n) {
     return (Attr){.name = name, .count = n, .u.ints = v};
 }
 static inline Attr lt_dims(AttrName name, const Dim *const *v, uint32_t n) {
     return (Attr){.name = name, .count = n, .u.dims = v};
 }
-static inline Attr lt_constant(AttrName name, const Const *c) { return (Attr){.name = name, .u.c = c}; }
+static inline Attr lt_constant(AttrName name, const Const *c) {
+    return (Attr){.name = name, .u.c = c};
+}
 
 #endif

@@ -1,5 +1,6 @@
-/* const.c - tensors known at compile time: one Const for each content, never copied, one element when all are
- * equal. A constant is hashed once when it arrives; a hit is confirmed by comparing the bytes. */
+/* const.c - tensors known at compile time: one Const for each content, never copied, one element
+ * when all are equal. A constant is hashed once when it arrives; a hit is confirmed by comparing
+ * the bytes. */
 #include <assert.h>
 #include <math.h>
 #include <string.h>
@@ -34,8 +35,8 @@ static const Const *intern_const(Module *m, const Const *wanted) {
     ConstChain *head = lt_map_get(&m->consts, wanted->hash);
     for (ConstChain *chain = head; chain; chain = chain->next) {
         const Const *c = &chain->constant;
-        if (c->type == wanted->type && c->is_splat == wanted->is_splat && c->bytes == wanted->bytes &&
-            memcmp(c->data, wanted->data, c->bytes) == 0)
+        if (c->type == wanted->type && c->is_splat == wanted->is_splat &&
+            c->bytes == wanted->bytes && memcmp(c->data, wanted->data, c->bytes) == 0)
             return c;
     }
     ConstChain *made = LT_NEW(m->arena, ConstChain);
@@ -52,7 +53,8 @@ static const Const *intern_const(Module *m, const Const *wanted) {
 
 const Const *lt_const(Module *m, const Type *type, const void *data) {
     const size_t bytes = static_bytes(type), element = lt_dtype_size(type->dtype);
-    /* Equal to itself one element further on: all elements are equal. Stops at the first difference. */
+    /* Equal to itself one element further on: all elements are equal. Stops at the first
+     * difference. */
     if (bytes > 0 && memcmp(data, (const char *)data + element, bytes - element) == 0)
         return lt_const_splat(m, type, data);
     return intern_const(m, &(Const){.type = type,
@@ -72,7 +74,7 @@ const Const *lt_const_splat(Module *m, const Type *type, const void *element) {
                                     .is_splat = true});
 }
 
-/* --- elements ------------------------------------------------------------------------------------ */
+/* --- elements -------------------------------------------------------------------------------- */
 
 typedef union Element {
     float f32;
@@ -95,14 +97,10 @@ static Element load_element(const Const *c, int64_t index) {
 
 static double float_of(DType dtype, Element element) {
     switch (dtype) {
-    case DT_F64:
-        return element.f64;
-    case DT_F16:
-        return lt_f16_to_f32(element.half);
-    case DT_BF16:
-        return lt_bf16_to_f32(element.half);
-    default:
-        return element.f32;
+    case DT_F64: return element.f64;
+    case DT_F16: return lt_f16_to_f32(element.half);
+    case DT_BF16: return lt_bf16_to_f32(element.half);
+    default: return element.f32;
     }
 }
 
@@ -132,30 +130,19 @@ static int64_t truncate_float(double value) {
 int64_t lt_const_get_int(const Const *c, int64_t index) {
     const DType dtype = c->type->dtype;
     const Element element = load_element(c, index);
-    return lt_dtype_is_float(dtype) ? truncate_float(float_of(dtype, element)) : int_of(dtype, element);
+    return lt_dtype_is_float(dtype) ? truncate_float(float_of(dtype, element))
+                                    : int_of(dtype, element);
 }
 
 static Element element_of_float(DType dtype, double value) {
     Element element = {.i = 0};
     switch (dtype) {
-    case DT_F32:
-        element.f32 = (float)value;
-        break;
-    case DT_F64:
-        element.f64 = value;
-        break;
-    case DT_F16:
-        element.half = lt_f32_to_f16((float)value);
-        break;
-    case DT_BF16:
-        element.half = lt_f32_to_bf16((float)value);
-        break;
-    case DT_BOOL:
-        element.i = value != 0;
-        break;
-    default:
-        element.i = truncate_float(value);
-        break;
+    case DT_F32: element.f32 = (float)value; break;
+    case DT_F64: element.f64 = value; break;
+    case DT_F16: element.half = lt_f32_to_f16((float)value); break;
+    case DT_BF16: element.half = lt_f32_to_bf16((float)value); break;
+    case DT_BOOL: element.i = value != 0; break;
+    default: element.i = truncate_float(value); break;
     }
     return element;
 }

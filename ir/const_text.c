@@ -1,5 +1,6 @@
-/* const_text.c - constants as text that reads back to the same bytes. A list of numbers is used only when it
- * does so: a NaN with a payload, or a bool that is 7, makes the whole constant a hex blob. */
+/* const_text.c - constants as text that reads back to the same bytes. A list of numbers is used
+ * only when it does so: a NaN with a payload, or a bool that is 7, makes the whole constant a hex
+ * blob. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@ enum {
     ELEMENT_BYTES = 8
 };
 
-/* --- elements ------------------------------------------------------------------------------------ */
+/* --- elements -------------------------------------------------------------------------------- */
 
 static void print_float(Str *out, DType dtype, const void *bytes) {
     float f32;
@@ -47,7 +48,8 @@ void lt_element_print(Str *out, DType dtype, const void *bytes) {
     else if (lt_dtype_is_unsigned(dtype))
         lt_str_printf(out, "%llu", (unsigned long long)bits);
     else
-        lt_str_printf(out, "%lld", (long long)((int64_t)(bits << (64 - 8 * size)) >> (64 - 8 * size)));
+        lt_str_printf(out, "%lld",
+                      (long long)((int64_t)(bits << (64 - 8 * size)) >> (64 - 8 * size)));
 }
 
 static bool parse_float(DType dtype, const char *text, void *bytes) {
@@ -57,7 +59,9 @@ static bool parse_float(DType dtype, const char *text, void *bytes) {
         return false;
     const float f32 = strtof(text, NULL);
     const uint16_t half = dtype == DT_F16 ? lt_f32_to_f16(f32) : lt_f32_to_bf16(f32);
-    const void *source = dtype == DT_F64 ? (const void *)&f64 : dtype == DT_F32 ? (const void *)&f32 : &half;
+    const void *source = dtype == DT_F64   ? (const void *)&f64
+                         : dtype == DT_F32 ? (const void *)&f32
+                                           : &half;
     memcpy(bytes, source, lt_dtype_size(dtype));
     return true;
 }
@@ -78,7 +82,8 @@ static bool parse_signed(DType dtype, const char *text, void *bytes) {
     char *end;
     errno = 0;
     const int64_t value = strtoll(text, &end, 10);
-    if (end == text || *end || errno || (int64_t)((uint64_t)value << (64 - width)) >> (64 - width) != value)
+    if (end == text || *end || errno ||
+        (int64_t)((uint64_t)value << (64 - width)) >> (64 - width) != value)
         return false;
     memcpy(bytes, &value, (size_t)width / 8);
     return true;
@@ -96,7 +101,7 @@ bool lt_element_parse(DType dtype, const char *text, void *bytes) {
     return is_true || strcmp(text, "false") == 0;
 }
 
-/* --- constants ----------------------------------------------------------------------------------- */
+/* --- constants ------------------------------------------------------------------------------- */
 
 static bool reads_back(const Const *c) {
     const DType dtype = c->type->dtype;

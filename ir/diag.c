@@ -30,7 +30,7 @@ int lt_diag_status(const DiagList *list) {
     return 0;
 }
 
-/* --- text ---------------------------------------------------------------------------------------- */
+/* --- text ------------------------------------------------------------------------------------ */
 
 typedef struct LevelText {
     const char *word, *color;
@@ -59,14 +59,15 @@ const char *lt_diag_format(const DiagList *list, const Diag *diag, bool color) {
     if (list->file)
         lt_str_append(&out, list->file);
     if (diag->loc && diag->loc->line > 0)
-        lt_str_printf(&out, "%s%d:%d", list->file ? ":" : "line ", diag->loc->line, diag->loc->column);
+        lt_str_printf(&out, "%s%d:%d", list->file ? ":" : "line ", diag->loc->line,
+                      diag->loc->column);
     if (out.len > 0)
         lt_str_append(&out, ": ");
     if (diag->loc && is_named(diag->loc))
         lt_str_printf(&out, "%s: ", lt_loc_text(list->arena, diag->loc, 3));
     const LevelText *level = &level_text[diag->level];
-    lt_str_printf(&out, "%s%s:%s %s", color ? level->color : "", level->word, color ? "\033[0m" : "",
-                  diag->text);
+    lt_str_printf(&out, "%s%s:%s %s", color ? level->color : "", level->word,
+                  color ? "\033[0m" : "", diag->text);
     if (diag->source_line && diag->loc)
         append_caret(&out, diag);
     return out.text;
@@ -98,7 +99,7 @@ const char *lt_loc_text(Arena *arena, const Loc *loc, int limit) {
     return out.text;
 }
 
-/* --- joining ------------------------------------------------------------------------------------- */
+/* --- joining --------------------------------------------------------------------------------- */
 
 static bool same_text(const char *a, const char *b) {
     return a == b || (a && b && strcmp(a, b) == 0);

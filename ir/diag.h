@@ -1,7 +1,8 @@
 /* diag.h - source locations and diagnostics.
  *
- * A Loc names the node of the original model that something came from. It survives every pass: fusing
- * two nodes joins their locations. Diagnostics are collected, not printed: tools print them. */
+ * A Loc names the node of the original model that something came from. It survives every pass:
+ * fusing two nodes joins their locations. Diagnostics are collected, not printed: tools print them.
+ */
 #ifndef LATHE_IR_DIAG_H
 #define LATHE_IR_DIAG_H
 
@@ -12,9 +13,9 @@
 #include "runtime/base/vec.h"
 
 typedef struct Loc {
-    const char *node;      /* "Conv_23"; NULL when the model gives no name */
-    const char *op;        /* the framework's op: "Conv"; NULL when unknown */
-    int32_t line;          /* line in a .lir file, 0 otherwise */
+    const char *node; /* "Conv_23"; NULL when the model gives no name */
+    const char *op;   /* the framework's op: "Conv"; NULL when unknown */
+    int32_t line;     /* line in a .lir file, 0 otherwise */
     int32_t column;
     const struct Loc *next; /* further nodes that were fused into this one */
 } Loc;
@@ -23,8 +24,8 @@ typedef enum { DIAG_NOTE, DIAG_REMARK, DIAG_WARNING, DIAG_ERROR } DiagLevel;
 
 typedef struct Diag {
     DiagLevel level;
-    int status;      /* lathe_status number of an error (3 unsupported, 4 malformed, ...), else 0 */
-    const Loc *loc;  /* may be NULL */
+    int status;     /* lathe_status number of an error (3 unsupported, 4 malformed, ...), else 0 */
+    const Loc *loc; /* may be NULL */
     const char *text;
     const char *source_line; /* for text input: the line the caret points into; else NULL */
 } Diag;
@@ -47,7 +48,8 @@ void lt_diag(DiagList *list, DiagLevel level, int status, const Loc *loc, const 
 int lt_diag_status(const DiagList *list);
 /* "resnet.onnx: Conv_23 (Conv): error: text", with a caret line for text input. In the arena. */
 const char *lt_diag_format(const DiagList *list, const Diag *diag, bool color);
-/* "Conv_23 (Conv)" or "line 3"; several fused ones joined by '+', at most `limit` (0: all). In the arena. */
+/* "Conv_23 (Conv)" or "line 3"; several fused ones joined by '+', at most `limit` (0: all). In the
+ * arena. */
 const char *lt_loc_text(Arena *arena, const Loc *loc, int limit);
 /* One location for both, without repeats; either may be NULL. */
 const Loc *lt_loc_join(Arena *arena, const Loc *a, const Loc *b);

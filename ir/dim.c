@@ -1,7 +1,8 @@
 /* dim.c - interning, sums and products of symbolic dims.
  *
- * Every expression is brought into the form of dim_poly.h before it is interned, so equal expressions are
- * one pointer. Arithmetic on coefficients saturates: a model whose extents leave int64 cannot run anyway. */
+ * Every expression is brought into the form of dim_poly.h before it is interned, so equal
+ * expressions are one pointer. Arithmetic on coefficients saturates: a model whose extents leave
+ * int64 cannot run anyway. */
 #include "ir/dim.h"
 
 #include <assert.h>
@@ -39,7 +40,7 @@ int64_t lt_dim_gcd(int64_t a, int64_t b) {
     return a;
 }
 
-/* --- interning ----------------------------------------------------------------------------------- */
+/* --- interning ------------------------------------------------------------------------------- */
 
 static uint64_t hash_dim(const Dim *d) {
     uint64_t hash = lt_hash_u64((uint64_t)d->value * 16 + (uint64_t)d->kind);
@@ -127,7 +128,7 @@ void lt_dim_set_range(DimTable *t, const Dim *symbol, int64_t lo, int64_t hi) {
     t->symbols.data[symbol->symbol].hi = hi;
 }
 
-/* --- order --------------------------------------------------------------------------------------- */
+/* --- order ----------------------------------------------------------------------------------- */
 
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
@@ -152,7 +153,9 @@ int lt_dim_compare(const Dim *a, const Dim *b) {
 }
 
 /* A product of two sums that was not multiplied out counts as one atom. */
-static bool is_unexpanded(const Dim *d) { return d->kind == DIM_MUL && d->args[0]->kind == DIM_ADD; }
+static bool is_unexpanded(const Dim *d) {
+    return d->kind == DIM_MUL && d->args[0]->kind == DIM_ADD;
+}
 
 const Dim *const *lt_product_atoms(const Dim *const *single, uint32_t *count) {
     const Dim *product = *single;
@@ -178,7 +181,7 @@ static int compare_products(const Dim *a, const Dim *b) {
     return 0;
 }
 
-/* --- products ------------------------------------------------------------------------------------ */
+/* --- products -------------------------------------------------------------------------------- */
 
 static void sort_atoms(const Dim **atoms, uint32_t count) {
     for (uint32_t i = 1; i < count; i++) {
@@ -190,7 +193,8 @@ static void sort_atoms(const Dim **atoms, uint32_t count) {
     }
 }
 
-const Dim *lt_dim_from_atoms(DimTable *t, int64_t coefficient, const Dim *const *atoms, uint32_t count) {
+const Dim *lt_dim_from_atoms(DimTable *t, int64_t coefficient, const Dim *const *atoms,
+                             uint32_t count) {
     if (count == 0 || coefficient == 0)
         return lt_dim_const(t, coefficient);
     if (count == 1 && coefficient == 1)
@@ -236,7 +240,7 @@ const Dim *lt_product_divide(DimTable *t, const Dim *a, const Dim *b) {
     return found == b_count ? lt_dim_from_atoms(t, 1, atoms, rest) : NULL;
 }
 
-/* --- sums ---------------------------------------------------------------------------------------- */
+/* --- sums ------------------------------------------------------------------------------------ */
 
 void lt_poly_init(DimPoly *poly, DimTable *t, int64_t constant) {
     poly->table = t;
@@ -313,13 +317,15 @@ const Dim *lt_poly_dim(const DimPoly *poly) {
     if (poly->count == 1 && poly->constant == 0)
         return term_dim(t, poly->terms[0]);
     const Dim *local[LT_POLY_LOCAL];
-    const Dim **args = poly->count <= LT_POLY_LOCAL ? local : LT_ARRAY(t->arena, const Dim *, poly->count);
+    const Dim **args =
+        poly->count <= LT_POLY_LOCAL ? local : LT_ARRAY(t->arena, const Dim *, poly->count);
     for (uint32_t i = 0; i < poly->count; i++)
         args[i] = term_dim(t, poly->terms[i]);
-    return intern(t, &(Dim){.kind = DIM_ADD, .value = poly->constant, .count = poly->count, .args = args});
+    return intern(
+        t, &(Dim){.kind = DIM_ADD, .value = poly->constant, .count = poly->count, .args = args});
 }
 
-/* --- arithmetic ---------------------------------------------------------------------------------- */
+/* --- arithmetic ------------------------------------------------------------------------------ */
 
 static const Dim *add_scaled(DimTable *t, const Dim *a, int64_t factor, const Dim *b) {
     DimPoly sum;
@@ -364,7 +370,8 @@ static const Dim *expand(DimTable *t, const DimPoly *a, const DimPoly *b) {
 
 const Dim *lt_dim_mul(DimTable *t, const Dim *a, const Dim *b) {
     if (lt_dim_is_const(a) || lt_dim_is_const(b))
-        return lt_dim_is_const(a) ? lt_dim_mul_const(t, b, a->value) : lt_dim_mul_const(t, a, b->value);
+        return lt_dim_is_const(a) ? lt_dim_mul_const(t, b, a->value)
+                                  : lt_dim_mul_const(t, a, b->value);
     DimPoly x, y;
     lt_poly_from(&x, t, a);
     lt_poly_from(&y, t, b);

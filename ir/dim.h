@@ -1,10 +1,11 @@
 /* dim.h - symbolic dimensions.
  *
- * A Dim is an interned integer expression in canonical form: equal dims are the same pointer, so `==`
- * compares them. Sums are flattened to constant + coefficient * product terms in a fixed order; constants
- * fold; floordiv, ceildiv, mod, min and max simplify where ranges prove it (floordiv(8 * h, 8) is h,
- * mod(8 * h + 3, 8) is 3, min(h, h + 1) is h). Symbols carry an inclusive range that may be
- * narrowed by --dim; all dims are mathematical integers, in practice within int64. */
+ * A Dim is an interned integer expression in canonical form: equal dims are the same pointer, so
+ * `==` compares them. Sums are flattened to constant + coefficient * product terms in a fixed
+ * order; constants fold; floordiv, ceildiv, mod, min and max simplify where ranges prove it
+ * (floordiv(8 * h, 8) is h, mod(8 * h + 3, 8) is 3, min(h, h + 1) is h). Symbols carry an inclusive
+ * range that may be narrowed by --dim; all dims are mathematical integers, in practice within
+ * int64. */
 #ifndef LATHE_IR_DIM_H
 #define LATHE_IR_DIM_H
 
@@ -17,7 +18,9 @@
 
 #define LT_DIM_UNBOUNDED INT64_MAX
 
-/* DIM_ADD: value + sum of args; DIM_MUL: value * product of args; the others have two args. */
+/* DIM_ADD: value + sum of args; DIM_MUL: value * product of args; the others have two
+ * args. Nothing makes a DIM_CEILDIV: the canonical form of ceildiv(a, b) is floordiv(a + b - 1, b).
+ */
 typedef enum {
     DIM_CONST,
     DIM_SYMBOL,
@@ -32,8 +35,8 @@ typedef enum {
 
 typedef struct Dim {
     DimKind kind;
-    uint32_t id;      /* creation order within the table: the canonical order of terms */
-    int64_t value;    /* DIM_CONST: the number; DIM_ADD: the constant term; DIM_MUL: the coefficient */
+    uint32_t id;   /* creation order within the table */
+    int64_t value; /* DIM_CONST: the number; DIM_ADD: the constant term; DIM_MUL: the coefficient */
     const char *name; /* DIM_SYMBOL */
     uint32_t symbol;  /* DIM_SYMBOL: index into DimTable.symbols */
     uint32_t count;
@@ -42,7 +45,7 @@ typedef struct Dim {
 
 typedef struct DimSymbol {
     const Dim *dim;
-    int64_t lo, hi;     /* inclusive */
+    int64_t lo, hi;      /* inclusive */
     bool data_dependent; /* defined by a node at run time, not by an input's shape */
 } DimSymbol;
 
@@ -78,11 +81,13 @@ static inline bool lt_dim_is_const(const Dim *d) { return d->kind == DIM_CONST; 
 static inline bool lt_dim_is(const Dim *d, int64_t value) {
     return d->kind == DIM_CONST && d->value == value;
 }
-/* Inclusive bounds from the symbols' ranges; LT_DIM_UNBOUNDED / -LT_DIM_UNBOUNDED when there is none. */
+/* Inclusive bounds from the symbols' ranges; LT_DIM_UNBOUNDED / -LT_DIM_UNBOUNDED when there is
+ * none. */
 void lt_dim_range(const DimTable *t, const Dim *d, int64_t *lo, int64_t *hi);
 /* True when a is a multiple of n for every value of the symbols. */
 bool lt_dim_divisible(const DimTable *t, const Dim *a, int64_t n);
-/* a / b when that is exact for every value of the symbols (b a product that divides a), else NULL. */
+/* a / b when that is exact for every value of the symbols (b a product that divides a), else NULL.
+ */
 const Dim *lt_dim_exact_div(DimTable *t, const Dim *a, const Dim *b);
 /* Value under symbol_values[symbol]; saturates on overflow. Division by 0 gives 0. */
 int64_t lt_dim_eval(const Dim *d, const int64_t *symbol_values);
@@ -91,9 +96,11 @@ const Dim *lt_dim_substitute(DimTable *t, const Dim *d, const Dim *const *by);
 /* Marks used[s] for every symbol in d. */
 void lt_dim_symbols_used(const Dim *d, bool *used);
 
-/* Text: `64`, `batch`, `2*h + 1`, `(h + 1) floordiv 2`, `min(h, 8)`; reads back to the same pointer. */
+/* Text: `64`, `batch`, `2*h + 1`, `(h + 1) floordiv 2`, `min(h, 8)`; reads back to the same
+ * pointer. */
 void lt_dim_print(Str *out, const Dim *d);
-/* Parses a dim expression at *text and advances it. NULL on error, with *error naming what was expected. */
+/* Parses a dim expression at *text and advances it. NULL on error, with *error naming what was
+ * expected. */
 const Dim *lt_dim_parse(DimTable *t, const char **text, const char **error);
 
 #endif

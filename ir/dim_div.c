@@ -1,8 +1,10 @@
-/* dim_div.c - division, remainder, min and max of dims, simplified where that is exact for every value.
+/* dim_div.c - division, remainder, min and max of dims, simplified where that is exact for every
+ * value.
  *
- * floordiv(a, n) moves whole multiples of n out, so that what stays inside has its constant in 0..n-1; nested
- * divisions become one; factors common to a and n cancel. ceildiv(a, b) has no form of its own: it is
- * floordiv(a + b - 1, b), so that equal extents meet however they were written. */
+ * floordiv(a, n) moves whole multiples of n out, so that what stays inside has its constant in
+ * 0..n-1; nested divisions become one; factors common to a and n cancel. ceildiv(a, b) has no form
+ * of its own: it is floordiv(a + b - 1, b), so that equal extents meet however they were written.
+ */
 #include <assert.h>
 
 #include "ir/dim_poly.h"
@@ -14,7 +16,7 @@ static const Dim *term_as_dim(DimTable *t, int64_t coefficient, const Dim *produ
     return product ? lt_dim_mul_const(t, product, coefficient) : lt_dim_const(t, coefficient);
 }
 
-/* --- exact division ------------------------------------------------------------------------------ */
+/* --- exact division -------------------------------------------------------------------------- */
 
 static DimTerm leading_term(const DimPoly *poly) {
     return poly->count ? poly->terms[poly->count - 1] : (DimTerm){poly->constant, NULL};
@@ -48,7 +50,7 @@ const Dim *lt_dim_exact_div(DimTable *t, const Dim *a, const Dim *b) {
     return NULL;
 }
 
-/* --- what division and remainder share ----------------------------------------------------------- */
+/* --- what division and remainder share ------------------------------------------------------- */
 
 /* a = whole * n + rest; the constant of rest is in 0..n-1, its coefficients within -n+1..n-1. */
 static void split_by_const(DimTable *t, const Dim *a, int64_t n, DimPoly *whole, DimPoly *rest) {
@@ -115,9 +117,10 @@ static bool lies_below(const DimTable *t, const Dim *a, const Dim *b) {
     return a_lo >= 0 && a_hi < b_lo;
 }
 
-/* --- floordiv ------------------------------------------------------------------------------------ */
+/* --- floordiv -------------------------------------------------------------------------------- */
 
-/* floordiv(floordiv(x, c) + k, b) = floordiv(x + k * c, c * b); NULL when `rest` is not of that form. */
+/* floordiv(floordiv(x, c) + k, b) = floordiv(x + k * c, c * b); NULL when `rest` is not of that
+ * form. */
 static const Dim *merge_nested(DimTable *t, const DimPoly *rest, const Dim *b) {
     if (rest->count != 1 || rest->terms[0].coefficient != 1)
         return NULL;
@@ -207,7 +210,7 @@ const Dim *lt_dim_ceildiv(DimTable *t, const Dim *a, const Dim *b) {
     return lt_dim_floordiv(t, lt_dim_add(t, a, lt_dim_add_const(t, b, -1)), b);
 }
 
-/* --- mod ----------------------------------------------------------------------------------------- */
+/* --- mod ------------------------------------------------------------------------------------- */
 
 /* mod(.. + k * mod(x, m), n) = mod(.. + k * x, n) when n divides m. False: nothing to do. */
 static bool drop_inner_mods(DimPoly *rest, int64_t n, const Dim **out) {
@@ -218,7 +221,8 @@ static bool drop_inner_mods(DimPoly *rest, int64_t n, const Dim **out) {
     for (uint32_t i = 0; i < rest->count; i++) {
         const DimTerm term = rest->terms[i];
         const Dim *p = term.product;
-        const bool drop = p->kind == DIM_MOD && lt_dim_is_const(p->args[1]) && p->args[1]->value % n == 0;
+        const bool drop =
+            p->kind == DIM_MOD && lt_dim_is_const(p->args[1]) && p->args[1]->value % n == 0;
         lt_poly_add(&flat, term.coefficient, drop ? p->args[0] : p);
         changed = changed || drop;
     }
@@ -237,7 +241,8 @@ static const Dim *mod_by_const(DimTable *t, const Dim *a, int64_t n) {
         return lt_dim_add_const(t, inside, lt_dim_saturating_mul(-quotient, n));
     const int64_t g = coefficient_gcd(&rest, n);
     if (g > 1) {
-        const Dim *scaled = lt_dim_mul_const(t, mod_by_const(t, divide_through(&rest, g), n / g), g);
+        const Dim *scaled =
+            lt_dim_mul_const(t, mod_by_const(t, divide_through(&rest, g), n / g), g);
         return lt_dim_add_const(t, scaled, lt_floormod(rest.constant, g));
     }
     return lt_dim_intern2(t, DIM_MOD, inside, lt_dim_const(t, n));
@@ -264,7 +269,7 @@ const Dim *lt_dim_mod(DimTable *t, const Dim *a, const Dim *b) {
     return mod_by_const(t, a, b->value);
 }
 
-/* --- min and max --------------------------------------------------------------------------------- */
+/* --- min and max ----------------------------------------------------------------------------- */
 
 /* a when it is `kind` of b and something. */
 static bool absorbs(const Dim *a, DimKind kind, const Dim *b) {

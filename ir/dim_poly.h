@@ -1,8 +1,9 @@
 /* dim_poly.h - a dim taken apart as constant + sum of coefficient * product. Inside ir/dim*.c only.
  *
- * A product is an atom (a symbol, a division, mod, min, max, or a product of two sums that was too large to
- * expand) or a DIM_MUL of value 1 over two or more atoms in order. Terms are ordered by degree, then by
- * their atoms: a graded order, so that long division by one divisor finds every exact quotient. */
+ * A product is an atom (a symbol, a division, mod, min, max, or a product of two sums that was too
+ * large to expand) or a DIM_MUL of value 1 over two or more atoms in order. Terms are ordered by
+ * degree, then by their atoms: a graded order, so that long division by one divisor finds every
+ * exact quotient. */
 #ifndef LATHE_IR_DIM_POLY_H
 #define LATHE_IR_DIM_POLY_H
 
@@ -36,7 +37,8 @@ DimTerm lt_dim_term(DimTable *t, const Dim *d);
 /* The atoms of a product; an atom is its own only one, held in *single. */
 const Dim *const *lt_product_atoms(const Dim *const *single, uint32_t *count);
 /* coefficient * product of atoms, interned. Atoms need not be in order. */
-const Dim *lt_dim_from_atoms(DimTable *t, int64_t coefficient, const Dim *const *atoms, uint32_t count);
+const Dim *lt_dim_from_atoms(DimTable *t, int64_t coefficient, const Dim *const *atoms,
+                             uint32_t count);
 /* a / b when every atom of b is in a, else NULL; 1 when they are the same product. */
 const Dim *lt_product_divide(DimTable *t, const Dim *a, const Dim *b);
 /* Interns a node of two operands as it is, in the given order. */

@@ -1,4 +1,5 @@
-/* dim_range.c - what is known of a dim's value: bounds, divisibility, the value itself under given symbols. */
+/* dim_range.c - what is known of a dim's value: bounds, divisibility, the value itself under given
+ * symbols. */
 #include <assert.h>
 
 #include "ir/dim_poly.h"
@@ -13,7 +14,7 @@ static bool is_unbounded(int64_t bound) {
     return bound == LT_DIM_UNBOUNDED || bound == -LT_DIM_UNBOUNDED;
 }
 
-/* --- interval arithmetic ------------------------------------------------------------------------- */
+/* --- interval arithmetic --------------------------------------------------------------------- */
 
 /* `missing`: what a sum is when one of its parts has no bound on this side. */
 static int64_t add_bounds(int64_t a, int64_t b, int64_t missing) {
@@ -21,7 +22,8 @@ static int64_t add_bounds(int64_t a, int64_t b, int64_t missing) {
 }
 
 static Range range_add(Range a, Range b) {
-    return (Range){add_bounds(a.lo, b.lo, -LT_DIM_UNBOUNDED), add_bounds(a.hi, b.hi, LT_DIM_UNBOUNDED)};
+    return (Range){add_bounds(a.lo, b.lo, -LT_DIM_UNBOUNDED),
+                   add_bounds(a.hi, b.hi, LT_DIM_UNBOUNDED)};
 }
 
 static Range range_of_corners(const int64_t corners[4]) {
@@ -35,9 +37,9 @@ static Range range_of_corners(const int64_t corners[4]) {
 
 /* Saturation keeps an unbounded corner unbounded, and 0 times anything is 0. */
 static Range range_mul(Range a, Range b) {
-    return range_of_corners((int64_t[]){
-        lt_dim_saturating_mul(a.lo, b.lo), lt_dim_saturating_mul(a.lo, b.hi),
-        lt_dim_saturating_mul(a.hi, b.lo), lt_dim_saturating_mul(a.hi, b.hi)});
+    return range_of_corners(
+        (int64_t[]){lt_dim_saturating_mul(a.lo, b.lo), lt_dim_saturating_mul(a.lo, b.hi),
+                    lt_dim_saturating_mul(a.hi, b.lo), lt_dim_saturating_mul(a.hi, b.hi)});
 }
 
 static int64_t divide_bound(int64_t a, int64_t b) {
@@ -87,8 +89,8 @@ static Range range_ceildiv(Range a, Range b) {
 }
 
 static Range (*const range_rules[])(Range, Range) = {
-    [DIM_ADD] = range_add,           [DIM_MUL] = range_mul, [DIM_FLOORDIV] = range_floordiv,
-    [DIM_CEILDIV] = range_ceildiv,   [DIM_MOD] = range_mod, [DIM_MIN] = range_min,
+    [DIM_ADD] = range_add,         [DIM_MUL] = range_mul, [DIM_FLOORDIV] = range_floordiv,
+    [DIM_CEILDIV] = range_ceildiv, [DIM_MOD] = range_mod, [DIM_MIN] = range_min,
     [DIM_MAX] = range_max,
 };
 
@@ -114,7 +116,7 @@ void lt_dim_range(const DimTable *t, const Dim *d, int64_t *lo, int64_t *hi) {
     *hi = range.hi;
 }
 
-/* --- divisibility -------------------------------------------------------------------------------- */
+/* --- divisibility ---------------------------------------------------------------------------- */
 
 static int64_t known_factor(const DimTable *t, const Dim *d);
 
@@ -131,14 +133,12 @@ static int64_t product_factor(const DimTable *t, const Dim *d) {
 /* A number that divides d for every value of the symbols; 0 when d is 0. */
 static int64_t known_factor(const DimTable *t, const Dim *d) {
     switch (d->kind) {
-    case DIM_CONST:
-        return d->value < 0 ? -d->value : d->value;
+    case DIM_CONST: return d->value < 0 ? -d->value : d->value;
     case DIM_SYMBOL: {
         const DimSymbol *symbol = &t->symbols.data[d->symbol];
         return symbol->lo == symbol->hi ? lt_dim_gcd(symbol->lo, 0) : 1;
     }
-    case DIM_MUL:
-        return product_factor(t, d);
+    case DIM_MUL: return product_factor(t, d);
     case DIM_ADD:
     case DIM_MIN:
     case DIM_MAX:
@@ -148,8 +148,7 @@ static int64_t known_factor(const DimTable *t, const Dim *d) {
             factor = lt_dim_gcd(factor, known_factor(t, d->args[i]));
         return factor;
     }
-    default:
-        return 1;
+    default: return 1;
     }
 }
 
@@ -157,7 +156,7 @@ bool lt_dim_divisible(const DimTable *t, const Dim *a, int64_t n) {
     return n != 0 && known_factor(t, a) % n == 0;
 }
 
-/* --- values -------------------------------------------------------------------------------------- */
+/* --- values ---------------------------------------------------------------------------------- */
 
 static int64_t eval_floordiv(int64_t a, int64_t b) { return b == 0 ? 0 : lt_floordiv(a, b); }
 static int64_t eval_ceildiv(int64_t a, int64_t b) { return b == 0 ? 0 : lt_ceildiv(a, b); }
@@ -166,8 +165,12 @@ static int64_t eval_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t eval_max(int64_t a, int64_t b) { return a > b ? a : b; }
 
 static int64_t (*const eval_rules[])(int64_t, int64_t) = {
-    [DIM_ADD] = lt_dim_saturating_add, [DIM_MUL] = lt_dim_saturating_mul, [DIM_FLOORDIV] = eval_floordiv,
-    [DIM_CEILDIV] = eval_ceildiv,      [DIM_MOD] = eval_mod,              [DIM_MIN] = eval_min,
+    [DIM_ADD] = lt_dim_saturating_add,
+    [DIM_MUL] = lt_dim_saturating_mul,
+    [DIM_FLOORDIV] = eval_floordiv,
+    [DIM_CEILDIV] = eval_ceildiv,
+    [DIM_MOD] = eval_mod,
+    [DIM_MIN] = eval_min,
     [DIM_MAX] = eval_max,
 };
 

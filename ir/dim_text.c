@@ -2,7 +2,8 @@
  *
  *   expr   := term { ("+" | "-") term }
  *   term   := factor { ("*" | "floordiv" | "ceildiv" | "mod") factor }      left to right
- *   factor := INTEGER | NAME | STRING | "-" factor | "(" expr ")" | ("min" | "max") "(" expr "," expr ")"
+ *   factor := INTEGER | NAME | STRING | "-" factor | "(" expr ")" | ("min" | "max") "(" expr ","
+ * expr ")"
  *
  * A symbol whose name is not an identifier, or is a keyword, is quoted. */
 #include <ctype.h>
@@ -11,7 +12,7 @@
 #include "ir/dim_poly.h"
 #include "ir/lex.h"
 
-/* --- printing ------------------------------------------------------------------------------------ */
+/* --- printing -------------------------------------------------------------------------------- */
 
 typedef const Dim *(*DimOperation)(DimTable *, const Dim *, const Dim *);
 
@@ -32,7 +33,8 @@ static const DimKeyword call_words[] = {
 };
 enum { INFIX_WORDS = 3, CALL_WORDS = 2 };
 
-static const DimKeyword *find_keyword(const DimKeyword *words, int count, const char *word, size_t len) {
+static const DimKeyword *find_keyword(const DimKeyword *words, int count, const char *word,
+                                      size_t len) {
     for (int i = 0; i < count; i++) {
         if (strlen(words[i].word) == len && memcmp(words[i].word, word, len) == 0)
             return &words[i];
@@ -97,15 +99,9 @@ static void print_sum(Str *out, const Dim *d) {
 
 void lt_dim_print(Str *out, const Dim *d) {
     switch (d->kind) {
-    case DIM_CONST:
-        lt_str_printf(out, "%lld", (long long)d->value);
-        break;
-    case DIM_SYMBOL:
-        print_symbol(out, d->name);
-        break;
-    case DIM_ADD:
-        print_sum(out, d);
-        break;
+    case DIM_CONST: lt_str_printf(out, "%lld", (long long)d->value); break;
+    case DIM_SYMBOL: print_symbol(out, d->name); break;
+    case DIM_ADD: print_sum(out, d); break;
     case DIM_MUL:
         lt_str_append(out, is_negative(d) ? "-" : "");
         print_term(out, d);
@@ -126,9 +122,10 @@ void lt_dim_print(Str *out, const Dim *d) {
     }
 }
 
-/* --- parsing ------------------------------------------------------------------------------------- */
+/* --- parsing --------------------------------------------------------------------------------- */
 
-/* Both limits keep hostile text from exhausting the stack: one of the parser, one of what it builds. */
+/* Both limits keep hostile text from exhausting the stack: one of the parser, one of what it
+ * builds. */
 enum { NESTING_LIMIT = 64, OPERATOR_LIMIT = 256 };
 
 typedef struct DimParser {

@@ -40,7 +40,8 @@ void lt_graph_set_outputs(Graph *g, Value *const *values, uint32_t count) {
         loc = g->last->loc;
         lt_node_remove(g->last);
     }
-    lt_node_new(g, NULL, &(NodeSpec){.op = OP_YIELD, .inputs = values, .input_count = count, .loc = loc});
+    lt_node_new(g, NULL,
+                &(NodeSpec){.op = OP_YIELD, .inputs = values, .input_count = count, .loc = loc});
 }
 
 void lt_value_replace(Value *from, Value *to) {

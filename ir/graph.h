@@ -1,9 +1,10 @@
 /* graph.h - the graph IR: SSA over tensors.
  *
- * A module owns everything in one arena. A graph (the main function or a node's region) is a doubly linked
- * list of nodes in topological order, ended by a `yield` whose operands are the graph's outputs. Every operand is
- * linked into its value's use list, so that replacing a value costs its uses. Nodes and values have
- * dense ids, unique in the module: a pass keeps its scratch in side arrays by id, never in the node. */
+ * A module owns everything in one arena. A graph (the main function or a node's region) is a doubly
+ * linked list of nodes in topological order, ended by a `yield` whose operands are the graph's
+ * outputs. Every operand is linked into its value's use list, so that replacing a value costs its
+ * uses. Nodes and values have dense ids, unique in the module: a pass keeps its scratch in side
+ * arrays by id, never in the node. */
 #ifndef LATHE_IR_GRAPH_H
 #define LATHE_IR_GRAPH_H
 
@@ -21,13 +22,13 @@ typedef struct Value Value;
 typedef struct Graph Graph;
 typedef struct Module Module;
 
-/* A tensor known at compile time. `data` points into the mapped model file or into the module's arena,
- * row-major, never written after creation. A splat holds one element that stands for all. */
+/* A tensor known at compile time. `data` points into the mapped model file or into the module's
+ * arena, row-major, never written after creation. A splat holds one element that stands for all. */
 typedef struct Const {
     const Type *type; /* all dims constant */
     const void *data;
-    size_t bytes;   /* of data: one element for a splat */
-    uint64_t hash;  /* of type, splat flag and bytes: equal constants are one Const */
+    size_t bytes;  /* of data: one element for a splat */
+    uint64_t hash; /* of type, splat flag and bytes: equal constants are one Const */
     uint32_t id;
     bool is_splat;
 } Const;
@@ -40,7 +41,7 @@ typedef struct Operand {
 
 struct Value {
     uint32_t id;
-    uint32_t index;   /* which output of `def`, or which input of `graph` */
+    uint32_t index; /* which output of `def`, or which input of `graph` */
     const Type *type;
     const char *name; /* the model's name, or NULL */
     Node *def;        /* NULL: an input of `graph` */
@@ -86,7 +87,8 @@ struct Graph {
     Node *first, *last; /* last is the yield once the graph is complete */
 };
 
-/* Two dims that inference took for equal without a proof: checked at run time before the first kernel. */
+/* Two dims that inference took for equal without a proof: checked at run time before the first
+ * kernel. */
 typedef struct DimGuard {
     const Dim *a, *b;
     const Loc *loc; /* the node that needs it */
@@ -104,7 +106,7 @@ struct Module {
     Vec(DimGuard) guards; /* no repeats; passes that substitute dims substitute here too */
 };
 
-/* --- modules, types, constants ------------------------------------------------------------------- */
+/* --- modules, types, constants --------------------------------------------------------------- */
 
 /* The module lives in `arena`; freeing the arena frees it. `file` is used in diagnostics. */
 Module *lt_module_new(Arena *arena, const char *file);
@@ -119,14 +121,14 @@ void lt_type_print(Str *out, const Type *type); /* f32[batch,3,224,224], f32[] *
  * elements become a splat. */
 const Const *lt_const(Module *m, const Type *type, const void *data);
 const Const *lt_const_splat(Module *m, const Type *type, const void *element);
-const Const *lt_const_float(Module *m, DType dtype, double value); /* rank 0 */
-const Const *lt_const_int(Module *m, DType dtype, int64_t value);  /* rank 0 */
+const Const *lt_const_float(Module *m, DType dtype, double value);           /* rank 0 */
+const Const *lt_const_int(Module *m, DType dtype, int64_t value);            /* rank 0 */
 const Const *lt_const_ints(Module *m, int64_t count, const int64_t *values); /* i64[count] */
 /* Element as double / int64, converting from any dtype. */
 double lt_const_get_float(const Const *c, int64_t index);
 int64_t lt_const_get_int(const Const *c, int64_t index);
 
-/* --- graphs, nodes, values ----------------------------------------------------------------------- */
+/* --- graphs, nodes, values ------------------------------------------------------------------- */
 
 Graph *lt_graph_new(Module *m, Node *parent, const char *name);
 Value *lt_graph_add_input(Graph *g, const Type *type, const char *name);
@@ -140,13 +142,15 @@ typedef struct NodeSpec {
     uint32_t input_count;
     const Attr *attrs; /* in any order; copied, arrays included */
     uint32_t attr_count;
-    uint32_t region_count; /* regions are created empty: fill node->regions[i], then lt_infer_node */
+    uint32_t
+        region_count; /* regions are created empty: fill node->regions[i], then lt_infer_node */
     uint32_t output_count; /* only for ops with any number of outputs */
     const Loc *loc;
 } NodeSpec;
 
-/* Creates a node before `before` (NULL: at the end of g, before a yield that is already there) and infers its
- * outputs' types, unless the op has regions. NULL when inference fails; the reason is in diags. */
+/* Creates a node before `before` (NULL: at the end of g, before a yield that is already there) and
+ * infers its outputs' types, unless the op has regions. NULL when inference fails; the reason is in
+ * diags. */
 Node *lt_node_new(Graph *g, Node *before, const NodeSpec *spec);
 void lt_node_set_input(Node *node, uint32_t index, Value *value);
 void lt_node_set_attr(Node *node, Attr attr); /* replaces or adds */
@@ -168,7 +172,9 @@ const Attr *lt_attr(const Node *node, AttrName name);
 int64_t lt_attr_int(const Node *node, AttrName name, int64_t otherwise);
 double lt_attr_float(const Node *node, AttrName name, double otherwise);
 const char *lt_attr_string(const Node *node, AttrName name, const char *otherwise);
-static inline ScalarFn lt_node_fn(const Node *n) { return (ScalarFn)lt_attr_int(n, ATTR_FN, FN_ADD); }
+static inline ScalarFn lt_node_fn(const Node *n) {
+    return (ScalarFn)lt_attr_int(n, ATTR_FN, FN_ADD);
+}
 static inline Value *lt_input(const Node *n, uint32_t i) { return n->inputs[i].value; }
 static inline Value *lt_output(const Node *n) { return n->outputs[0]; }
 
@@ -178,33 +184,36 @@ static inline Value *lt_output(const Node *n) { return n->outputs[0]; }
     for (Node *n = (g)->first, *n##_next = n ? n->next : NULL; n; \
          n = n##_next, n##_next = n ? n->next : NULL)
 
-/* --- inference (ir/infer*.c) --------------------------------------------------------------------- */
+/* --- inference (ir/infer*.c) ----------------------------------------------------------------- */
 
 /* Sets the types (and known contents) of node's outputs from its inputs and attributes. False: a
- * diagnostic names the node, what was expected and what was found. Regions must be inferred before. */
+ * diagnostic names the node, what was expected and what was found. Regions must be inferred before.
+ */
 bool lt_infer_node(Node *node);
 /* All nodes in order, regions included. */
 bool lt_infer_graph(Graph *g);
-/* a == b must hold at run time. Nothing is recorded when they are the same dim or it is recorded already.
- * An inequality a <= b is the guard max(a, b) == b. */
+/* a == b must hold at run time. Nothing is recorded when they are the same dim or it is recorded
+ * already. An inequality a <= b is the guard max(a, b) == b. */
 void lt_module_add_guard(Module *m, const Dim *a, const Dim *b, const Loc *loc);
 
-/* --- text (ir/print.c, ir/parse.c); the grammar is in ir/GRAMMAR.md -------------------------------- */
+/* --- text (ir/print.c, ir/parse.c); the grammar is in ir/GRAMMAR.md -------------------------- */
 
 void lt_module_print(Str *out, const Module *m);
 /* For people: large constants as hashes; does not read back. */
 void lt_module_print_elided(Str *out, const Module *m);
 /* One line without its end (more with regions); values by their ids, large constants as hashes. */
 void lt_node_print(Str *out, const Node *node);
-/* Reads text into a module fresh from lt_module_new. False: m->diags has an error of status MALFORMED with a line, a
- * column and a caret; the module is then of no use but for its diagnostics. */
+/* Reads text into a module fresh from lt_module_new. False: m->diags has an error of status
+ * MALFORMED with a line, a column and a caret; the module is then of no use but for its
+ * diagnostics. */
 bool lt_module_read(Module *m, const char *text, size_t len);
 /* The same with a module of its own; NULL on error. */
 Module *lt_module_parse(Arena *arena, const char *text, size_t len, const char *file);
 
-/* --- verifier (ir/verify.c) ------------------------------------------------------------------------ */
+/* --- verifier (ir/verify.c) ------------------------------------------------------------------ */
 
-/* Checks every named rule; false: an error with status INTERNAL for each breach, with the node as IR. */
+/* Checks every named rule; false: an error with status INTERNAL for each breach, with the node as
+ * IR. */
 bool lt_module_verify(Module *m);
 
 #endif

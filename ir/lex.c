@@ -1,5 +1,5 @@
-/* lex.c - cuts the text form into tokens. Line and column are found from a pointer when they are needed, by a
- * search that starts where the last one ended. */
+/* lex.c - cuts the text form into tokens. Line and column are found from a pointer when they are
+ * needed, by a search that starts where the last one ended. */
 #include "ir/lex.h"
 
 #include <ctype.h>
@@ -9,7 +9,7 @@
 
 enum { SHOWN_LIMIT = 1024 }; /* bytes of a line that a message shows */
 
-/* --- identifiers and strings --------------------------------------------------------------------- */
+/* --- identifiers and strings ----------------------------------------------------------------- */
 
 static bool is_word_start(char c) { return isalpha((unsigned char)c) || c == '_'; }
 static bool is_word_part(char c) { return isalnum((unsigned char)c) || c == '_'; }
@@ -72,7 +72,7 @@ const char *lt_unquote(Arena *arena, const char **at) {
     return text;
 }
 
-/* --- tokens -------------------------------------------------------------------------------------- */
+/* --- tokens ---------------------------------------------------------------------------------- */
 
 static void skip_blank(Lexer *lexer) {
     for (;;) {
@@ -130,7 +130,8 @@ static void take_string(Lexer *lexer) {
     lexer->token.text = lt_unquote(lexer->arena, &lexer->at);
     lexer->token.kind = lexer->token.text ? TOKEN_STRING : TOKEN_BAD;
     if (!lexer->token.text)
-        lexer->token.error = "this string is not closed on its line, or has an escape that is not known";
+        lexer->token.error =
+            "this string is not closed on its line, or has an escape that is not known";
 }
 
 static void take_mark(Lexer *lexer) {
@@ -168,8 +169,8 @@ void lt_lex_next(Lexer *lexer) {
 }
 
 void lt_lex_init(Lexer *lexer, Arena *arena, const char *text, size_t len) {
-    *lexer = (Lexer){.arena = arena, .text = text, .end = text + len, .at = text,
-                     .line_start = text, .line = 1};
+    *lexer = (Lexer){
+        .arena = arena, .text = text, .end = text + len, .at = text, .line_start = text, .line = 1};
     lt_lex_next(lexer);
 }
 
@@ -178,7 +179,7 @@ void lt_lex_seek(Lexer *lexer, const char *at) {
     lt_lex_next(lexer);
 }
 
-/* --- positions ----------------------------------------------------------------------------------- */
+/* --- positions ------------------------------------------------------------------------------- */
 
 void lt_lex_position(Lexer *lexer, const char *at, int32_t *line, int32_t *column) {
     if (at < lexer->line_start) {

@@ -1,5 +1,5 @@
-/* lex.h - tokens of the text form. Inside ir/ only. The text ends with a NUL that is not part of it;
- * other bytes, NUL included, may be anything. */
+/* lex.h - tokens of the text form. Inside ir/ only. The text ends with a NUL that is not part of
+ * it; other bytes, NUL included, may be anything. */
 #ifndef LATHE_IR_LEX_H
 #define LATHE_IR_LEX_H
 
@@ -42,14 +42,16 @@ void lt_lex_next(Lexer *lexer);
 void lt_lex_seek(Lexer *lexer, const char *at);
 /* From 1; the column counts bytes. Fast when the places asked for go forwards. */
 void lt_lex_position(Lexer *lexer, const char *at, int32_t *line, int32_t *column);
-/* The line of the last position as people may see it: without control bytes, its beginning when it is long. */
+/* The line of the last position as people may see it: without control bytes, its beginning when it
+ * is long. */
 const char *lt_lex_line(const Lexer *lexer);
 
-/* Bytes of the identifier at text, 0 when there is none: a letter or _, then letters, digits, _ and single dots. */
+/* Bytes of the identifier at text, 0 when there is none: a letter or _, then letters, digits, _ and
+ * single dots. */
 size_t lt_identifier_length(const char *text);
 bool lt_is_identifier(const char *text);
-/* The text of the quoted literal at *at, which is advanced behind it. NULL: not closed on its line, an
- * unknown escape, or a NUL inside. */
+/* The text of the quoted literal at *at, which is advanced behind it. NULL: not closed on its line,
+ * an unknown escape, or a NUL inside. */
 const char *lt_unquote(Arena *arena, const char **at);
 
 #endif

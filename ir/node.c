@@ -1,11 +1,11 @@
-/* node.c - making, changing, copying and removing nodes. Every change of an operand goes through link_operand and
- * unlink_operand, which keep the use lists true. */
+/* node.c - making, changing, copying and removing nodes. Every change of an operand goes through
+ * link_operand and unlink_operand, which keep the use lists true. */
 #include <assert.h>
 #include <string.h>
 
 #include "ir/graph.h"
 
-/* --- use lists ----------------------------------------------------------------------------------- */
+/* --- use lists ------------------------------------------------------------------------------- */
 
 static void link_operand(Operand *operand, Value *value) {
     operand->value = value;
@@ -31,21 +31,18 @@ static void unlink_operand(Operand *operand) {
     operand->prev_use = operand->next_use = NULL;
 }
 
-/* --- attributes ---------------------------------------------------------------------------------- */
+/* --- attributes ------------------------------------------------------------------------------ */
 
 static Attr copy_attr(Arena *arena, Attr attr) {
     switch (lt_attr_info[attr.name].kind) {
-    case ATTR_KIND_STRING:
-        attr.u.s = lt_arena_strdup(arena, attr.u.s);
-        break;
+    case ATTR_KIND_STRING: attr.u.s = lt_arena_strdup(arena, attr.u.s); break;
     case ATTR_KIND_INTS:
         attr.u.ints = lt_arena_copy(arena, attr.u.ints, attr.count * sizeof *attr.u.ints);
         break;
     case ATTR_KIND_DIMS:
         attr.u.dims = lt_arena_copy(arena, attr.u.dims, attr.count * sizeof *attr.u.dims);
         break;
-    default:
-        break;
+    default: break;
     }
     return attr;
 }
@@ -114,7 +111,7 @@ static void copy_attrs(Node *node, const Attr *attrs, uint32_t count) {
     }
 }
 
-/* --- the list of nodes --------------------------------------------------------------------------- */
+/* --- the list of nodes ----------------------------------------------------------------------- */
 
 static void link_node(Graph *g, Node *before, Node *node) {
     assert(!before || before->graph == g);
@@ -135,7 +132,7 @@ static void unlink_node(Node *node) {
     node->graph = NULL;
 }
 
-/* --- making -------------------------------------------------------------------------------------- */
+/* --- making ---------------------------------------------------------------------------------- */
 
 static void make_inputs(Node *node, Value *const *values, uint32_t count) {
     node->inputs = LT_ARRAY(node->graph->module->arena, Operand, count);
@@ -192,7 +189,7 @@ Node *lt_node_new(Graph *g, Node *before, const NodeSpec *spec) {
     return NULL;
 }
 
-/* --- changing ------------------------------------------------------------------------------------ */
+/* --- changing -------------------------------------------------------------------------------- */
 
 void lt_node_set_input(Node *node, uint32_t index, Value *value) {
     assert(index < node->input_count);
@@ -233,7 +230,7 @@ void lt_node_move_before(Node *node, Node *before) {
         node->outputs[i]->graph = node->graph;
 }
 
-/* --- copying ------------------------------------------------------------------------------------- */
+/* --- copying --------------------------------------------------------------------------------- */
 
 static Value *mapped(const Map *values, Value *value) {
     Value *copy = value && values ? lt_map_get(values, value->id) : NULL;
@@ -255,7 +252,7 @@ static void clone_region(Graph *into, const Graph *from, Map *values) {
         copy_value(lt_graph_add_input(into, input->type, input->name), input, values);
     }
     LT_EACH_NODE(node, from)
-        lt_node_clone(into, NULL, node, values);
+    lt_node_clone(into, NULL, node, values);
 }
 
 Node *lt_node_clone(Graph *g, Node *before, const Node *node, Map *values) {

@@ -37,7 +37,8 @@ const OpInfo lt_op_info[LT_OP_LIMIT] = {
 /* Folds whose operands may be swapped and regrouped (in floating point up to rounding). */
 #define IS_FOLD(fn) \
     ((fn) == FN_ADD || (fn) == FN_MUL || (fn) == FN_MIN || (fn) == FN_MAX || (fn) == FN_AND || \
-     (fn) == FN_OR || (fn) == FN_XOR || (fn) == FN_BITAND || (fn) == FN_BITOR || (fn) == FN_BITXOR)
+     (fn) == FN_OR || (fn) == FN_XOR || (fn) == FN_BITAND || (fn) == FN_BITOR || \
+     (fn) == FN_BITXOR)
 /* A meaning is there unless its column is the single letter X. */
 #define IS_GIVEN(column) (sizeof(#column) > sizeof("X"))
 

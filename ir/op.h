@@ -52,7 +52,15 @@ enum {
     OPF_TERMINATOR = 1 << 8
 };
 
-typedef enum { RULE_SAME, RULE_FLOAT, RULE_INT, RULE_COMPARE, RULE_LOGIC, RULE_TEST, RULE_SELECT } ScalarRule;
+typedef enum {
+    RULE_SAME,
+    RULE_FLOAT,
+    RULE_INT,
+    RULE_COMPARE,
+    RULE_LOGIC,
+    RULE_TEST,
+    RULE_SELECT
+} ScalarRule;
 
 typedef struct OpInfo {
     const char *name;
@@ -89,7 +97,8 @@ static inline bool lt_op_has(Op op, unsigned flags) { return (lt_op_info[op].fla
 double lt_scalar_eval_float(ScalarFn fn, double a, double b, double c);
 /* The row's I; `unsigned_64` selects unsigned division, comparison and shifts. */
 int64_t lt_scalar_eval_int(ScalarFn fn, int64_t a, int64_t b, int64_t c, bool is_unsigned);
-/* The neutral element of a fold (add 0, mul 1, min +inf or the greatest, max -inf or the least, and 1, or 0). */
+/* The neutral element of a fold (add 0, mul 1, min +inf or the greatest, max -inf or the least, and
+ * 1, or 0). */
 double lt_scalar_identity_float(ScalarFn fn);
 int64_t lt_scalar_identity_int(ScalarFn fn, DType dtype);
 

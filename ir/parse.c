@@ -1,5 +1,5 @@
-/* parse.c - reads the text form of modules (ir/GRAMMAR.md): one token of lookahead, nodes are made and inferred
- * as they are read, and the first error ends reading. */
+/* parse.c - reads the text form of modules (ir/GRAMMAR.md): one token of lookahead, nodes are made
+ * and inferred as they are read, and the first error ends reading. */
 #include "ir/parse.h"
 
 #include <errno.h>
@@ -34,7 +34,7 @@ typedef struct Statement {
     Loc *loc;
 } Statement;
 
-/* --- errors and tokens --------------------------------------------------------------------------- */
+/* --- errors and tokens ----------------------------------------------------------------------- */
 
 static const Loc *place(Parser *p, const char *at) {
     Loc *loc = LT_NEW(p->module->arena, Loc);
@@ -72,16 +72,11 @@ static const char *describe(Parser *p) {
     const Token *token = &p->lexer.token;
     Arena *arena = p->module->arena;
     switch (token->kind) {
-    case TOKEN_END:
-        return "the end of the text";
-    case TOKEN_STRING:
-        return "a string";
-    case TOKEN_VALUE:
-        return lt_arena_printf(arena, "%%%.40s", token->text);
-    case TOKEN_MARK:
-        return lt_arena_printf(arena, "'%c'", token->mark);
-    default:
-        return lt_arena_printf(arena, "%.40s", token->text);
+    case TOKEN_END: return "the end of the text";
+    case TOKEN_STRING: return "a string";
+    case TOKEN_VALUE: return lt_arena_printf(arena, "%%%.40s", token->text);
+    case TOKEN_MARK: return lt_arena_printf(arena, "'%c'", token->mark);
+    default: return lt_arena_printf(arena, "%.40s", token->text);
     }
 }
 
@@ -139,7 +134,7 @@ bool lt_parse_integer(Parser *p, int64_t *out) {
     return true;
 }
 
-/* --- values -------------------------------------------------------------------------------------- */
+/* --- values ---------------------------------------------------------------------------------- */
 
 static bool parse_label(Parser *p, Name *name) {
     if (p->lexer.token.kind != TOKEN_VALUE)
@@ -201,7 +196,7 @@ static bool parse_parameters(Parser *p, Scope *scope) {
     return lt_parse_mark(p, ')');
 }
 
-/* --- nodes --------------------------------------------------------------------------------------- */
+/* --- nodes ----------------------------------------------------------------------------------- */
 
 static bool parse_results(Parser *p, NameVec *results) {
     if (p->lexer.token.kind != TOKEN_VALUE)
@@ -223,8 +218,9 @@ static bool parse_op(Parser *p, Statement *s) {
     if (token.kind != TOKEN_WORD)
         return lt_parse_expected(p, "an op");
     const char *dot = strchr(token.text, '.');
-    const char *head = dot ? lt_arena_strndup(p->module->arena, token.text, (size_t)(dot - token.text))
-                           : token.text;
+    const char *head =
+        dot ? lt_arena_strndup(p->module->arena, token.text, (size_t)(dot - token.text))
+            : token.text;
     bool has_fn = dot && lt_scalar_parse(dot + 1, &fn);
     bool known = lt_op_parse(head, &s->op) && (!dot || has_fn);
     if (!known && !dot && lt_scalar_parse(head, &fn)) {
@@ -252,7 +248,8 @@ static bool parse_name_or_absent(Parser *p, const char **out) {
     return lt_parse_accept_word(p, "_") || lt_parse_string(p, out);
 }
 
-/* `loc("Conv_0" "Conv", ...)`, or nothing; the first entry goes into *loc, which has a place already. */
+/* `loc("Conv_0" "Conv", ...)`, or nothing; the first entry goes into *loc, which has a place
+ * already. */
 static bool parse_loc(Parser *p, Loc *loc) {
     if (!lt_parse_accept_word(p, "loc"))
         return true;
@@ -275,7 +272,8 @@ static bool parse_graph_body(Parser *p, Scope *scope);
 static bool parse_region(Parser *p, Node *node, uint32_t index) {
     const char *start = p->lexer.token.start;
     if (p->nesting == NESTING_LIMIT)
-        return lt_parse_fail(p, start, "at most %d regions inside each other are expected", NESTING_LIMIT);
+        return lt_parse_fail(p, start, "at most %d regions inside each other are expected",
+                             NESTING_LIMIT);
     lt_lex_next(&p->lexer);
     Scope scope = {.graph = node->regions[index]};
     lt_map_init(&scope.values, p->module->arena);
@@ -287,7 +285,8 @@ static bool parse_region(Parser *p, Node *node, uint32_t index) {
     return ok;
 }
 
-/* Regions come one after the other, before it is known how many: the node's list grows with them. */
+/* Regions come one after the other, before it is known how many: the node's list grows with them.
+ */
 static bool parse_regions(Parser *p, Node *node) {
     while (lt_parse_is_word(p, "region")) {
         Graph **grown = LT_ARRAY(p->module->arena, Graph *, node->region_count + 1);
@@ -336,7 +335,8 @@ static bool parse_result_types(Parser *p, TypeVec *types) {
     return lt_parse_mark(p, ')');
 }
 
-/* An extent that the node defines at run time has the symbol that the text gives it, not a fresh one. */
+/* An extent that the node defines at run time has the symbol that the text gives it, not a fresh
+ * one. */
 static void preset_types(Node *node, const TypeVec *types) {
     const DimTable *t = &node->graph->module->dims;
     for (uint32_t i = 0; i < types->len && i < node->output_count; i++) {
@@ -352,7 +352,8 @@ static bool check_types(Parser *p, const Node *node, const TypeVec *types) {
     for (uint32_t i = 0; i < types->len; i++) {
         const WrittenType *written = &types->data[i];
         if (i >= node->output_count)
-            return lt_parse_fail(p, written->start, "this is the type of result %u, the node has %u", i + 1,
+            return lt_parse_fail(p, written->start,
+                                 "this is the type of result %u, the node has %u", i + 1,
                                  node->output_count);
         const Type *inferred = node->outputs[i]->type;
         if (written->type != inferred)
@@ -431,7 +432,7 @@ static bool parse_graph_body(Parser *p, Scope *scope) {
     return lt_parse_mark(p, '}');
 }
 
-/* --- modules ------------------------------------------------------------------------------------- */
+/* --- modules --------------------------------------------------------------------------------- */
 
 /* `symbol NAME in LO..HI data`; without HI there is no upper bound. */
 static bool parse_symbol(Parser *p) {
@@ -449,7 +450,8 @@ static bool parse_symbol(Parser *p) {
     if (p->lexer.token.kind == TOKEN_NUMBER && !lt_parse_integer(p, &hi))
         return false;
     if (lo > hi)
-        return lt_parse_fail(p, start, "the range %lld..%lld is empty", (long long)lo, (long long)hi);
+        return lt_parse_fail(p, start, "the range %lld..%lld is empty", (long long)lo,
+                             (long long)hi);
     lt_dim_set_range(&p->module->dims, symbol, lo, hi);
     p->module->dims.symbols.data[symbol->symbol].data_dependent = lt_parse_accept_word(p, "data");
     return true;
@@ -458,7 +460,8 @@ static bool parse_symbol(Parser *p) {
 static bool parse_guard(Parser *p) {
     Loc *loc = (Loc *)lt_parse_here(p);
     const Dim *a, *b;
-    if (!lt_parse_dim(p, &a) || !lt_parse_mark(p, '=') || !lt_parse_mark(p, '=') || !lt_parse_dim(p, &b))
+    if (!lt_parse_dim(p, &a) || !lt_parse_mark(p, '=') || !lt_parse_mark(p, '=') ||
+        !lt_parse_dim(p, &b))
         return false;
     if (!parse_loc(p, loc))
         return false;

@@ -1,7 +1,7 @@
 /* parse.h - what the parts of the reader share. Inside ir/parse*.c only.
  *
- * Every function that reads something starts at the current token and leaves the one behind what it read; it
- * gives false after an error, and the first error ends reading. */
+ * Every function that reads something starts at the current token and leaves the one behind what it
+ * read; it gives false after an error, and the first error ends reading. */
 #ifndef LATHE_IR_PARSE_H
 #define LATHE_IR_PARSE_H
 

@@ -8,9 +8,10 @@ enum { ELEMENT_BYTES = 8, SHOWN_TEXT = 40 };
 
 typedef Vec(const Dim *) DimVec;
 
-/* --- dims and types ------------------------------------------------------------------------------ */
+/* --- dims and types -------------------------------------------------------------------------- */
 
-/* Dims have a scanner of their own: it starts at the current token, and the lexer goes on behind them. */
+/* Dims have a scanner of their own: it starts at the current token, and the lexer goes on behind
+ * them. */
 bool lt_parse_dim(Parser *p, const Dim **out) {
     const char *at = p->lexer.token.start, *error = NULL;
     *out = lt_dim_parse(&p->module->dims, &at, &error);
@@ -61,7 +62,7 @@ bool lt_parse_type(Parser *p, const Type **out) {
     return true;
 }
 
-/* --- constants ----------------------------------------------------------------------------------- */
+/* --- constants ------------------------------------------------------------------------------- */
 
 static bool parse_element(Parser *p, DType dtype, void *bytes) {
     const Token *token = &p->lexer.token;
@@ -84,11 +85,12 @@ static bool parse_hex(Parser *p, uint8_t *bytes, size_t count) {
     return true;
 }
 
-/* What memory a text may ask for is bounded by its own length: every element takes at least one byte of it. */
+/* What memory a text may ask for is bounded by its own length: every element takes at least one
+ * byte of it. */
 static bool fits_text(Parser *p, size_t bytes) {
     return bytes / ELEMENT_BYTES <= (size_t)(p->lexer.end - p->lexer.token.start) ||
-           lt_parse_fail(p, p->lexer.token.start, "%zu bytes of elements are expected, the text is shorter",
-                         bytes);
+           lt_parse_fail(p, p->lexer.token.start,
+                         "%zu bytes of elements are expected, the text is shorter", bytes);
 }
 
 static bool parse_list(Parser *p, const Type *type, size_t count, uint8_t *bytes) {
@@ -125,7 +127,8 @@ bool lt_parse_const(Parser *p, const Const **out) {
         return false;
     if (!lt_type_is_static(type, &elements) ||
         !lt_mul_size((size_t)elements, lt_dtype_size(type->dtype), &bytes))
-        return lt_parse_fail(p, start, "the dims of a constant must be numbers whose product fits 64 bits");
+        return lt_parse_fail(p, start,
+                             "the dims of a constant must be numbers whose product fits 64 bits");
     if (lt_parse_accept_word(p, "splat"))
         return parse_splat(p, type, out);
     const bool is_hex = lt_parse_accept_word(p, "hex");
@@ -140,7 +143,7 @@ bool lt_parse_const(Parser *p, const Const **out) {
     return true;
 }
 
-/* --- attributes ---------------------------------------------------------------------------------- */
+/* --- attributes ------------------------------------------------------------------------------ */
 
 static bool parse_bool_attr(Parser *p, Attr *attr) {
     attr->u.i = lt_parse_is_word(p, "true");
@@ -194,10 +197,10 @@ static bool parse_dims_attr(Parser *p, Attr *attr) {
 }
 
 static bool (*const parse_kinds[])(Parser *, Attr *) = {
-    [ATTR_KIND_INT] = parse_int_attr,       [ATTR_KIND_BOOL] = parse_bool_attr,
-    [ATTR_KIND_FLOAT] = parse_float_attr,   [ATTR_KIND_STRING] = parse_string_attr,
-    [ATTR_KIND_INTS] = parse_ints_attr,     [ATTR_KIND_DIMS] = parse_dims_attr,
-    [ATTR_KIND_DTYPE] = parse_dtype_attr,   [ATTR_KIND_SCALAR] = parse_scalar_attr,
+    [ATTR_KIND_INT] = parse_int_attr,     [ATTR_KIND_BOOL] = parse_bool_attr,
+    [ATTR_KIND_FLOAT] = parse_float_attr, [ATTR_KIND_STRING] = parse_string_attr,
+    [ATTR_KIND_INTS] = parse_ints_attr,   [ATTR_KIND_DIMS] = parse_dims_attr,
+    [ATTR_KIND_DTYPE] = parse_dtype_attr, [ATTR_KIND_SCALAR] = parse_scalar_attr,
     [ATTR_KIND_CONST] = parse_const_attr,
 };
 

@@ -1,5 +1,5 @@
-/* print.c - the text form of modules; ir/GRAMMAR.md describes it. Values are numbered in the order in which they
- * are printed, so that the text does not depend on the history of the ids. */
+/* print.c - the text form of modules; ir/GRAMMAR.md describes it. Values are numbered in the order
+ * in which they are printed, so that the text does not depend on the history of the ids. */
 #include <assert.h>
 
 #include "ir/lex.h"
@@ -19,7 +19,7 @@ static void print_indent(Printer *p) {
         lt_str_append(p->out, "  ");
 }
 
-/* --- values -------------------------------------------------------------------------------------- */
+/* --- values ---------------------------------------------------------------------------------- */
 
 static void print_value(Printer *p, const Value *value) {
     if (value)
@@ -43,7 +43,7 @@ static void print_type(Printer *p, const Type *type) {
         lt_str_char(p->out, '?');
 }
 
-/* --- attributes ---------------------------------------------------------------------------------- */
+/* --- attributes ------------------------------------------------------------------------------ */
 
 static void print_attr_list(Printer *p, const Attr *attr, bool dims) {
     lt_str_char(p->out, '[');
@@ -59,27 +59,13 @@ static void print_attr_list(Printer *p, const Attr *attr, bool dims) {
 
 static void print_attr_value(Printer *p, const Attr *attr) {
     switch (lt_attr_info[attr->name].kind) {
-    case ATTR_KIND_INT:
-        lt_str_printf(p->out, "%lld", (long long)attr->u.i);
-        break;
-    case ATTR_KIND_BOOL:
-        lt_str_append(p->out, attr->u.i ? "true" : "false");
-        break;
-    case ATTR_KIND_FLOAT:
-        lt_str_double(p->out, attr->u.f, false);
-        break;
-    case ATTR_KIND_STRING:
-        lt_str_quote(p->out, attr->u.s);
-        break;
-    case ATTR_KIND_DTYPE:
-        lt_str_append(p->out, lt_dtype_name((DType)attr->u.i));
-        break;
-    case ATTR_KIND_SCALAR:
-        lt_str_append(p->out, lt_scalar_info[attr->u.i].name);
-        break;
-    case ATTR_KIND_CONST:
-        lt_const_print(p->out, attr->u.c, p->elided);
-        break;
+    case ATTR_KIND_INT: lt_str_printf(p->out, "%lld", (long long)attr->u.i); break;
+    case ATTR_KIND_BOOL: lt_str_append(p->out, attr->u.i ? "true" : "false"); break;
+    case ATTR_KIND_FLOAT: lt_str_double(p->out, attr->u.f, false); break;
+    case ATTR_KIND_STRING: lt_str_quote(p->out, attr->u.s); break;
+    case ATTR_KIND_DTYPE: lt_str_append(p->out, lt_dtype_name((DType)attr->u.i)); break;
+    case ATTR_KIND_SCALAR: lt_str_append(p->out, lt_scalar_info[attr->u.i].name); break;
+    case ATTR_KIND_CONST: lt_const_print(p->out, attr->u.c, p->elided); break;
     case ATTR_KIND_INTS:
     case ATTR_KIND_DIMS:
         print_attr_list(p, attr, lt_attr_info[attr->name].kind == ATTR_KIND_DIMS);
@@ -107,7 +93,7 @@ static void print_attrs(Printer *p, const Node *node) {
         lt_str_char(p->out, '}');
 }
 
-/* --- nodes --------------------------------------------------------------------------------------- */
+/* --- nodes ----------------------------------------------------------------------------------- */
 
 static void print_op(Printer *p, const Node *node) {
     const Attr *fn = lt_attr(node, ATTR_FN);
@@ -212,7 +198,7 @@ static void print_graph_body(Printer *p, const Graph *g) {
     lt_str_char(p->out, '}');
 }
 
-/* --- modules ------------------------------------------------------------------------------------- */
+/* --- modules --------------------------------------------------------------------------------- */
 
 static void number_graph(const Graph *g, uint32_t *numbers, uint32_t *next) {
     for (size_t i = 0; i < g->inputs.len; i++)

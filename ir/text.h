@@ -4,8 +4,8 @@
 
 #include "ir/graph.h"
 
-/* A constant with its type: `f32[64] splat(0)`, `f32[3] [1, 2, 3]`, `f32[4096] hex"00..."`. Elided: a
- * large one is shown by its hash, which does not read back. */
+/* A constant with its type: `f32[64] splat(0)`, `f32[3] [1, 2, 3]`, `f32[4096] hex"00..."`. Elided:
+ * a large one is shown by its hash, which does not read back. */
 void lt_const_print(Str *out, const Const *c, bool elided);
 /* One element at `bytes` as a number or a word. */
 void lt_element_print(Str *out, DType dtype, const void *bytes);

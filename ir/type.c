@@ -35,9 +35,11 @@ size_t lt_dtype_size(DType dtype) { return dtype_info[dtype].bits / 8; }
 bool lt_dtype_is_float(DType dtype) { return dtype_info[dtype].kind == 'f'; }
 bool lt_dtype_is_signed(DType dtype) { return dtype_info[dtype].kind == 'i'; }
 bool lt_dtype_is_unsigned(DType dtype) { return dtype_info[dtype].kind == 'u'; }
-bool lt_dtype_is_int(DType dtype) { return lt_dtype_is_signed(dtype) || lt_dtype_is_unsigned(dtype); }
+bool lt_dtype_is_int(DType dtype) {
+    return lt_dtype_is_signed(dtype) || lt_dtype_is_unsigned(dtype);
+}
 
-/* --- interning ----------------------------------------------------------------------------------- */
+/* --- interning ------------------------------------------------------------------------------- */
 
 typedef struct TypeChain {
     Type type;

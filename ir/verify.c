@@ -1,6 +1,6 @@
-/* verify.c - what must hold of every module between passes, as a table of named rules. A breach is a bug of
- * lathe, never of the user's model. Rules are in order: a later one may rely on those before it, so a node is
- * left alone after its first breach. */
+/* verify.c - what must hold of every module between passes, as a table of named rules. A breach is
+ * a bug of lathe, never of the user's model. Rules are in order: a later one may rely on those
+ * before it, so a node is left alone after its first breach. */
 #include <assert.h>
 
 #include "ir/graph.h"
@@ -28,7 +28,7 @@ static const char *say(Verifier *v, const char *format, ...) {
     return text;
 }
 
-/* --- rules of a graph ---------------------------------------------------------------------------- */
+/* --- rules of a graph ------------------------------------------------------------------------ */
 
 static const char *check_links(Verifier *v, const Graph *g) {
     const Node *before = NULL;
@@ -62,7 +62,8 @@ static const char *check_use_list(Verifier *v, const Value *value) {
         if (!use->user->graph)
             return say(v, "value %u is used by the removed node %u", value->id, use->user->id);
         if (use < use->user->inputs || use >= use->user->inputs + use->user->input_count)
-            return say(v, "a use of value %u is not an operand of node %u", value->id, use->user->id);
+            return say(v, "a use of value %u is not an operand of node %u", value->id,
+                       use->user->id);
     }
     return NULL;
 }
@@ -90,7 +91,7 @@ static const char *check_inputs(Verifier *v, const Graph *g) {
     return NULL;
 }
 
-/* --- rules of a node ----------------------------------------------------------------------------- */
+/* --- rules of a node ------------------------------------------------------------------------- */
 
 static const char *check_ids(Verifier *v, Node *node) {
     if (node->id >= v->module->next_node)
@@ -112,7 +113,8 @@ static const char *check_use_lists(Verifier *v, Node *node) {
             return say(v, "operand %u belongs to another node", i);
         if (!operand->value)
             continue;
-        const Operand *link = operand->prev_use ? operand->prev_use->next_use : operand->value->uses;
+        const Operand *link =
+            operand->prev_use ? operand->prev_use->next_use : operand->value->uses;
         if (link != operand)
             return say(v, "operand %u is not in the use list of its value", i);
     }
@@ -138,7 +140,8 @@ static const char *check_arity(Verifier *v, Node *node) {
     }
     for (uint32_t i = 0; i < node->output_count; i++) {
         const Value *output = node->outputs[i];
-        if (output->def != node || output->index != i || output->graph != node->graph || !output->type)
+        if (output->def != node || output->index != i || output->graph != node->graph ||
+            !output->type)
             return say(v, "output %u does not know its place, or has no type", i);
     }
     return NULL;
@@ -155,6 +158,8 @@ static const char *check_dominance(Verifier *v, Node *node) {
         const Node *def = value->def;
         if (def && (!def->graph || def->id >= v->module->next_node || !v->node_seen[def->id]))
             return say(v, "operand %u is not defined before the node", i);
+        if (!value->type)
+            return say(v, "operand %u has no type", i);
     }
     return NULL;
 }
@@ -178,7 +183,8 @@ static const char *check_required_attrs(Verifier *v, Node *node) {
         missing &= ~(UINT64_C(1) << node->attrs[i].name);
     if (!missing)
         return NULL;
-    return say(v, "%s needs the attribute %s", info->name, lt_attr_info[__builtin_ctzll(missing)].name);
+    return say(v, "%s needs the attribute %s", info->name,
+               lt_attr_info[__builtin_ctzll(missing)].name);
 }
 
 static const char *check_const(Verifier *v, Node *node) {
@@ -207,11 +213,13 @@ static int64_t axis_limit(const Node *node) {
 static const char *check_axes(Verifier *v, Node *node) {
     const Attr *axis = lt_attr(node, ATTR_AXIS), *axes = lt_attr(node, ATTR_AXES);
     if (axis && (axis->u.i < 0 || axis->u.i >= axis_limit(node)))
-        return say(v, "axis %lld is not in 0..%lld", (long long)axis->u.i, (long long)axis_limit(node) - 1);
+        return say(v, "axis %lld is not in 0..%lld", (long long)axis->u.i,
+                   (long long)axis_limit(node) - 1);
     for (uint32_t i = 0; axes && i < axes->count; i++) {
         const int64_t number = axes->u.ints[i];
         if (number < 0 || number >= axis_limit(node) || (i > 0 && number <= axes->u.ints[i - 1]))
-            return say(v, "axis %lld is out of range, out of order, or there twice", (long long)number);
+            return say(v, "axis %lld is out of range, out of order, or there twice",
+                       (long long)number);
     }
     return NULL;
 }
@@ -258,7 +266,7 @@ static const char *check_types(Verifier *v, Node *node) {
     return breach;
 }
 
-/* --- the table ----------------------------------------------------------------------------------- */
+/* --- the table ------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
@@ -301,8 +309,8 @@ static void verify_node(Verifier *v, Node *node) {
         Str text;
         lt_str_init(&text, &v->scratch);
         lt_node_print(&text, node);
-        lt_error(&v->module->diags, INTERNAL, node->loc, "rule %s: %s: %s", node_rules[i].name, breach,
-                 text.text);
+        lt_error(&v->module->diags, INTERNAL, node->loc, "rule %s: %s: %s", node_rules[i].name,
+                 breach, text.text);
         v->ok = false;
         break;
     }
@@ -316,12 +324,13 @@ static bool verify_graph(Verifier *v, const Graph *g) {
         const char *breach = graph_rules[i].holds(v, g);
         if (!breach)
             continue;
-        lt_error(&v->module->diags, INTERNAL, g->parent ? g->parent->loc : NULL, "rule %s: %s: graph %s",
-                 graph_rules[i].name, breach, g->name ? g->name : "of a region");
+        lt_error(&v->module->diags, INTERNAL, g->parent ? g->parent->loc : NULL,
+                 "rule %s: %s: graph %s", graph_rules[i].name, breach,
+                 g->name ? g->name : "of a region");
         return v->ok = false;
     }
     LT_EACH_NODE(node, g)
-        verify_node(v, node);
+    verify_node(v, node);
     return true;
 }
 

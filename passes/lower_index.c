@@ -284,6 +284,7 @@ static LowerAtFn *const inlined[LT_OP_LIMIT] = {
     [OP_PAD] = at_pad,
     [OP_CONCAT] = at_concat,
     [OP_PACK] = at_pack,
+    [OP_RESIZE] = lt_lower_at_resize,
     [OP_GATHER] = lt_lower_at_gather,
     [OP_GATHER_ELEMENTS] = lt_lower_at_gather_elements,
     [OP_GATHER_ND] = lt_lower_at_gather_nd,

@@ -15,7 +15,8 @@
 #include "ir/einsum.h"
 #include "passes/pass.h"
 
-enum { LEAST_ROWS = 8, LEAST_COLUMNS = 4 };
+/* Rows that pay for packing at run time: fewer when the column would be gathered otherwise. */
+enum { LEAST_ROWS_GATHERED = 8, LEAST_ROWS_CONTIGUOUS = 32, LEAST_COLUMNS = 4 };
 
 static int panel_width(const PassContext *ctx, DType dtype) {
     return ctx->target->tile_vectors * lt_target_lanes(ctx->target, (int)lt_dtype_size(dtype));
@@ -124,7 +125,8 @@ static bool worth_packing(const PassContext *ctx, const Node *n, const LtEinsum 
     if (lt_value_const(b))
         return true;
     bool contiguous = axis == b->type->rank - 1;
-    return !contiguous && !below(row_count(ctx->module, e, lt_input(n, 0)->type), LEAST_ROWS);
+    const Dim *rows = row_count(ctx->module, e, lt_input(n, 0)->type);
+    return !below(rows, contiguous ? LEAST_ROWS_CONTIGUOUS : LEAST_ROWS_GATHERED);
 }
 
 static bool pack_contraction(PassContext *ctx, Node *n) {

@@ -28,8 +28,7 @@ const OnnxOp *lt_onnx_op_find(const char *name, int64_t version, bool *known) {
     return NULL;
 }
 
-/* --- errors --------------------------------------------------------------------------------------
- */
+/* --- errors --- */
 
 /* Names the op in full: domain, name and version. */
 static const Loc *unsupported_loc(Import *im) {
@@ -69,12 +68,11 @@ static bool is_malformed(const Import *im, uint32_t errors_before) {
     return false;
 }
 
-/* --- one node ------------------------------------------------------------------------------------
- */
+/* --- one node --- */
 
 static bool in_words(const char *words, const char *word) {
     size_t len = strlen(word);
-    for (const char *at = strstr(words, word); at; at = strstr(at + 1, word))
+    for (const char *at = len ? strstr(words, word) : NULL; at; at = strstr(at + 1, word))
         if ((at == words || at[-1] == ' ') && (at[len] == ' ' || !at[len]))
             return true;
     return false;
@@ -91,7 +89,7 @@ static bool check_attributes(Import *im, const OnnxOp *op) {
             ok = lt_onnx_malformed(im, "attribute %s refers to a function's, outside a function",
                                    a->name);
         else if (!in_words(op->attributes, a->name))
-            ok = lt_onnx_unsupported(im, "attribute %s is not supported", a->name);
+            ok = lt_onnx_unsupported(im, "attribute '%s' is not supported", a->name);
     }
     return ok;
 }
@@ -238,8 +236,7 @@ static bool convert_nodes(Import *im, const OnnxGraph *g) {
     return true;
 }
 
-/* --- subgraphs -----------------------------------------------------------------------------------
- */
+/* --- subgraphs --- */
 
 bool lt_onnx_inline_graph(Import *im, const OnnxGraph *g) {
     Import outer = *im;
@@ -263,8 +260,7 @@ bool lt_onnx_inline_graph(Import *im, const OnnxGraph *g) {
     return ok;
 }
 
-/* --- the model -----------------------------------------------------------------------------------
- */
+/* --- the model --- */
 
 /* A model of other domains alone needs no version of ai.onnx. */
 static bool check_opsets(Import *im) {

@@ -4,8 +4,7 @@
 
 #include "frontends/onnx/ops.h"
 
-/* --- MatMul --------------------------------------------------------------------------------------
- */
+/* --- MatMul --- */
 
 typedef struct Product {
     char spec[3][LT_MAX_RANK + 1]; /* letters of a, b and the result */
@@ -90,8 +89,7 @@ bool lt_onnx_gemm(Import *im) {
     return onnx_set(im, 0, lt_build_map2(&im->b, FN_ADD, y, c));
 }
 
-/* --- Einsum --------------------------------------------------------------------------------------
- */
+/* --- Einsum --- */
 
 typedef struct Equation {
     char terms[3][LT_MAX_RANK + 1]; /* two operands and the result */

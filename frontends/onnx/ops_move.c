@@ -15,8 +15,7 @@ bool lt_onnx_concat(Import *im) {
     return onnx_set(im, 0, lt_build_concat(&im->b, im->inputs, im->input_count, (int)axis));
 }
 
-/* --- Split ---------------------------------------------------------------------------------------
- */
+/* --- Split --- */
 
 /* Equal parts; the last one may be smaller from version 18 on. */
 static const Dim *const *equal_parts(Import *im, const Dim *extent) {
@@ -88,8 +87,7 @@ bool lt_onnx_split(Import *im) {
     return true;
 }
 
-/* --- Slice ---------------------------------------------------------------------------------------
- */
+/* --- Slice --- */
 
 typedef struct Cut {
     const Dim *extent;
@@ -224,8 +222,7 @@ bool lt_onnx_slice_1(Import *im) {
     return set_slice(im, &l);
 }
 
-/* --- Pad -----------------------------------------------------------------------------------------
- */
+/* --- Pad --- */
 
 /* pads: all starts, then all ends, of `axes` (NULL: every axis). */
 static bool set_pad(Import *im, const Dim *const *pads, const int64_t *axes, int64_t count,

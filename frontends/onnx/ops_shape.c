@@ -107,8 +107,7 @@ bool lt_onnx_size(Import *im) {
     return onnx_set(im, 0, lt_build_reshape(&im->b, dims_value(im, &elements, 1), 0, NULL));
 }
 
-/* --- Reshape -------------------------------------------------------------------------------------
- */
+/* --- Reshape --- */
 
 /* What -1 stands for: the elements that the other dims leave. */
 static const Dim *remaining_dim(Import *im, const Type *from, const Dim *const *dims, int64_t rank,
@@ -299,8 +298,7 @@ bool lt_onnx_tile(Import *im) {
     return onnx_set(im, 0, x);
 }
 
-/* --- Range, EyeLike ------------------------------------------------------------------------------
- */
+/* --- Range, EyeLike --- */
 
 /* max(0, ceil((limit - start) / delta)) elements; only delta must be a number. */
 static bool set_integer_range(Import *im, const Dim *start, const Dim *limit, const Dim *delta) {

@@ -37,8 +37,7 @@ Value *lt_onnx_resolve(Import *im, Binding *binding, const char *name) {
     return binding->value;
 }
 
-/* --- dims ----------------------------------------------------------------------------------------
- */
+/* --- dims --- */
 
 static const DimOverride *find_dim_override(const Import *im, const char *name) {
     for (uint32_t i = 0; im->options && i < im->options->dim_count; i++)
@@ -198,8 +197,7 @@ bool lt_onnx_bind_initializers(Import *im) {
     return false;
 }
 
-/* --- overrides -----------------------------------------------------------------------------------
- */
+/* --- overrides --- */
 
 static bool names_dim(Import *im, const OnnxValueInfo *v, const char *name) {
     for (size_t i = 0; i < v->dims.len; i++) {

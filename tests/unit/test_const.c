@@ -1,0 +1,166 @@
+/* test_const.c - the const store: equal content is one Const, equal elements are a splat, nothing
+ * is copied, and elements convert from every dtype. */
+#include <math.h>
+
+#include "ir/graph.h"
+#include "tests/test.h"
+
+static Arena arena;
+static Module *module;
+
+static void start(void) {
+    lt_arena_init(&arena);
+    module = lt_module_new(&arena, "m.onnx");
+}
+
+static const Type *vector(DType dtype, int64_t count) {
+    return lt_type_static(module, dtype, 1, &count);
+}
+
+START_TEST(equal_content_is_one_const) {
+    start();
+    static const float a[] = {1, 2, 3}, b[] = {1, 2, 3}, c[] = {1, 2, 4};
+    const Const *first = lt_const(module, vector(DT_F32, 3), a);
+    ck_assert_ptr_eq(first, lt_const(module, vector(DT_F32, 3), b));
+    ck_assert_ptr_ne(first, lt_const(module, vector(DT_F32, 3), c));
+    ck_assert_ptr_ne(first, lt_const(module, vector(DT_I32, 3), a));
+    ck_assert_ptr_ne(first,
+                     lt_const(module, lt_type_static(module, DT_F32, 2, (int64_t[]){1, 3}), a));
+    ck_assert_ptr_eq(first->data, a);
+    ck_assert_uint_eq(first->bytes, sizeof a);
+    ck_assert_uint_eq(module->const_list.len, 4);
+    for (size_t i = 0; i < module->const_list.len; i++)
+        ck_assert_uint_eq(module->const_list.data[i]->id, i);
+}
+END_TEST
+
+/* -0 equals 0 but is another constant; the same NaN bits are the same constant. */
+START_TEST(bytes_decide_not_values) {
+    start();
+    static const float zeros[] = {0, -0.0f}, nans[] = {NAN, NAN};
+    ck_assert(!lt_const(module, vector(DT_F32, 2), zeros)->is_splat);
+    ck_assert(lt_const(module, vector(DT_F32, 2), nans)->is_splat);
+    ck_assert_ptr_ne(lt_const_float(module, DT_F32, 0), lt_const_float(module, DT_F32, -0.0));
+}
+END_TEST
+
+START_TEST(equal_elements_are_a_splat) {
+    start();
+    int16_t same[100], last[100];
+    for (int i = 0; i < 100; i++)
+        same[i] = last[i] = 7;
+    last[99] = 8;
+    const Const *splat = lt_const(module, vector(DT_I16, 100), same);
+    ck_assert(splat->is_splat);
+    ck_assert_uint_eq(splat->bytes, 2);
+    ck_assert_int_eq(lt_const_get_int(splat, 99), 7);
+    ck_assert_ptr_eq(splat, lt_const_splat(module, vector(DT_I16, 100), same));
+    const Const *other = lt_const(module, vector(DT_I16, 100), last);
+    ck_assert(!other->is_splat);
+    ck_assert_int_eq(lt_const_get_int(other, 99), 8);
+}
+END_TEST
+
+/* The element of a splat may lie on the stack of the caller. */
+static const Const *splat_from_stack(int64_t value) {
+    return lt_const_splat(module, vector(DT_I64, 5), &value);
+}
+
+START_TEST(a_splat_keeps_its_element) {
+    start();
+    const Const *a = splat_from_stack(11), *b = splat_from_stack(12);
+    ck_assert_int_eq(lt_const_get_int(a, 4), 11);
+    ck_assert_int_eq(lt_const_get_int(b, 0), 12);
+}
+END_TEST
+
+START_TEST(empty_and_single) {
+    start();
+    const Const *empty = lt_const(module, vector(DT_F32, 0), "");
+    ck_assert_uint_eq(empty->bytes, 0);
+    ck_assert(!empty->is_splat);
+    ck_assert_ptr_eq(empty, lt_const_splat(module, vector(DT_F32, 0), &(float){1}));
+    static const float one[] = {3};
+    ck_assert_ptr_eq(lt_const(module, lt_type(module, DT_F32, 0, NULL), one),
+                     lt_const_float(module, DT_F32, 3));
+}
+END_TEST
+
+typedef struct Conversion {
+    DType dtype;
+    double value, as_float;
+    int64_t as_int;
+} Conversion;
+
+static const Conversion conversions[] = {
+    {DT_F32, 0.1, (double)0.1f, 0},
+    {DT_F64, -2.75, -2.75, -2},
+    {DT_F16, 65504, 65504, 65504},
+    {DT_BF16, 257, 256, 256},
+    {DT_F64, 1e300, 1e300, INT64_MAX},
+    {DT_F64, -1e300, -1e300, INT64_MIN},
+    {DT_I8, -1, -1, -1},
+    {DT_U8, 255, 255, 255},
+    {DT_I16, -32768, -32768, -32768},
+    {DT_U16, 65535, 65535, 65535},
+    {DT_I32, -5, -5, -5},
+    {DT_U32, 4294967295.0, 4294967295.0, 4294967295},
+    {DT_I64, -9007199254740992.0, -9007199254740992.0, -9007199254740992},
+    {DT_BOOL, 0.5, 1, 1},
+};
+
+START_TEST(elements_convert) {
+    start();
+    for (size_t i = 0; i < sizeof conversions / sizeof *conversions; i++) {
+        const Conversion *row = &conversions[i];
+        const Const *c = lt_const_float(module, row->dtype, row->value);
+        ck_assert_msg(lt_const_get_float(c, 0) == row->as_float, "row %zu: %g", i,
+                      lt_const_get_float(c, 0));
+        ck_assert_msg(lt_const_get_int(c, 0) == row->as_int, "row %zu", i);
+    }
+    ck_assert_int_eq(lt_const_get_int(lt_const_float(module, DT_F32, NAN), 0), 0);
+    ck_assert(lt_const_get_float(lt_const_int(module, DT_U64, -1), 0) == 0x1p64);
+    ck_assert(lt_const_get_float(lt_const_int(module, DT_F16, 3), 0) == 3);
+    ck_assert_int_eq(lt_const_get_int(lt_const_int(module, DT_BOOL, 256), 0), 1);
+}
+END_TEST
+
+START_TEST(integers_are_copied) {
+    start();
+    int64_t values[] = {3, -1, 0};
+    const Const *c = lt_const_ints(module, 3, values);
+    values[1] = 9;
+    ck_assert_int_eq(lt_const_get_int(c, 1), -1);
+    ck_assert_ptr_eq(c->type, vector(DT_I64, 3));
+    /* Data of a mapped file need not be aligned. */
+    static const char bytes[] = "x\1\0\0\0\2\0\0\0";
+    ck_assert_int_eq(lt_const_get_int(lt_const(module, vector(DT_I32, 2), bytes + 1), 1), 2);
+}
+END_TEST
+
+START_TEST(types_are_interned) {
+    start();
+    const Dim *h = lt_dim_symbol(&module->dims, "h");
+    const Type *a = lt_type(module, DT_F32, 2, (const Dim *[]){h, lt_dim_const(&module->dims, 3)});
+    ck_assert_ptr_eq(
+        a, lt_type(module, DT_F32, 2, (const Dim *[]){h, lt_dim_const(&module->dims, 3)}));
+    ck_assert_ptr_ne(a, lt_type_with_dtype(module, a, DT_F16));
+    ck_assert_ptr_eq(a, lt_type_with_dtype(module, lt_type_with_dtype(module, a, DT_F16), DT_F32));
+    ck_assert_ptr_eq(lt_type_elements(module, a), lt_dim_mul_const(&module->dims, h, 3));
+    int64_t count;
+    ck_assert(!lt_type_is_static(a, &count));
+    ck_assert(
+        lt_type_is_static(lt_type_static(module, DT_F32, 2, (int64_t[]){INT64_MAX, 0}), &count));
+    ck_assert_int_eq(count, 0);
+    ck_assert(
+        !lt_type_is_static(lt_type_static(module, DT_F32, 2, (int64_t[]){INT64_MAX, 2}), &count));
+    Str text;
+    lt_str_init(&text, &arena);
+    lt_type_print(&text, a);
+    ck_assert_str_eq(text.text, "f32[h,3]");
+}
+END_TEST
+
+LT_TEST_MAIN("test_const", equal_content_is_one_const, bytes_decide_not_values,
+             equal_elements_are_a_splat, a_splat_keeps_its_element, empty_and_single,
+             elements_convert, integers_are_copied, types_are_interned)
