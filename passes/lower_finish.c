@@ -411,9 +411,7 @@ static bool try_merge(Lowering *lo, const Accesses *a) {
     return false;
 }
 
-/* --- names
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 static const Dim *final_var(Lowering *lo, const Stmt *s, int *counts) {
     const char *name = draft_name(lo, s->u.loop.var);

@@ -153,9 +153,7 @@ static Taps taps_of(Lowering *lo, const Resize *r, int axis) {
                          : cubic_taps(lo, r, c, last);
 }
 
-/* --- elements
- * ------------------------------------------------------------------------------------------------
- */
+/* --- elements --------------------------------------------------------------------------------- */
 
 static const Expr *weighted_sum(Lowering *lo, Resize *r, int axis) {
     Value *x = lt_input(r->node, 0);
