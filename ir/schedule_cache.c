@@ -204,6 +204,32 @@ static const Expr *make_load_safe(Kernel *k, const Expr *e, void *user) {
     return lt_expr_load(k, buffer, index, predicate);
 }
 
+/* A condition of the fold's own mentions the variable: under a clamped index it would be about
+ * another position, so such loads take the guard as a predicate instead. */
+static bool has_predicate(const Expr *e, const Dim *var) {
+    if (e->kind == EXPR_LOAD)
+        return e->u.load.predicate && lt_expr_mentions(e->u.load.predicate, var);
+    for (int i = 0; i < 3 && (e->kind == EXPR_CALL || e->kind == EXPR_CONVERT); i++)
+        if (e->u.call.args[i] && has_predicate(e->u.call.args[i], var))
+            return true;
+    return false;
+}
+
+static bool is_conditional(const Stmt *updates, const Dim *var) {
+    for (const Stmt *s = updates; s; s = s->next) {
+        if (s->kind == STMT_IF &&
+            (lt_expr_mentions(s->u.branch.condition, var) || is_conditional(s->u.branch.body, var)))
+            return true;
+        if (s->kind == STMT_FOR && is_conditional(s->u.loop.body, var))
+            return true;
+        if (s->kind == STMT_STORE && has_predicate(s->u.store.value, var))
+            return true;
+        if (s->kind == STMT_LET && has_predicate(s->u.let.value, var))
+            return true;
+    }
+    return false;
+}
+
 static const char *guard_fold(Tile *t, Stmt *updates) {
     Kernel *k = t->kernel;
     for (int i = 0; i < t->guard_count; i++) {
@@ -214,6 +240,7 @@ static const char *guard_fold(Tile *t, Stmt *updates) {
         for (int j = 0; j < t->loop_count; j++)
             if (t->vars[j] == guard.var)
                 s.predicate = t->loops[j]->u.loop.kind == LOOP_VECTOR;
+        s.predicate |= is_conditional(updates, guard.var);
         s.substitution = lt_schedule_substitution(k);
         s.substitution[guard.var->symbol] = lt_dim_min(&k->dims, guard.var, guard.last);
         lt_stmt_map(k, updates, make_load_safe, &s);

@@ -19,7 +19,7 @@ bool lt_lower_node(PassContext *ctx, Node *node, Lowered *out);
 /* Chooses and applies a schedule (passes/schedule_cpu.c). No-op at -O0. */
 void lt_schedule_kernel(PassContext *ctx, Kernel *kernel);
 
-/* The pass `lower` is in passes/lower_program.c: it fills ctx->program with buffers, deduplicated kernels and
- * steps; `plan-memory` gives the buffers their offsets. */
+/* The pass `lower` is in passes/lower_program.c: it fills ctx->program with buffers, deduplicated
+ * kernels and steps; `plan-memory` gives the buffers their offsets. */
 
 #endif

@@ -52,7 +52,7 @@ static const char *kernel_name(Assembly *a, const Node *node) {
     }
     if (out.len == 0 || (out.text[0] >= '0' && out.text[0] <= '9'))
         out.text = lt_arena_printf(a->module->arena, "%s_%s", lt_op_info[node->op].name, out.text);
-    char *name = lt_arena_strndup(a->module->arena, out.text, NAME_LIMIT);
+    char *name = lt_arena_printf(a->module->arena, "%.*s", NAME_LIMIT, out.text);
     if (!strchr(name, '_'))
         name = lt_arena_printf(a->module->arena, "%s_kernel", name);
     const char *unique = name;

@@ -4,20 +4,15 @@
 static const char *const pipeline[] = {
     "infer",       /* every later pass reads types */
     "fold",        /* shape arithmetic and weights' arithmetic disappear first */
-    "simplify",    /* one canonical form for what exporters write in many ways */
-    "recognize",   /* needs the canonical form; before CSE can share parts between two matches */
-    "decompose",   /* composites that stay whole are known now */
     "cse",         /* after the canonical form, so that equal means equal */
     "dce",         /* so that layout does not care for dead users */
     "layout",      /* transposes meet and cancel */
-    "simplify",    /* what layout moved together */
     "fold",        /* transposed and reshaped weights become weights */
     "pack",        /* last change of weights: panels for the kernels */
     "fold",        /* packed at compile time */
     "cse",         /* paddings and packs that several users share */
     "dce",         /* what folding and packing left */
     "fuse",        /* groups with one kernel each */
-    "order",       /* before lowering numbers the steps */
     "lower",       /* kernels and steps */
     "plan-memory", /* live ranges are final */
 };
