@@ -203,11 +203,13 @@ setup:
 	$$root apt-get update -q && \
 	$$root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing
 
+REAL_MODELS := magika rapidocr_det rapidocr_cls rapidocr_rec
+MADE_MODELS := resnet50 mobilenet_v2 bert_base unet lstm mlp gemm_1024
 models:
 	@if [ -f tests/models/setup.sh ]; then \
 	    bash tests/models/setup.sh && \
-	    build/venv/bin/python tests/models/make_models.py build/models && \
-	    build/venv/bin/python tests/models/expected.py build/models; \
+	    build/venv/bin/python tests/models/make_models.py build/models $(MADE_MODELS) && \
+	    build/venv/bin/python tests/models/expected.py build/models $(REAL_MODELS) $(MADE_MODELS); \
 	fi
 
 # Steps in order, whatever -j says: what setup installs is looked up when the next make starts.

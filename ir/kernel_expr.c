@@ -47,8 +47,9 @@ static bool same_expr(const Expr *a, const Expr *b) {
     case EXPR_INDEX: return a->u.dim == b->u.dim;
     case EXPR_LOAD:
         return a->u.load.buffer == b->u.load.buffer && a->u.load.predicate == b->u.load.predicate &&
-               memcmp(a->u.load.index, b->u.load.index,
-                      (size_t)a->u.load.buffer->rank * sizeof *a->u.load.index) == 0;
+               (a->u.load.buffer->rank == 0 ||
+                memcmp(a->u.load.index, b->u.load.index,
+                       (size_t)a->u.load.buffer->rank * sizeof *a->u.load.index) == 0);
     case EXPR_CALL:
     case EXPR_CONVERT: break;
     }
