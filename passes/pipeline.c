@@ -3,16 +3,22 @@
 
 static const char *const pipeline[] = {
     "infer",       /* every later pass reads types */
+    "decompose",   /* its positions and weights fold */
     "fold",        /* shape arithmetic and weights' arithmetic disappear first */
+    "simplify",    /* one canonical form for what exporters write in many ways */
     "cse",         /* after the canonical form, so that equal means equal */
     "dce",         /* so that layout does not care for dead users */
     "layout",      /* transposes meet and cancel */
+    "dce",         /* transposes that lost their users; rewrites count uses */
     "fold",        /* transposed and reshaped weights become weights */
+    "simplify",    /* scales, channels last now, move into the weights */
+    "fold",        /* the scaled weights */
     "pack",        /* last change of weights: panels for the kernels */
     "fold",        /* packed at compile time */
     "cse",         /* paddings and packs that several users share */
     "dce",         /* what folding and packing left */
     "fuse",        /* groups with one kernel each */
+    "order",       /* groups are what is alive, not their members */
     "lower",       /* kernels and steps */
     "plan-memory", /* live ranges are final */
 };
