@@ -1,7 +1,9 @@
-/* artifact_write.c - the artifact: shared object, padding, weights, padding, footer (runtime/artifact.h).
+/* artifact_write.c - the artifact: shared object, padding, weights, padding, footer
+ * (runtime/artifact.h).
  *
- * Weights go from the mapped model straight into the file, each at its offset; only a splat is written out from one
- * element. With a weights file, that one is put in place first: an artifact never names weights that are not there. */
+ * Weights go from the mapped model straight into the file, each at its offset; only a splat is
+ * written out from one element. With a weights file, that one is put in place first: an artifact
+ * never names weights that are not there. */
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -18,7 +20,7 @@ static bool fail(DiagList *diags, const char *path) {
     return false;
 }
 
-/* --- weights --------------------------------------------------------------------------------------------- */
+/* --- weights --- */
 
 static int compare_offsets(const void *a, const void *b) {
     const ProgramBuffer *const *x = a, *const *y = b;
@@ -72,7 +74,7 @@ static bool write_weights_file(const Program *p, Arena *arena, const char *path,
     return lt_output_commit(&out, 0644) || fail(diags, path);
 }
 
-/* --- the artifact ------------------------------------------------------------------------------------------- */
+/* --- the artifact --- */
 
 static void put_text(char *field, size_t size, const char *text) {
     const size_t len = strlen(text);
@@ -84,14 +86,16 @@ static const char *base_name(const char *path) {
     return slash ? slash + 1 : path;
 }
 
-static LtFooter make_footer(const Program *p, const CodegenOptions *o, const ObjectCode *elf, Arena *arena) {
+static LtFooter make_footer(const Program *p, const CodegenOptions *o, const ObjectCode *elf,
+                            Arena *arena) {
     LtFooter f = {.abi = LATHE_ABI, .footer_size = LT_FOOTER_SIZE, .object_size = elf->size};
     memcpy(f.magic, LT_FOOTER_MAGIC, sizeof f.magic);
     f.object_hash = lt_hash_bytes(elf->data, elf->size, 0);
     f.weights_size = (uint64_t)p->weights_size;
     f.cpu_features = o->target->cpu_features;
     put_text(f.arch, sizeof f.arch, o->target->arch);
-    put_text(f.target, sizeof f.target, lt_arena_printf(arena, "%s %s", o->target->triple, o->target->name));
+    put_text(f.target, sizeof f.target,
+             lt_arena_printf(arena, "%s %s", o->target->triple, o->target->name));
     put_text(f.version, sizeof f.version, LATHE_VERSION);
     if (o->weights_path && p->weights_size > 0)
         put_text(f.weights_file, sizeof f.weights_file, base_name(o->weights_path));
@@ -100,7 +104,8 @@ static LtFooter make_footer(const Program *p, const CodegenOptions *o, const Obj
 
 static uint64_t round_up(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
 
-static void write_artifact(const Program *p, const ObjectCode *elf, Arena *arena, LtFooter *footer, OutputFile *out) {
+static void write_artifact(const Program *p, const ObjectCode *elf, Arena *arena, LtFooter *footer,
+                           OutputFile *out) {
     lt_output_write(out, elf->data, elf->size);
     if (p->weights_size > 0 && !footer->weights_file[0]) {
         lt_output_pad_to(out, round_up(out->offset, LT_WEIGHTS_ALIGN));
@@ -117,13 +122,14 @@ static bool check_weights_name(const char *path, DiagList *diags) {
     const size_t limit = sizeof((LtFooter *)NULL)->weights_file;
     if (!path || strlen(base_name(path)) < limit)
         return true;
-    lt_error(diags, LATHE_BAD_ARGUMENT, NULL, "the name of the weights' file has %zu bytes, at most %zu fit",
+    lt_error(diags, LATHE_BAD_ARGUMENT, NULL,
+             "the name of the weights' file has %zu bytes, at most %zu fit",
              strlen(base_name(path)), limit - 1);
     return false;
 }
 
-bool lt_artifact_write(const Program *p, const CodegenOptions *o, const ObjectCode *elf, const char *out_path,
-                       DiagList *diags) {
+bool lt_artifact_write(const Program *p, const CodegenOptions *o, const ObjectCode *elf,
+                       const char *out_path, DiagList *diags) {
     OutputFile out;
     Arena arena;
     bool done = check_weights_name(o->weights_path, diags);

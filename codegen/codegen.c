@@ -1,4 +1,5 @@
-/* codegen.c - the way from a program to its object code, and one kernel to a function that can be called. */
+/* codegen.c - the way from a program to its object code, and one kernel to a function that can be
+ * called. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
@@ -52,7 +53,7 @@ static CodegenOptions complete(const CodegenOptions *o) {
     return full;
 }
 
-/* --- one kernel ---------------------------------------------------------------------------------------- */
+/* --- one kernel --- */
 
 static const char kernel_symbol[] = "lathe_kernel";
 
@@ -80,7 +81,8 @@ bool lt_codegen_kernel_text(const Kernel *k, const CodegenOptions *o, CodegenTex
     return done;
 }
 
-LtKernelFn *lt_codegen_load_kernel(const Kernel *k, const CodegenOptions *o, void **handle, DiagList *diags) {
+LtKernelFn *lt_codegen_load_kernel(const Kernel *k, const CodegenOptions *o, void **handle,
+                                   DiagList *diags) {
     const CodegenOptions full = complete(o);
     ObjectCode object, shared;
     Arena arena;
@@ -105,10 +107,11 @@ void lt_codegen_unload(void *handle) {
         dlclose(handle);
 }
 
-/* --- programs ---------------------------------------------------------------------------------------------- */
+/* --- programs --- */
 
-/* Kernels are dealt out to units that are built at the same time, each in a thread and an LLVM context of its own;
- * unit 0 also has the host entry. Who gets which does not depend on timing, so neither does the result. */
+/* Kernels are dealt out to units that are built at the same time, each in a thread and an LLVM
+ * context of its own; unit 0 also has the host entry. Who gets which does not depend on timing, so
+ * neither does the result. */
 enum { MAX_UNITS = 8, DEFAULT_UNITS = 2 };
 
 typedef struct Progress {
@@ -190,11 +193,14 @@ static void copy_diags(DiagList *to, const DiagList *from) {
 }
 
 /* True when all units were built; free_jobs is to be called either way. */
-static bool build_units(UnitJob *jobs, size_t count, const Program *p, const CodegenOptions *o, DiagList *diags) {
-    Progress progress = {.lock = PTHREAD_MUTEX_INITIALIZER, .options = o, .total = (int)p->kernels.len};
+static bool build_units(UnitJob *jobs, size_t count, const Program *p, const CodegenOptions *o,
+                        DiagList *diags) {
+    Progress progress = {
+        .lock = PTHREAD_MUTEX_INITIALIZER, .options = o, .total = (int)p->kernels.len};
     const bool wants_object = jobs[0].wants_object;
     for (size_t i = 0; i < count; i++) {
-        jobs[i] = (UnitJob){.program = p, .options = o, .progress = &progress, .first = i, .stride = count};
+        jobs[i] = (UnitJob){
+            .program = p, .options = o, .progress = &progress, .first = i, .stride = count};
         jobs[i].wants_object = wants_object;
         lt_arena_init(&jobs[i].arena);
         lt_diag_init(&jobs[i].diags, &jobs[i].arena, diags->file);
@@ -240,7 +246,8 @@ static bool write_relocatable(const ObjectCode *code, const char *path, DiagList
     return done;
 }
 
-static bool link_jobs(const UnitJob *jobs, size_t count, const Program *p, const LinkTask *task, DiagList *diags) {
+static bool link_jobs(const UnitJob *jobs, size_t count, const Program *p, const LinkTask *task,
+                      DiagList *diags) {
     ObjectCode objects[MAX_UNITS], result;
     for (size_t i = 0; i < count; i++)
         objects[i] = jobs[i].object;
@@ -260,26 +267,31 @@ static bool compile(const Program *p, const LinkTask *task, DiagList *diags) {
     UnitJob jobs[MAX_UNITS];
     const size_t count = unit_count(task->options, p);
     jobs[0].wants_object = true;
-    const bool done = build_units(jobs, count, p, task->options, diags) && link_jobs(jobs, count, p, task, diags);
+    const bool done =
+        build_units(jobs, count, p, task->options, diags) && link_jobs(jobs, count, p, task, diags);
     free_jobs(jobs, count);
     return done;
 }
 
-bool lt_codegen_so(const Program *p, const CodegenOptions *o, const char *out_path, DiagList *diags) {
+bool lt_codegen_so(const Program *p, const CodegenOptions *o, const char *out_path,
+                   DiagList *diags) {
     const CodegenOptions full = complete(o);
     return compile(p, &(LinkTask){&full, out_path, true}, diags);
 }
 
-bool lt_codegen_object(const Program *p, const CodegenOptions *o, const char *out_path, DiagList *diags) {
+bool lt_codegen_object(const Program *p, const CodegenOptions *o, const char *out_path,
+                       DiagList *diags) {
     const CodegenOptions full = complete(o);
     return compile(p, &(LinkTask){&full, out_path, false}, diags);
 }
 
-bool lt_codegen_text(const Program *p, const CodegenOptions *o, CodegenText kind, Str *out, DiagList *diags) {
+bool lt_codegen_text(const Program *p, const CodegenOptions *o, CodegenText kind, Str *out,
+                     DiagList *diags) {
     const CodegenOptions full = complete(o);
     UnitJob job;
     job.wants_object = false;
-    const bool done = build_units(&job, 1, p, &full, diags) && lt_emit_text(job.unit, kind, out, diags);
+    const bool done =
+        build_units(&job, 1, p, &full, diags) && lt_emit_text(job.unit, kind, out, diags);
     free_jobs(&job, 1);
     return done;
 }

@@ -1,8 +1,8 @@
 /* codegen.h - from a program to machine code: LLVM IR, object code, and the artifact model.so.
  *
- * Kernels become functions of type LtKernelFn, the program becomes the host entry that launches them, and the
- * linker joins both into the shared object to which artifact_write.c appends the weights and the footer. The same
- * program and options give the same bytes on every machine. */
+ * Kernels become functions of type LtKernelFn, the program becomes the host entry that launches
+ * them, and the linker joins both into the shared object to which artifact_write.c appends the
+ * weights and the footer. The same program and options give the same bytes on every machine. */
 #ifndef LATHE_CODEGEN_CODEGEN_H
 #define LATHE_CODEGEN_CODEGEN_H
 
@@ -21,8 +21,9 @@ typedef struct CodegenOptions {
     const char *model_name;   /* of the descriptor; NULL: the module's */
     const char *weights_path; /* NULL: the weights go into the artifact */
     bool debug_info;          /* lines of the kernels' text, for perf and gdb */
-    bool tune_host;           /* schedule instructions for the CPU that compiles; features stay the target's */
-    int threads;              /* code generation; 0: two. The result depends on it, so tools leave it alone */
+    bool
+        tune_host; /* schedule instructions for the CPU that compiles; features stay the target's */
+    int threads;   /* code generation; 0: two. The result depends on it, so tools leave it alone */
     void (*progress)(void *user, int done, int total); /* kernels; may be NULL */
     void *user;
 } CodegenOptions;
@@ -30,24 +31,28 @@ typedef struct CodegenOptions {
 typedef enum { CODEGEN_LLVM_IR, CODEGEN_ASM } CodegenText;
 
 /* Writes the artifact to out_path, all or nothing. False: an error is in diags. */
-bool lt_codegen_so(const Program *p, const CodegenOptions *o, const char *out_path, DiagList *diags);
+bool lt_codegen_so(const Program *p, const CodegenOptions *o, const char *out_path,
+                   DiagList *diags);
 /* Appends the optimized LLVM IR, or the assembly. */
-bool lt_codegen_text(const Program *p, const CodegenOptions *o, CodegenText kind, Str *out, DiagList *diags);
+bool lt_codegen_text(const Program *p, const CodegenOptions *o, CodegenText kind, Str *out,
+                     DiagList *diags);
 /* Writes one relocatable object: host entry and kernels, without the weights. */
-bool lt_codegen_object(const Program *p, const CodegenOptions *o, const char *out_path, DiagList *diags);
+bool lt_codegen_object(const Program *p, const CodegenOptions *o, const char *out_path,
+                       DiagList *diags);
 
 /* The best row of the target table that this machine can run. */
 const Target *lt_codegen_host_target(void);
 
-/* One kernel as machine code in this process: compiled, linked, loaded. *handle is for lt_codegen_unload. NULL:
- * an error is in diags. */
-LtKernelFn *lt_codegen_load_kernel(const Kernel *k, const CodegenOptions *o, void **handle, DiagList *diags);
+/* One kernel as machine code in this process: compiled, linked, loaded. *handle is for
+ * lt_codegen_unload. NULL: an error is in diags. */
+LtKernelFn *lt_codegen_load_kernel(const Kernel *k, const CodegenOptions *o, void **handle,
+                                   DiagList *diags);
 void lt_codegen_unload(void *handle);
 /* The text of one kernel's code. */
 bool lt_codegen_kernel_text(const Kernel *k, const CodegenOptions *o, CodegenText kind, Str *out,
                             DiagList *diags);
 
-/* --- between the files of codegen -------------------------------------------------------------------- */
+/* --- between the files of codegen --- */
 
 /* Object code in memory, in an arena. */
 typedef struct ObjectCode {
@@ -56,16 +61,17 @@ typedef struct ObjectCode {
     bool needs_libm;
 } ObjectCode;
 
-/* Links objects into a shared object and reads it back into the arena. exports: the one symbol that stays
- * visible. False: the linker's words are in diags. */
-bool lt_link_shared(const ObjectCode *objects, size_t count, const char *exports, Arena *arena, ObjectCode *out,
-                    DiagList *diags);
+/* Links objects into a shared object and reads it back into the arena. exports: the one symbol that
+ * stays visible. False: the linker's words are in diags. */
+bool lt_link_shared(const ObjectCode *objects, size_t count, const char *exports, Arena *arena,
+                    ObjectCode *out, DiagList *diags);
 /* Joins objects into one relocatable object. */
-bool lt_link_relocatable(const ObjectCode *objects, size_t count, Arena *arena, ObjectCode *out, DiagList *diags);
+bool lt_link_relocatable(const ObjectCode *objects, size_t count, Arena *arena, ObjectCode *out,
+                         DiagList *diags);
 /* Loads a shared object from memory, as dlopen does. NULL: an error is in diags. */
 void *lt_load_code(const ObjectCode *shared, DiagList *diags);
 /* The ELF, padding, weights and footer. */
-bool lt_artifact_write(const Program *p, const CodegenOptions *o, const ObjectCode *elf, const char *out_path,
-                       DiagList *diags);
+bool lt_artifact_write(const Program *p, const CodegenOptions *o, const ObjectCode *elf,
+                       const char *out_path, DiagList *diags);
 
 #endif

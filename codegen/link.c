@@ -1,8 +1,8 @@
 /* link.c - joining object code with LLVM's linker, ld.lld.
  *
- * Files go through a private folder that is removed on every path. Names in it are fixed and the linker gets no build
- * id, so that what it writes depends on the objects alone. The linker is looked for in $LATHE_LD, beside the LLVM that
- * this compiler was built with, and in the PATH. */
+ * Files go through a private folder that is removed on every path. Names in it are fixed and the
+ * linker gets no build id, so that what it writes depends on the objects alone. The linker is
+ * looked for in $LATHE_LD, beside the LLVM that this compiler was built with, and in the PATH. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -86,7 +86,7 @@ static bool write_objects(LinkJob *job, const ObjectCode *objects, size_t count)
     return true;
 }
 
-/* --- running the linker -------------------------------------------------------------------------------- */
+/* --- running the linker --- */
 
 static const char *find_linker(void) {
     const char *chosen = getenv("LATHE_LD");
@@ -117,7 +117,8 @@ static bool wait_for(LinkJob *job, pid_t child, const char *words) {
     }
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return true;
-    lt_error(job->diags, LATHE_FAILED, NULL, "linking with %s failed: %s", job->argv[0], read_text(job, words));
+    lt_error(job->diags, LATHE_FAILED, NULL, "linking with %s failed: %s", job->argv[0],
+             read_text(job, words));
     return false;
 }
 
@@ -129,12 +130,13 @@ static bool run_linker(LinkJob *job) {
     posix_spawn_file_actions_adddup2(&actions, 1, 2);
     pid_t child;
     job->argv[job->argc] = NULL;
-    const int error = posix_spawnp(&child, job->argv[0], &actions, NULL, (char *const *)job->argv, environ);
+    const int error =
+        posix_spawnp(&child, job->argv[0], &actions, NULL, (char *const *)job->argv, environ);
     posix_spawn_file_actions_destroy(&actions);
     if (error) {
         lt_error(job->diags, LATHE_MACHINE, NULL,
-                 "the linker %s cannot be run: %s (LATHE_LD names another; the package is lld-19)", job->argv[0],
-                 strerror(error));
+                 "the linker %s cannot be run: %s (LATHE_LD names another; the package is lld-19)",
+                 job->argv[0], strerror(error));
         return false;
     }
     return wait_for(job, child, words);
@@ -153,7 +155,7 @@ static bool read_result(LinkJob *job, const char *path, ObjectCode *out) {
     return true;
 }
 
-/* --- jobs ------------------------------------------------------------------------------------------------ */
+/* --- jobs --- */
 
 static bool open_job(LinkJob *job, Arena *arena, DiagList *diags) {
     const char *base = getenv("TMPDIR");
@@ -173,7 +175,8 @@ static void close_job(LinkJob *job) {
 }
 
 /* `library` may be NULL. */
-static bool finish(LinkJob *job, const ObjectCode *objects, size_t count, const char *library, ObjectCode *out) {
+static bool finish(LinkJob *job, const ObjectCode *objects, size_t count, const char *library,
+                   ObjectCode *out) {
     const char *result = job_file(job, "out");
     add_argument(job, "-o");
     add_argument(job, result);
@@ -206,41 +209,57 @@ static void add_options(LinkJob *job, const char *const *options, size_t count) 
 
 /* memcpy and memset stay open: a process that loads the artifact has the C library. */
 static void add_shared_options(LinkJob *job) {
-    static const char *const options[] = {"-shared", "-z", "now", "-z", "relro", "-z", "noexecstack",
-                                          "--build-id=none", "--hash-style=gnu", "--gc-sections", "-O1"};
+    static const char *const options[] = {"-shared",
+                                          "-z",
+                                          "now",
+                                          "-z",
+                                          "relro",
+                                          "-z",
+                                          "noexecstack",
+                                          "--build-id=none",
+                                          "--hash-style=gnu",
+                                          "--gc-sections",
+                                          "-O1"};
     add_options(job, options, sizeof options / sizeof *options);
 }
 
-/* --- the math library -------------------------------------------------------------------------------------- */
+/* --- the math library --- */
 
 /* What math*.c and scalar.c may leave to the C library. */
-static const char math_symbols[] =
-    "exp=0;exp2=0;expm1=0;log=0;log2=0;log1p=0;sin=0;cos=0;tan=0;asin=0;acos=0;atan=0;atan2=0;sinh=0;cosh=0;"
-    "tanh=0;asinh=0;acosh=0;atanh=0;erf=0;pow=0;fmod=0;fmodf=0;floor=0;floorf=0;ceil=0;ceilf=0;trunc=0;truncf=0;"
-    "rint=0;rintf=0;\n";
+static const char *const math_symbols[] = {
+    "exp",   "exp2",  "expm1",  "log",  "log2",  "log1p", "sin",    "cos",   "tan",  "asin", "acos",
+    "atan",  "atan2", "sinh",   "cosh", "tanh",  "asinh", "acosh",  "atanh", "erf",  "pow",  "fmod",
+    "fmodf", "floor", "floorf", "ceil", "ceilf", "trunc", "truncf", "rint",  "rintf"};
 
 enum { ELF_MACHINE_AT = 18, ELF_AARCH64 = 183 };
 
 static const char *emulation(const ObjectCode *object) {
-    return (unsigned char)object->data[ELF_MACHINE_AT] == ELF_AARCH64 ? "-maarch64linux" : "-melf_x86_64";
+    return (unsigned char)object->data[ELF_MACHINE_AT] == ELF_AARCH64 ? "-maarch64linux"
+                                                                      : "-melf_x86_64";
 }
 
-/* The artifact names libm.so.6, so that the loader brings it. A library made of nothing but names stands in for this
- * machine's: the result does not depend on what is installed, nor on the versions of its symbols. */
+/* The artifact names libm.so.6, so that the loader brings it. A library made of nothing but names
+ * stands in for this machine's: the result does not depend on what is installed, nor on the
+ * versions of its symbols. */
 static const char *make_math_library(LinkJob *job, const ObjectCode *object) {
     LinkJob stub = {.arena = job->arena, .diags = job->diags, .folder = job->folder};
     const char *names = job_file(job, "math.ld"), *library = job_file(job, "libm.so.6");
-    const char *const options[] = {job->argv[0], emulation(object), "-shared", "-soname=libm.so.6",
-                                   "--build-id=none", "-o", library, names};
+    const char *const options[] = {
+        job->argv[0], emulation(object), "-shared", "-soname=libm.so.6", "--build-id=none",
+        "-o",         library,           names};
     add_options(&stub, options, sizeof options / sizeof *options);
-    const bool done = write_file(job, names, math_symbols, sizeof math_symbols - 1) && run_linker(&stub);
+    Str script;
+    lt_str_init(&script, job->arena);
+    for (size_t i = 0; i < sizeof math_symbols / sizeof *math_symbols; i++)
+        lt_str_printf(&script, "%s = 0;\n", math_symbols[i]);
+    const bool done = write_file(job, names, script.text, script.len) && run_linker(&stub);
     for (size_t i = 0; i < stub.files.len; i++)
         unlink(stub.files.data[i]);
     return done ? library : NULL;
 }
 
-bool lt_link_shared(const ObjectCode *objects, size_t count, const char *exports, Arena *arena, ObjectCode *out,
-                    DiagList *diags) {
+bool lt_link_shared(const ObjectCode *objects, size_t count, const char *exports, Arena *arena,
+                    ObjectCode *out, DiagList *diags) {
     LinkJob job;
     if (!open_job(&job, arena, diags))
         return false;
@@ -256,7 +275,8 @@ bool lt_link_shared(const ObjectCode *objects, size_t count, const char *exports
     return done;
 }
 
-bool lt_link_relocatable(const ObjectCode *objects, size_t count, Arena *arena, ObjectCode *out, DiagList *diags) {
+bool lt_link_relocatable(const ObjectCode *objects, size_t count, Arena *arena, ObjectCode *out,
+                         DiagList *diags) {
     LinkJob job;
     if (!open_job(&job, arena, diags))
         return false;
@@ -267,7 +287,7 @@ bool lt_link_relocatable(const ObjectCode *objects, size_t count, Arena *arena, 
     return done;
 }
 
-/* --- code in this process ---------------------------------------------------------------------------------- */
+/* --- code in this process --- */
 
 void *lt_load_code(const ObjectCode *shared, DiagList *diags) {
     const int fd = memfd_create("lathe-kernel", MFD_CLOEXEC);
@@ -277,7 +297,8 @@ void *lt_load_code(const ObjectCode *shared, DiagList *diags) {
             close(fd);
         return NULL;
     }
-    /* The loader takes two files of the same name for one: the descriptor's number may be reused, its inode is not. */
+    /* The loader takes two files of the same name for one: the descriptor's number may be reused,
+     * its inode is not. */
     char path[64];
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);

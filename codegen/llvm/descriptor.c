@@ -19,8 +19,8 @@ static LLVMValueRef make_global(Unit *u, LLVMValueRef content, const char *name)
 }
 
 static LLVMValueRef make_string(Unit *u, const char *text) {
-    LLVMValueRef global = make_global(
-        u, LLVMConstStringInContext2(u->context, text, strlen(text), false), "text");
+    LLVMValueRef global =
+        make_global(u, LLVMConstStringInContext2(u->context, text, strlen(text), false), "text");
     LLVMSetUnnamedAddress(global, LLVMGlobalUnnamedAddr);
     LLVMSetAlignment(global, 1);
     return global;
@@ -44,13 +44,16 @@ static const char *dim_text(Unit *u, const Dim *d) {
     return text.text;
 }
 
-/* --- signature --------------------------------------------------------------------------------------------- */
+/* --- signature --- */
 
 static LLVMValueRef dim_decl(Host *h, const Dim *d) {
     Unit *u = h->unit;
-    const int32_t symbol = d->kind == DIM_CONST ? -1 : d->kind == DIM_SYMBOL ? h->number[d->symbol] : -2;
-    LLVMValueRef fields[] = {number(u, u->i64, d->kind == DIM_CONST ? d->value : 0), number(u, u->i32, symbol),
-                             number(u, u->i32, 0), make_string(u, dim_text(u, d))};
+    const int32_t symbol = d->kind == DIM_CONST    ? -1
+                           : d->kind == DIM_SYMBOL ? h->number[d->symbol]
+                                                   : -2;
+    LLVMValueRef fields[] = {number(u, u->i64, d->kind == DIM_CONST ? d->value : 0),
+                             number(u, u->i32, symbol), number(u, u->i32, 0),
+                             make_string(u, dim_text(u, d))};
     return make_struct(u, fields, 4);
 }
 
@@ -59,7 +62,8 @@ static LLVMValueRef tensor_decl(Host *h, const char *name, const Type *type) {
     LLVMValueRef dims[LT_MAX_RANK];
     for (int axis = 0; axis < type->rank; axis++)
         dims[axis] = dim_decl(h, type->dims[axis]);
-    LLVMValueRef fields[] = {make_string(u, name), number(u, u->i32, type->dtype), number(u, u->i32, type->rank),
+    LLVMValueRef fields[] = {make_string(u, name), number(u, u->i32, type->dtype),
+                             number(u, u->i32, type->rank),
                              make_table(u, dims, (size_t)type->rank, "dims")};
     return make_struct(u, fields, 4);
 }
@@ -72,7 +76,8 @@ static LLVMValueRef input_table(Host *h) {
     const Graph *g = h->program->module->main;
     LLVMValueRef *rows = LT_ARRAY(h->unit->arena, LLVMValueRef, g->inputs.len + 1);
     for (uint32_t i = 0; i < g->inputs.len; i++)
-        rows[i] = tensor_decl(h, value_name(h, g->inputs.data[i], "in", i), g->inputs.data[i]->type);
+        rows[i] =
+            tensor_decl(h, value_name(h, g->inputs.data[i], "in", i), g->inputs.data[i]->type);
     return make_table(h->unit, rows, g->inputs.len, "inputs");
 }
 
@@ -108,7 +113,7 @@ static LLVMValueRef symbol_table(Host *h) {
     return make_table(u, rows, h->symbol_count, "symbols");
 }
 
-/* --- kernels, guards ------------------------------------------------------------------------------------------ */
+/* --- kernels, guards --- */
 
 static const char *node_names(Arena *arena, const Loc *loc) {
     Str names;
@@ -127,7 +132,8 @@ static LLVMValueRef kernel_table(Host *h) {
     LLVMValueRef *rows = LT_ARRAY(u->arena, LLVMValueRef, p->kernels.len + 1);
     for (size_t i = 0; i < p->kernels.len; i++) {
         const Kernel *k = p->kernels.data[i];
-        LLVMValueRef fields[] = {make_string(u, k->name), make_string(u, node_names(u->arena, k->loc))};
+        LLVMValueRef fields[] = {make_string(u, k->name),
+                                 make_string(u, node_names(u->arena, k->loc))};
         rows[i] = make_struct(u, fields, 2);
     }
     return make_table(u, rows, p->kernels.len, "kernels");
@@ -181,7 +187,7 @@ void lt_host_emit_descriptor(Host *h, const LLVMValueRef functions[3]) {
         functions[1],
         functions[2],
     };
-    LLVMValueRef descriptor =
-        make_global(u, make_struct(u, fields, sizeof fields / sizeof *fields), LT_DESCRIPTOR_SYMBOL);
+    LLVMValueRef descriptor = make_global(u, make_struct(u, fields, sizeof fields / sizeof *fields),
+                                          LT_DESCRIPTOR_SYMBOL);
     LLVMSetLinkage(descriptor, LLVMExternalLinkage);
 }

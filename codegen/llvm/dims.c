@@ -1,7 +1,8 @@
 /* dims.c - index arithmetic: Dims as i64 code, how they depend on the lane, and addresses.
  *
- * A Dim that was emitted in a block that dominates this one is not emitted again; scopes say which ones do. Sums
- * are added up from the outermost loop inwards, so that what an inner loop does not change can move out of it. */
+ * A Dim that was emitted in a block that dominates this one is not emitted again; scopes say which
+ * ones do. Sums are added up from the outermost loop inwards, so that what an inner loop does not
+ * change can move out of it. */
 #include <assert.h>
 #include <string.h>
 
@@ -15,12 +16,14 @@ void lt_dims_fork(DimTable *out, const DimTable *table, Arena *arena) {
     if (map->cap > 0)
         out->interned.entries = lt_arena_copy(arena, map->entries, map->cap * sizeof *map->entries);
     if (map->slot_count > 0)
-        out->interned.slots = lt_arena_copy(arena, map->slots, map->slot_count * sizeof *map->slots);
-    out->symbols.data = lt_arena_copy(arena, table->symbols.data, table->symbols.len * sizeof *table->symbols.data);
+        out->interned.slots =
+            lt_arena_copy(arena, map->slots, map->slot_count * sizeof *map->slots);
+    out->symbols.data =
+        lt_arena_copy(arena, table->symbols.data, table->symbols.len * sizeof *table->symbols.data);
     out->symbols.cap = table->symbols.len;
 }
 
-/* --- scopes ------------------------------------------------------------------------------------------ */
+/* --- scopes --- */
 
 size_t lt_scope_open(Emitter *e) { return e->undo.len; }
 
@@ -37,7 +40,7 @@ static void remember(Emitter *e, const Dim *d, LLVMValueRef value) {
     lt_map_set(&e->memo, lt_ptr_key(d), (void *)value);
 }
 
-/* --- what a dim depends on ----------------------------------------------------------------------------- */
+/* --- what a dim depends on --- */
 
 static bool mentions(const Dim *d, const Dim *symbol) {
     if (d == symbol)
@@ -71,7 +74,8 @@ static int depth_of(const Emitter *e, const Dim *d) {
 }
 
 const Dim *lt_dim_now(Emitter *e, const Dim *d) {
-    return e->any_replaced && d->kind != DIM_CONST ? lt_dim_substitute(&e->dims, d, e->replaced) : d;
+    return e->any_replaced && d->kind != DIM_CONST ? lt_dim_substitute(&e->dims, d, e->replaced)
+                                                   : d;
 }
 
 static const Dim *substitute_lane(Emitter *e, const Dim *d, const Dim *by) {
@@ -99,7 +103,7 @@ LaneForm lt_lane_form(Emitter *e, const Dim *d, const Dim **stride) {
     return mentions(*stride, e->lane_var) ? LANES_ANY : LANES_AFFINE;
 }
 
-/* --- arithmetic ---------------------------------------------------------------------------------------- */
+/* --- arithmetic --- */
 
 static LLVMValueRef int_const(const Emitter *e, int64_t value) {
     return LLVMConstInt(e->unit->i64, (unsigned long long)value, true);
@@ -221,7 +225,7 @@ LLVMValueRef lt_emit_dim(Emitter *e, const Dim *d) {
     return value;
 }
 
-/* --- lanes --------------------------------------------------------------------------------------------- */
+/* --- lanes --- */
 
 LLVMValueRef lt_ramp(Unit *u, LLVMTypeRef scalar, int lanes) {
     LLVMValueRef values[LT_MAX_LANES];
@@ -250,23 +254,28 @@ LLVMValueRef lt_emit_lanes(Emitter *e, const Dim *d, LLVMTypeRef scalar) {
     const Dim *stride = NULL;
     switch (lt_lane_form(e, d, &stride)) {
     case LANES_UNIFORM: return LLVMBuildIntCast2(e->b, lt_emit_dim(e, d), scalar, true, "");
-    case LANES_ANY: return d->kind == DIM_SYMBOL && scalar == e->unit->i64 ? e->bindings[d->symbol].vector
-                                                                           : emit_each_lane(e, d, scalar);
+    case LANES_ANY:
+        return d->kind == DIM_SYMBOL && scalar == e->unit->i64 ? e->bindings[d->symbol].vector
+                                                               : emit_each_lane(e, d, scalar);
     case LANES_AFFINE: break;
     }
-    LLVMValueRef base = LLVMBuildIntCast2(e->b, lt_emit_dim(e, lt_dim_at_lane(e, d, 0)), scalar, true, "");
+    LLVMValueRef base =
+        LLVMBuildIntCast2(e->b, lt_emit_dim(e, lt_dim_at_lane(e, d, 0)), scalar, true, "");
     LLVMValueRef step = LLVMBuildIntCast2(e->b, lt_emit_dim(e, stride), scalar, true, "");
-    LLVMValueRef ramp = LLVMBuildMul(e->b, lt_splat(e->b, step, e->lanes), lt_ramp(e->unit, scalar, e->lanes), "");
+    LLVMValueRef ramp =
+        LLVMBuildMul(e->b, lt_splat(e->b, step, e->lanes), lt_ramp(e->unit, scalar, e->lanes), "");
     return LLVMBuildAdd(e->b, lt_splat(e->b, base, e->lanes), ramp, "");
 }
 
-/* --- addresses ----------------------------------------------------------------------------------------- */
+/* --- addresses --- */
 
-static LLVMValueRef advance(Emitter *e, LLVMValueRef pointer, LLVMTypeRef element, LLVMValueRef by) {
+static LLVMValueRef advance(Emitter *e, LLVMValueRef pointer, LLVMTypeRef element,
+                            LLVMValueRef by) {
     return LLVMBuildGEP2(e->b, element, pointer, &by, 1, "");
 }
 
-/* One step of pointer arithmetic a loop depth, the constant last, where it folds into the instruction. */
+/* One step of pointer arithmetic a loop depth, the constant last, where it folds into the
+ * instruction. */
 LLVMValueRef lt_emit_address(Emitter *e, LLVMValueRef base, LLVMTypeRef element, const Dim *flat) {
     if (flat->kind == DIM_CONST)
         return flat->value ? advance(e, base, element, int_const(e, flat->value)) : base;

@@ -30,7 +30,8 @@ static bool fits_i32(Emitter *e, const Dim *d) {
     return lo >= INT32_MIN && hi <= INT32_MAX;
 }
 
-/* An index that fits is made narrow before it becomes a float: vectors of i64 have no instruction for it. */
+/* An index that fits is made narrow before it becomes a float: vectors of i64 have no instruction
+ * for it. */
 static LLVMValueRef emit_convert(Emitter *e, const Expr *x) {
     const Expr *arg = x->u.call.args[0];
     if (arg->kind == EXPR_INDEX && x->dtype != DT_I64) {

@@ -1,8 +1,9 @@
-/* host.c - the host entry: shape functions, and run(), which checks the guards and does the program's steps.
+/* host.c - the host entry: shape functions, and run(), which checks the guards and does the
+ * program's steps.
  *
- * run() is straight code: a table of buffer addresses and one of integers on the stack are filled for each step.
- * Dims are of the module's table and are computed once each, where they are first needed; every block but those that
- * return early dominates what follows. */
+ * run() is straight code: a table of buffer addresses and one of integers on the stack are filled
+ * for each step. Dims are of the module's table and are computed once each, where they are first
+ * needed; every block but those that return early dominates what follows. */
 #include <assert.h>
 #include <string.h>
 
@@ -18,7 +19,7 @@ static LLVMValueRef element(Emitter *e, LLVMTypeRef type, LLVMValueRef base, int
     return index ? LLVMBuildGEP2(e->b, type, base, &at, 1, "") : base;
 }
 
-/* --- functions of the symbols ------------------------------------------------------------------------- */
+/* --- functions of the symbols --- */
 
 static void begin_function(Emitter *e, Host *h, const char *name, LLVMTypeRef type) {
     Unit *u = h->unit;
@@ -37,7 +38,8 @@ static void bind_symbols(Emitter *e, Host *h, LLVMValueRef table) {
     for (uint32_t i = 0; i < h->symbol_count; i++) {
         const Dim *symbol = h->symbols[i];
         LLVMValueRef place = element(e, e->unit->i64, table, i);
-        e->bindings[symbol->symbol].scalar = LLVMBuildLoad2(e->b, e->unit->i64, place, symbol->name);
+        e->bindings[symbol->symbol].scalar =
+            LLVMBuildLoad2(e->b, e->unit->i64, place, symbol->name);
     }
 }
 
@@ -69,7 +71,7 @@ static LLVMValueRef emit_arena_size(Host *h) {
     return e.function;
 }
 
-/* --- run ------------------------------------------------------------------------------------------------ */
+/* --- run --- */
 
 enum { RUN_API, RUN_ARENA, RUN_WEIGHTS, RUN_TENSORS, RUN_SYMBOLS };
 enum { API_CONTEXT, API_LAUNCH, API_LIBRARY }; /* the fields of LtHostApi, all pointers */
@@ -115,12 +117,14 @@ static LLVMValueRef buffer_address(Run *r, uint32_t index) {
     LLVMValueRef offset;
     switch (buffer->place) {
     case PLACE_INPUT: return tensor_address(r, buffer->index);
-    case PLACE_OUTPUT: return tensor_address(r, (uint32_t)p->module->main->inputs.len + buffer->index);
+    case PLACE_OUTPUT:
+        return tensor_address(r, (uint32_t)p->module->main->inputs.len + buffer->index);
     case PLACE_ARENA:
     case PLACE_WEIGHTS: break;
     }
     offset = lt_emit_dim(e, buffer->offset);
-    LLVMValueRef base = LLVMGetParam(e->function, buffer->place == PLACE_ARENA ? RUN_ARENA : RUN_WEIGHTS);
+    LLVMValueRef base =
+        LLVMGetParam(e->function, buffer->place == PLACE_ARENA ? RUN_ARENA : RUN_WEIGHTS);
     return LLVMBuildGEP2(e->b, e->unit->i8, base, &offset, 1, "");
 }
 
@@ -138,8 +142,12 @@ static void emit_launch(Run *r, const Step *s, const LLVMValueRef *kernels) {
     LLVMTypeRef params[] = {u->ptr, u->i32, u->ptr, u->ptr, u->ptr, u->i64};
     LLVMTypeRef type = LLVMFunctionType(u->void_type, params, 6, false);
     fill_tables(r, s);
-    LLVMValueRef args[] = {r->context, LLVMConstInt(u->i32, s->kernel, false), kernels[s->kernel], r->buffers,
-                           r->ints, lt_emit_dim(&r->e, s->count)};
+    LLVMValueRef args[] = {r->context,
+                           LLVMConstInt(u->i32, s->kernel, false),
+                           kernels[s->kernel],
+                           r->buffers,
+                           r->ints,
+                           lt_emit_dim(&r->e, s->count)};
     LLVMBuildCall2(r->e.b, type, r->launch, args, 6, "");
 }
 
@@ -150,7 +158,8 @@ static void emit_library(Run *r, const Step *s) {
     fill_tables(r, s);
     LLVMValueRef args[] = {r->context, LLVMConstInt(u->i32, s->kernel, false), r->buffers, r->ints};
     LLVMValueRef status = LLVMBuildCall2(r->e.b, type, r->library, args, 4, "");
-    LLVMValueRef is_done = LLVMBuildICmp(r->e.b, LLVMIntEQ, status, LLVMConstInt(u->i32, 0, false), "");
+    LLVMValueRef is_done =
+        LLVMBuildICmp(r->e.b, LLVMIntEQ, status, LLVMConstInt(u->i32, 0, false), "");
     return_unless(r, is_done, LLVMBuildNeg(r->e.b, status, ""));
 }
 
@@ -175,9 +184,11 @@ static void begin_run(Run *r, Host *h) {
     r->ints = LLVMBuildAlloca(r->e.b, LLVMArrayType2(u->i64, ints), "ints");
     bind_symbols(&r->e, h, LLVMGetParam(r->e.function, RUN_SYMBOLS));
     LLVMValueRef api = LLVMGetParam(r->e.function, RUN_API);
-    r->context = LLVMBuildLoad2(r->e.b, u->ptr, element(&r->e, u->ptr, api, API_CONTEXT), "context");
+    r->context =
+        LLVMBuildLoad2(r->e.b, u->ptr, element(&r->e, u->ptr, api, API_CONTEXT), "context");
     r->launch = LLVMBuildLoad2(r->e.b, u->ptr, element(&r->e, u->ptr, api, API_LAUNCH), "launch");
-    r->library = LLVMBuildLoad2(r->e.b, u->ptr, element(&r->e, u->ptr, api, API_LIBRARY), "library");
+    r->library =
+        LLVMBuildLoad2(r->e.b, u->ptr, element(&r->e, u->ptr, api, API_LIBRARY), "library");
 }
 
 static LLVMValueRef emit_run(Host *h, const LLVMValueRef *kernels) {
@@ -196,9 +207,10 @@ static LLVMValueRef emit_run(Host *h, const LLVMValueRef *kernels) {
     return r.e.function;
 }
 
-/* --- which symbols there are ------------------------------------------------------------------------------ */
+/* --- which symbols there are --- */
 
-/* Symbols of the signature: those that are a whole dim of some input, in the order of the module's table. */
+/* Symbols of the signature: those that are a whole dim of some input, in the order of the module's
+ * table. */
 static void find_symbols(Host *h) {
     const Module *m = h->program->module;
     bool *is_input = LT_ARRAY(h->unit->arena, bool, m->dims.symbols.len + 1);
@@ -234,7 +246,8 @@ static bool check_dim(Host *h, const Dim *d, const Loc *loc, DiagList *diags) {
     const Dim *missing = NULL;
     if (!d || is_known(h, d, &missing))
         return true;
-    lt_error(diags, LATHE_UNSUPPORTED, loc, "the extent %s is needed, and no input's shape tells it", missing->name);
+    lt_error(diags, LATHE_UNSUPPORTED, loc,
+             "the extent %s is needed, and no input's shape tells it", missing->name);
     return false;
 }
 
@@ -247,7 +260,8 @@ static bool check_signature(Host *h, DiagList *diags) {
             const Dim *d = input->type->dims[axis];
             if (d->kind == DIM_CONST || d->kind == DIM_SYMBOL)
                 continue;
-            lt_error(diags, LATHE_UNSUPPORTED, NULL, "axis %d of input %s is neither a number nor a symbol", axis,
+            lt_error(diags, LATHE_UNSUPPORTED, NULL,
+                     "axis %d of input %s is neither a number nor a symbol", axis,
                      input->name ? input->name : "?");
             is_good = false;
         }
@@ -274,7 +288,8 @@ static bool check_dims(Host *h, DiagList *diags) {
         is_good = check_dim(h, p->buffers.data[i].offset, NULL, diags);
     for (size_t i = 0; is_good && i < p->module->guards.len; i++) {
         const DimGuard *guard = &p->module->guards.data[i];
-        is_good = check_dim(h, guard->a, guard->loc, diags) && check_dim(h, guard->b, guard->loc, diags);
+        is_good =
+            check_dim(h, guard->a, guard->loc, diags) && check_dim(h, guard->b, guard->loc, diags);
     }
     return is_good;
 }

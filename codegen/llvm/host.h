@@ -1,4 +1,5 @@
-/* host.h - between host.c, which emits the host entry's code, and descriptor.c, which emits its data. */
+/* host.h - between host.c, which emits the host entry's code, and descriptor.c, which emits its
+ * data. */
 #ifndef LATHE_CODEGEN_LLVM_HOST_H
 #define LATHE_CODEGEN_LLVM_HOST_H
 

@@ -1,8 +1,9 @@
 /* llvm.h - what the files of codegen/llvm share. The only folder that includes llvm-c.
  *
- * A Unit is one LLVM module in a context of its own, so that units may be built in different threads. An Emitter
- * turns one kernel into a function of a unit. Values are scalars, or vectors with a lane for each iteration of the
- * vector loop that is being emitted; what does not depend on the lane stays scalar until a vector is needed. */
+ * A Unit is one LLVM module in a context of its own, so that units may be built in different
+ * threads. An Emitter turns one kernel into a function of a unit. Values are scalars, or vectors
+ * with a lane for each iteration of the vector loop that is being emitted; what does not depend on
+ * the lane stays scalar until a vector is needed. */
 #ifndef LATHE_CODEGEN_LLVM_LLVM_H
 #define LATHE_CODEGEN_LLVM_LLVM_H
 
@@ -49,37 +50,38 @@ typedef struct Emitter {
     Arena *arena;
     DimTable dims; /* a fork of the kernel's, so that emission does not write to the kernel */
     LLVMValueRef function, begin, end;
-    LLVMBasicBlockRef entry;    /* allocas; ends with a branch to the body */
-    LLVMValueRef *bases;        /* by buffer index */
-    bool *lane_copies;          /* by buffer index: a local with an element for each lane */
-    LLVMValueRef sink;          /* where stores of masked lanes go, made on demand */
-    Binding *bindings;          /* by symbol */
-    const Dim **replaced;       /* by symbol: a constant while a loop is unrolled */
+    LLVMBasicBlockRef entry; /* allocas; ends with a branch to the body */
+    LLVMValueRef *bases;     /* by buffer index */
+    bool *lane_copies;       /* by buffer index: a local with an element for each lane */
+    LLVMValueRef sink;       /* where stores of masked lanes go, made on demand */
+    Binding *bindings;       /* by symbol */
+    const Dim **replaced;    /* by symbol: a constant while a loop is unrolled */
     bool any_replaced;
     int depth;
-    int lanes;                  /* 0: not in a vector loop */
+    int lanes; /* 0: not in a vector loop */
     const Dim *lane_var;
-    int lane;                   /* the lane that scalar code is emitted for, -1: none */
-    LLVMValueRef mask;          /* <lanes x i1>; NULL: all lanes run */
-    Map memo;                   /* Dim -> LLVMValueRef, for the blocks that dominate */
+    int lane;          /* the lane that scalar code is emitted for, -1: none */
+    LLVMValueRef mask; /* <lanes x i1>; NULL: all lanes run */
+    Map memo;          /* Dim -> LLVMValueRef, for the blocks that dominate */
     Vec(MemoUndo) undo;
-    LLVMValueRef *values;       /* by expression, of the statement that is being emitted */
+    LLVMValueRef *values; /* by expression, of the statement that is being emitted */
     uint32_t *value_stamps;
     uint32_t stamp;
-    LLVMMetadataRef scope;      /* debug info */
-    Map lines;                  /* Stmt -> its line in the kernel's text */
+    LLVMMetadataRef scope; /* debug info */
+    Map lines;             /* Stmt -> its line in the kernel's text */
 } Emitter;
 
-/* --- module.c ------------------------------------------------------------------------------------------ */
+/* --- module.c --- */
 
 Unit *lt_unit_new(Arena *arena, const CodegenOptions *o, const char *name, DiagList *diags);
 void lt_unit_free(Unit *u);
 LLVMValueRef lt_unit_declare_kernel(Unit *u, const char *symbol, bool is_hidden);
 void lt_unit_emit_kernel(Unit *u, const Kernel *k, const char *symbol, bool is_hidden);
 
-/* --- types.c ------------------------------------------------------------------------------------------- */
+/* --- types.c --- */
 
-/* In registers a bool is an i1, and f16 and bf16 are floats whose value is exact in the narrow type. */
+/* In registers a bool is an i1, and f16 and bf16 are floats whose value is exact in the narrow
+ * type. */
 LLVMTypeRef lt_register_type(const Unit *u, DType dtype);
 LLVMTypeRef lt_memory_type(const Unit *u, DType dtype);
 LLVMTypeRef lt_vector_of(LLVMTypeRef scalar, int lanes);
@@ -100,14 +102,15 @@ LLVMValueRef lt_to_memory(Unit *u, LLVMBuilderRef b, LLVMValueRef v, DType dtype
 LLVMValueRef lt_round_to(Unit *u, LLVMBuilderRef b, LLVMValueRef v, DType dtype);
 LLVMValueRef lt_convert(Unit *u, LLVMBuilderRef b, LLVMValueRef v, DType from, DType to);
 
-/* --- dims.c -------------------------------------------------------------------------------------------- */
+/* --- dims.c --- */
 
 typedef enum { LANES_UNIFORM, LANES_AFFINE, LANES_ANY } LaneForm;
 
 void lt_dims_fork(DimTable *out, const DimTable *table, Arena *arena);
 /* d under the unrolled loops' constants. */
 const Dim *lt_dim_now(Emitter *e, const Dim *d);
-/* How d (from lt_dim_now) depends on the lane; AFFINE: *stride is what a lane adds, itself uniform. */
+/* How d (from lt_dim_now) depends on the lane; AFFINE: *stride is what a lane adds, itself uniform.
+ */
 LaneForm lt_lane_form(Emitter *e, const Dim *d, const Dim **stride);
 /* d with the lane variable replaced by a constant. */
 const Dim *lt_dim_at_lane(Emitter *e, const Dim *d, int lane);
@@ -119,7 +122,7 @@ size_t lt_scope_open(Emitter *e);
 void lt_scope_close(Emitter *e, size_t mark);
 LLVMValueRef lt_emit_address(Emitter *e, LLVMValueRef base, LLVMTypeRef element, const Dim *flat);
 
-/* --- vector.c: loads, stores, masks -------------------------------------------------------------------- */
+/* --- vector.c: loads, stores, masks --- */
 
 LLVMValueRef lt_emit_load(Emitter *e, const Expr *x);
 void lt_emit_store(Emitter *e, const Buffer *buffer, const Dim *const *index, LLVMValueRef value);
@@ -136,7 +139,7 @@ LaneTest lt_emit_lane_test(Emitter *e, const Expr *condition);
 /* An order of two index expressions as i1 or, cheaply, as a mask; NULL: x is none. */
 LLVMValueRef lt_emit_order(Emitter *e, const Expr *x);
 
-/* --- expr.c, scalar.c ------------------------------------------------------------------------------------ */
+/* --- expr.c, scalar.c --- */
 
 LLVMValueRef lt_emit_expr(Emitter *e, const Expr *x);
 /* Forgets the values of the statement before. */
@@ -150,13 +153,15 @@ typedef struct ScalarCall {
     LLVMValueRef v[3];
 } ScalarCall;
 
-LLVMValueRef lt_emit_scalar(Unit *u, LLVMBuilderRef b, ScalarFn fn, DType dtype, LLVMValueRef *args);
+LLVMValueRef lt_emit_scalar(Unit *u, LLVMBuilderRef b, ScalarFn fn, DType dtype,
+                            LLVMValueRef *args);
 /* llvm.NAME on the type of args[0]. */
-LLVMValueRef lt_intrinsic(Unit *u, LLVMBuilderRef b, const char *name, LLVMValueRef *args, unsigned count);
-LLVMValueRef lt_intrinsic_at(Unit *u, LLVMBuilderRef b, const char *name, LLVMTypeRef *types, unsigned type_count,
-                             LLVMValueRef *args, unsigned count);
+LLVMValueRef lt_intrinsic(Unit *u, LLVMBuilderRef b, const char *name, LLVMValueRef *args,
+                          unsigned count);
+LLVMValueRef lt_intrinsic_at(Unit *u, LLVMBuilderRef b, const char *name, LLVMTypeRef *types,
+                             unsigned type_count, LLVMValueRef *args, unsigned count);
 
-/* --- math*.c: polynomials on f32; f64 calls the C library ------------------------------------------------- */
+/* --- math*.c: polynomials on f32; f64 calls the C library --- */
 
 /* What a math function sees: f32 operands, scalar or vector alike. */
 typedef struct MathCall {
@@ -166,11 +171,13 @@ typedef struct MathCall {
 } MathCall;
 
 /* A float function outside the arithmetic ones; `dtype` F32 or F64. NULL: fn is not among them. */
-LLVMValueRef lt_emit_math(Unit *u, LLVMBuilderRef b, ScalarFn fn, LLVMValueRef *args, bool is_double);
-/* MATH rows on integers, and the float ones made of a few instructions. NULL: fn is not among them. */
+LLVMValueRef lt_emit_math(Unit *u, LLVMBuilderRef b, ScalarFn fn, LLVMValueRef *args,
+                          bool is_double);
+/* MATH rows on integers, and the float ones made of a few instructions. NULL: fn is not among them.
+ */
 LLVMValueRef lt_emit_integer_math(const ScalarCall *c);
 
-/* --- stmt.c, debug.c, optimize.c --------------------------------------------------------------------------- */
+/* --- stmt.c, debug.c, optimize.c --- */
 
 void lt_emit_stmts(Emitter *e, const Stmt *list);
 
@@ -184,7 +191,7 @@ bool lt_optimize(Unit *u, DiagList *diags);
 bool lt_emit_object(Unit *u, ObjectCode *out, DiagList *diags);
 bool lt_emit_text(Unit *u, CodegenText kind, Str *out, DiagList *diags);
 
-/* --- host.c ------------------------------------------------------------------------------------------------- */
+/* --- host.c --- */
 
 /* The descriptor, the shape functions and run(). kernels: the functions, in the program's order. */
 bool lt_unit_emit_host(Unit *u, const Program *p, const LLVMValueRef *kernels, DiagList *diags);

@@ -1,12 +1,13 @@
 /* math.c - the rows of scalars.def that say MATH: which function emits them.
  *
- * f32 functions are polynomials (math_exp.c, math_log.c, math_trig.c). f64 functions call the C library lane by lane,
- * and the artifact then names libm: models with f64 transcendentals are rare. Remainders of floats do so too. */
+ * f32 functions are polynomials (math_exp.c, math_log.c, math_trig.c). f64 functions call the C
+ * library lane by lane, and the artifact then names libm: models with f64 transcendentals are rare.
+ * Remainders of floats do so too. */
 #include "codegen/llvm/math.h"
 
 #include <math.h>
 
-/* --- the C library ------------------------------------------------------------------------------------------ */
+/* --- the C library --- */
 
 static Val call_library(MathCall *m, const char *name, Val *args, unsigned count) {
     Unit *u = m->unit;
@@ -52,7 +53,7 @@ static Val gelu_tanh_f64(MathCall *m, Val x) {
     return m_mul(m, x, sigmoid_f64(m, m_scale(m, cubic, 2 * 0.79788456080286536)));
 }
 
-/* --- tables --------------------------------------------------------------------------------------------------- */
+/* --- tables --- */
 
 typedef Val Math1(MathCall *m, Val x);
 typedef Val Math2(MathCall *m, Val x, Val y);
@@ -92,7 +93,7 @@ static const MathRow rows[LT_FN_LIMIT] = {
     [FN_GELU_TANH] = {.f32 = lt_math_gelu_tanh, .f64 = gelu_tanh_f64},
 };
 
-/* --- a few instructions, f32 and f64 alike ---------------------------------------------------------------------- */
+/* --- a few instructions, f32 and f64 alike --- */
 
 static Val emit_sign(MathCall *m, Val a) {
     Val negative = m_select(m, m_less(m, a, m_float(m, 0)), m_float(m, -1), a); /* NaN and 0 stay */
@@ -100,7 +101,9 @@ static Val emit_sign(MathCall *m, Val a) {
 }
 
 /* 0 > a ? 0 : a is one instruction on x86, and NaN stays NaN. */
-static Val emit_relu(MathCall *m, Val a) { return m_select(m, m_less(m, a, m_float(m, 0)), m_float(m, 0), a); }
+static Val emit_relu(MathCall *m, Val a) {
+    return m_select(m, m_less(m, a, m_float(m, 0)), m_float(m, 0), a);
+}
 
 static Val emit_remainder(MathCall *m, Val a, Val b) {
     m->unit->needs_libm = true;

@@ -1,7 +1,8 @@
-/* math.h - shorthands for floating point code, and the functions of math_*.c. Inside codegen/llvm/math*.c only.
+/* math.h - shorthands for floating point code, and the functions of math_*.c. Inside
+ * codegen/llvm/math*.c only.
  *
- * Everything takes f32 operands of one shape, scalar or vector alike, and never branches. No fast-math flags: error
- * compensation relies on the order of operations. */
+ * Everything takes f32 operands of one shape, scalar or vector alike, and never branches. No
+ * fast-math flags: error compensation relies on the order of operations. */
 #ifndef LATHE_CODEGEN_LLVM_MATH_H
 #define LATHE_CODEGEN_LLVM_MATH_H
 
@@ -10,7 +11,9 @@
 typedef LLVMValueRef Val;
 
 static inline Val m_float(MathCall *m, double value) { return lt_const_float_like(m->type, value); }
-static inline Val m_int(MathCall *m, int64_t value) { return lt_const_int_like(m->int_type, value); }
+static inline Val m_int(MathCall *m, int64_t value) {
+    return lt_const_int_like(m->int_type, value);
+}
 static inline Val m_add(MathCall *m, Val a, Val b) { return LLVMBuildFAdd(m->b, a, b, ""); }
 static inline Val m_sub(MathCall *m, Val a, Val b) { return LLVMBuildFSub(m->b, a, b, ""); }
 static inline Val m_mul(MathCall *m, Val a, Val b) { return LLVMBuildFMul(m->b, a, b, ""); }
@@ -27,9 +30,15 @@ static inline Val m_copysign(MathCall *m, Val a, Val sign) {
     Val args[] = {a, sign};
     return lt_intrinsic(m->unit, m->b, "copysign", args, 2);
 }
-static inline Val m_select(MathCall *m, Val c, Val a, Val b) { return LLVMBuildSelect(m->b, c, a, b, ""); }
-static inline Val m_less(MathCall *m, Val a, Val b) { return LLVMBuildFCmp(m->b, LLVMRealOLT, a, b, ""); }
-static inline Val m_equal(MathCall *m, Val a, Val b) { return LLVMBuildFCmp(m->b, LLVMRealOEQ, a, b, ""); }
+static inline Val m_select(MathCall *m, Val c, Val a, Val b) {
+    return LLVMBuildSelect(m->b, c, a, b, "");
+}
+static inline Val m_less(MathCall *m, Val a, Val b) {
+    return LLVMBuildFCmp(m->b, LLVMRealOLT, a, b, "");
+}
+static inline Val m_equal(MathCall *m, Val a, Val b) {
+    return LLVMBuildFCmp(m->b, LLVMRealOEQ, a, b, "");
+}
 /* a, but at most (at least) the limit; NaN stays NaN. */
 static inline Val m_at_most(MathCall *m, Val a, double limit) {
     return m_select(m, m_less(m, m_float(m, limit), a), m_float(m, limit), a);
@@ -41,8 +50,12 @@ static inline Val m_bits(MathCall *m, Val a) { return LLVMBuildBitCast(m->b, a, 
 static inline Val m_from_bits(MathCall *m, Val a) { return LLVMBuildBitCast(m->b, a, m->type, ""); }
 static inline Val m_iadd(MathCall *m, Val a, Val b) { return LLVMBuildAdd(m->b, a, b, ""); }
 static inline Val m_isub(MathCall *m, Val a, Val b) { return LLVMBuildSub(m->b, a, b, ""); }
-static inline Val m_shl(MathCall *m, Val a, int by) { return LLVMBuildShl(m->b, a, m_int(m, by), ""); }
-static inline Val m_sar(MathCall *m, Val a, int by) { return LLVMBuildAShr(m->b, a, m_int(m, by), ""); }
+static inline Val m_shl(MathCall *m, Val a, int by) {
+    return LLVMBuildShl(m->b, a, m_int(m, by), "");
+}
+static inline Val m_sar(MathCall *m, Val a, int by) {
+    return LLVMBuildAShr(m->b, a, m_int(m, by), "");
+}
 
 /* c[0] + c[1] x + ..., by Horner's rule. */
 Val lt_math_polynomial(MathCall *m, Val x, const double *c, int count);

@@ -1,14 +1,16 @@
 /* math_exp.c - exponentials and what is made of them: tanh, sigmoid, erf, GELU.
  *
- * exp(x) = 2^n exp(r) with n = round(x / ln 2) and |r| <= ln(2) / 2. The coefficients of all polynomials are least
- * maximum errors (iteratively reweighted least squares at 600 Chebyshev nodes, 40 digits), relative to the function
- * that they are part of; `err` is that maximum.
+ * exp(x) = 2^n exp(r) with n = round(x / ln 2) and |r| <= ln(2) / 2. The coefficients of all
+ * polynomials are least maximum errors (iteratively reweighted least squares at 600 Chebyshev
+ * nodes, 40 digits), relative to the function that they are part of; `err` is that maximum.
  *
- * Bounds, in ULP of the f32 result: exp 2, exp2 2, expm1 3, tanh 4, sinh 4, cosh 4, sigmoid 4, erf 4. gelu: 4 ULP for
- * x >= -1; below, 4e-6 of the value or 3e-8, whichever is more. gelu_tanh: 2e-6 of the value, or 1e-7. */
+ * Bounds, in ULP of the f32 result: exp 2, exp2 2, expm1 3, tanh 4, sinh 4, cosh 4, sigmoid 4,
+ * erf 4. gelu: 4 ULP for x >= -1; below, 4e-6 of the value or 3e-8, whichever is more. gelu_tanh:
+ * 2e-6 of the value, or 1e-7. */
 #include "codegen/llvm/math.h"
 
-static const double exp_poly[] = {0.499999931, 0.166665148, 0.0416684568, 0.00836941884, 0.00138131445}; /* err 3e-9 */
+static const double exp_poly[] = {0.499999931, 0.166665148, 0.0416684568, 0.00836941884,
+                                  0.00138131445}; /* err 3e-9 */
 static const double expm1_poly[] = {0.500000005,   0.166666664,   0.0416663487,
                                     0.00833339164, 0.00139416526, 0.00019845958}; /* err 3e-10 */
 static const double exp2_poly[] = {0.693147204,   0.240226477,   0.0555032935,
@@ -16,9 +18,10 @@ static const double exp2_poly[] = {0.693147204,   0.240226477,   0.0555032935,
 /* erf(t) = t P(t^2) below ERF_SPLIT; log(erfc(t)) = P(t - ERFC_MIDDLE) from there to ERFC_END. */
 static const double erf_poly[] = {1.12837917,    -0.376126332,    0.112836872,   -0.0268589418,
                                   0.00519990727, -0.000813001814, 8.31679449e-05}; /* err 5e-10 */
-static const double erfc_poly[] = {-7.80681529,   -5.35268074,     -0.943893492,   -0.0108581632,  0.00216481769,
-                                   -0.000420716037, 7.76423774e-05, -1.29735498e-05, 1.55868902e-06,
-                                   -6.51179347e-08}; /* err 1e-8, absolute in the logarithm */
+static const double erfc_poly[] =
+    {-7.80681529,    -5.35268074,     -0.943893492,   -0.0108581632,
+     0.00216481769,  -0.000420716037, 7.76423774e-05, -1.29735498e-05,
+     1.55868902e-06, -6.51179347e-08}; /* err 1e-8, absolute in the logarithm */
 #define ERF_SPLIT 0.92
 #define ERFC_MIDDLE 2.5
 #define ERFC_END 4.25
@@ -50,9 +53,12 @@ static Reduced reduce(MathCall *m, Val x) {
     return (Reduced){m_isub(m, m_bits(m, shifted), m_bits(m, m_float(m, ROUND_MAGIC))), r};
 }
 
-static Val power_of_two(MathCall *m, Val n) { return m_from_bits(m, m_shl(m, m_iadd(m, n, m_int(m, 127)), 23)); }
+static Val power_of_two(MathCall *m, Val n) {
+    return m_from_bits(m, m_shl(m, m_iadd(m, n, m_int(m, 127)), 23));
+}
 
-/* v * 2^n in two steps, each with an exponent in range: overflow and denormal results are rounded once. */
+/* v * 2^n in two steps, each with an exponent in range: overflow and denormal results are rounded
+ * once. */
 static Val scale_by_power(MathCall *m, Val v, Val n) {
     Val half = m_sar(m, n, 1);
     v = m_mul(m, v, power_of_two(m, half));
@@ -117,7 +123,7 @@ Val lt_math_sigmoid(MathCall *m, Val x) {
     return m_select(m, m_less(m, x, m_float(m, 0)), m_mul(m, z, right), right);
 }
 
-/* --- the error function --------------------------------------------------------------------------------- */
+/* --- the error function --- */
 
 /* erfc(t) for ERF_SPLIT <= t; 0 behind ERFC_END, where it is below 2e-9. */
 static Val complement(MathCall *m, Val t) {
@@ -133,7 +139,8 @@ Val lt_math_erf(MathCall *m, Val x) {
     return m_select(m, m_less(m, m_float(m, ERF_SPLIT), a), far, near);
 }
 
-/* x / 2 erfc(-x / sqrt 2): on the left the small factor is computed as such, and nothing cancels. */
+/* x / 2 erfc(-x / sqrt 2): on the left the small factor is computed as such, and nothing cancels.
+ */
 Val lt_math_gelu(MathCall *m, Val x) {
     Val half = m_scale(m, x, 0.5), t = m_scale(m, x, 0.70710678118654752), a = m_abs(m, t);
     Val erf = m_mul(m, t, m_polynomial(m, m_mul(m, t, t), erf_poly));

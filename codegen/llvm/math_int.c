@@ -1,12 +1,15 @@
 /* math_int.c - the rows of scalars.def that say MATH, on integers: what must not trap, and shifts.
  *
- * x86 traps on a division by zero and on INT_MIN / -1, and masks shift counts. The table's meaning is kept by dividing
- * by something harmless and choosing the result afterwards, which folds away when the divisor is a constant. */
+ * x86 traps on a division by zero and on INT_MIN / -1, and masks shift counts. The table's meaning
+ * is kept by dividing by something harmless and choosing the result afterwards, which folds away
+ * when the divisor is a constant. */
 #include "codegen/llvm/llvm.h"
 
 typedef LLVMValueRef Val;
 
-static Val constant(const ScalarCall *c, int64_t value) { return lt_const_int_like(LLVMTypeOf(c->v[0]), value); }
+static Val constant(const ScalarCall *c, int64_t value) {
+    return lt_const_int_like(LLVMTypeOf(c->v[0]), value);
+}
 static bool is_signed(const ScalarCall *c) { return lt_dtype_is_signed(c->dtype); }
 
 static Val equals(const ScalarCall *c, Val a, int64_t value) {
@@ -27,7 +30,8 @@ static Val harmless(const ScalarCall *c, Val b) {
 
 static Val divide(const ScalarCall *c) {
     Val a = c->v[0], b = c->v[1], safe = harmless(c, b);
-    Val quotient = is_signed(c) ? LLVMBuildSDiv(c->b, a, safe, "") : LLVMBuildUDiv(c->b, a, safe, "");
+    Val quotient =
+        is_signed(c) ? LLVMBuildSDiv(c->b, a, safe, "") : LLVMBuildUDiv(c->b, a, safe, "");
     if (is_signed(c))
         quotient = LLVMBuildSelect(c->b, equals(c, b, -1), LLVMBuildNeg(c->b, a, ""), quotient, "");
     return LLVMBuildSelect(c->b, equals(c, b, 0), constant(c, 0), quotient, "");
@@ -42,7 +46,8 @@ static Val remainder_of(const ScalarCall *c) {
 
 /* Where the quotient is not exact and the signs differ. */
 static Val rounds_down(const ScalarCall *c, Val rest) {
-    Val differs = LLVMBuildXor(c->b, is_less(c, rest, constant(c, 0)), is_less(c, c->v[1], constant(c, 0)), "");
+    Val differs = LLVMBuildXor(c->b, is_less(c, rest, constant(c, 0)),
+                               is_less(c, c->v[1], constant(c, 0)), "");
     return LLVMBuildAnd(c->b, LLVMBuildNot(c->b, equals(c, rest, 0), ""), differs, "");
 }
 
@@ -50,7 +55,8 @@ static Val floor_mod(const ScalarCall *c) {
     Val rest = remainder_of(c);
     if (!is_signed(c))
         return rest;
-    return LLVMBuildSelect(c->b, rounds_down(c, rest), LLVMBuildAdd(c->b, rest, c->v[1], ""), rest, "");
+    return LLVMBuildSelect(c->b, rounds_down(c, rest), LLVMBuildAdd(c->b, rest, c->v[1], ""), rest,
+                           "");
 }
 
 static Val floor_divide(const ScalarCall *c) {
@@ -82,7 +88,8 @@ static Val clamp(const ScalarCall *c) {
     return LLVMBuildSelect(c->b, is_less(c, c->v[0], c->v[1]), c->v[1], top, "");
 }
 
-/* Square and multiply over all bits of the exponent; a negative power is 0 unless the base is 1 or -1. */
+/* Square and multiply over all bits of the exponent; a negative power is 0 unless the base is 1 or
+ * -1. */
 static Val power(const ScalarCall *c) {
     const int bits = (int)lt_dtype_size(c->dtype) * 8;
     Val base = c->v[0], result = constant(c, 1), one = constant(c, 1);
@@ -110,7 +117,9 @@ LLVMValueRef lt_emit_integer_math(const ScalarCall *c) {
     case FN_SHL: return shift(c, true);
     case FN_SHR: return shift(c, false);
     case FN_SIGN: return sign_of(c);
-    case FN_RELU: return LLVMBuildSelect(c->b, is_less(c, c->v[0], constant(c, 0)), constant(c, 0), c->v[0], "");
+    case FN_RELU:
+        return LLVMBuildSelect(c->b, is_less(c, c->v[0], constant(c, 0)), constant(c, 0), c->v[0],
+                               "");
     case FN_CLAMP: return clamp(c);
     case FN_POW: return power(c);
     default: return NULL;

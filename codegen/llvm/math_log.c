@@ -1,7 +1,7 @@
 /* math_log.c - logarithms and what is made of them; powers.
  *
- * x = 2^e m with m in [sqrt(1/2), sqrt(2)), log(x) = e ln 2 + log1p(f), f = m - 1. Coefficients: see math_exp.c.
- * pow is computed in f64: its exponent y log2(x) needs 8 bits more than an f32 has.
+ * x = 2^e m with m in [sqrt(1/2), sqrt(2)), log(x) = e ln 2 + log1p(f), f = m - 1. Coefficients:
+ * see math_exp.c. pow is computed in f64: its exponent y log2(x) needs 8 bits more than an f32 has.
  *
  * Bounds in ULP: log 2, log2 3, log1p 3, softplus 3, asinh 4, acosh 4, atanh 4, pow 2. */
 #include <math.h>
@@ -9,8 +9,9 @@
 #include "codegen/llvm/math.h"
 
 /* log1p(f) = f - f^2 / 2 + f^3 P(f) */
-static const double log_poly[] = {0.33333312,   -0.250000087, 0.200021671,  -0.166680904, 0.142185544,
-                                  -0.124030838, 0.118935125,  -0.116943349, 0.0675757007}; /* err 8e-10 */
+static const double log_poly[] = {0.33333312,   -0.250000087, 0.200021671,
+                                  -0.166680904, 0.142185544,  -0.124030838,
+                                  0.118935125,  -0.116943349, 0.0675757007}; /* err 8e-10 */
 
 #define LN2 0.69314718055994531
 #define LN2_HIGH 0.693359375
@@ -30,7 +31,9 @@ static void finish_parts(MathCall *m, Parts *parts) {
 }
 
 /* The exponent as an i32 that makes the rest lie around 1. */
-static Val exponent_of(MathCall *m, Val bits) { return m_sar(m, m_isub(m, bits, m_int(m, SQRT_HALF_BITS)), 23); }
+static Val exponent_of(MathCall *m, Val bits) {
+    return m_sar(m, m_isub(m, bits, m_int(m, SQRT_HALF_BITS)), 23);
+}
 
 static Parts split(MathCall *m, Val x) {
     Val is_denormal = m_less(m, x, m_float(m, 0x1p-126));
@@ -77,10 +80,12 @@ Val lt_math_log2(MathCall *m, Val x) {
 /* What 1 + x loses is added to f, scaled like it. */
 Val lt_math_log1p(MathCall *m, Val x) {
     Val one = m_float(m, 1), u = m_add(m, x, one);
-    Val lost = m_select(m, m_less(m, one, x), m_sub(m, one, m_sub(m, u, x)), m_sub(m, x, m_sub(m, u, one)));
+    Val lost = m_select(m, m_less(m, one, x), m_sub(m, one, m_sub(m, u, x)),
+                        m_sub(m, x, m_sub(m, u, one)));
     Val bits = m_bits(m, u), e = exponent_of(m, bits);
     Val scale = m_from_bits(m, m_shl(m, m_isub(m, m_int(m, 127), e), 23));
-    scale = m_select(m, m_less(m, m_float(m, 0x1p30), x), m_float(m, 0), scale); /* 2^-127 is no such number */
+    scale = m_select(m, m_less(m, m_float(m, 0x1p30), x), m_float(m, 0),
+                     scale); /* 2^-127 is no such number */
     Val mantissa = m_from_bits(m, m_isub(m, bits, m_shl(m, e, 23)));
     Parts parts = {.e = LLVMBuildSIToFP(m->b, e, m->type, "")};
     parts.f = m_fma(m, lost, scale, m_sub(m, mantissa, one));
@@ -96,7 +101,7 @@ Val lt_math_softplus(MathCall *m, Val x) {
     return m_add(m, positive, lt_math_log1p(m, z));
 }
 
-/* --- inverse hyperbolic functions ------------------------------------------------------------------------- */
+/* --- inverse hyperbolic functions --- */
 
 /* log1p(argument), but log(2 a) where a^2 would overflow. */
 static Val log1p_or_double(MathCall *m, Val argument, Val a) {
@@ -124,9 +129,10 @@ Val lt_math_atanh(MathCall *m, Val x) {
     return m_copysign(m, m_scale(m, lt_math_log1p(m, ratio), 0.5), x);
 }
 
-/* --- powers -------------------------------------------------------------------------------------------------- */
+/* --- powers --- */
 
-/* log2(m) = s P(s^2), s = (m - 1) / (m + 1): the series of atanh, 2 / (ln 2 (2 k + 1)); |s| < 0.172. */
+/* log2(m) = s P(s^2), s = (m - 1) / (m + 1): the series of atanh, 2 / (ln 2 (2 k + 1)); |s| <
+ * 0.172. */
 static const double atanh_series[] = {2.8853900817779268,  0.96179669392597560, 0.57707801635558536,
                                       0.41219858311113240, 0.32059889797532520, 0.26230818925253880,
                                       0.22195308321368668, 0.19235933878519512};
@@ -194,12 +200,13 @@ Val lt_math_pow(MathCall *m, Val x, Val y) {
     Val result = LLVMBuildFPTrunc(m->b, wide, m->type, "");
     const Parity parity = parity_of(m, y);
     result = m_select(m, parity.is_odd, m_copysign(m, result, x), result);
-    Val is_negative = LLVMBuildAnd(m->b, m_less(m, x, m_float(m, 0)),
-                                   m_less(m, m_float(m, -INFINITY), x), "");
+    Val is_negative =
+        LLVMBuildAnd(m->b, m_less(m, x, m_float(m, 0)), m_less(m, m_float(m, -INFINITY), x), "");
     Val is_bad = LLVMBuildAnd(m->b, is_negative, LLVMBuildNot(m->b, parity.is_integer, ""), "");
     result = m_select(m, is_bad, m_float(m, NAN), result);
     /* x^0 is 1 for any x, 1^y for any y, and (-1)^inf is 1. */
-    Val is_endless = LLVMBuildAnd(m->b, m_equal(m, a, one), m_equal(m, m_abs(m, y), m_float(m, INFINITY)), "");
+    Val is_endless =
+        LLVMBuildAnd(m->b, m_equal(m, a, one), m_equal(m, m_abs(m, y), m_float(m, INFINITY)), "");
     Val is_one = LLVMBuildOr(m->b, m_equal(m, x, one), m_equal(m, y, m_float(m, 0)), "");
     return m_select(m, LLVMBuildOr(m->b, is_one, is_endless, ""), one, result);
 }

@@ -1,20 +1,23 @@
 /* math_trig.c - trigonometric functions and their inverses.
  *
- * The argument is reduced in f64: r = x - n pi / 2 with |r| <= pi / 4 keeps all bits of an f32 result for
- * |x| < 2^30 (2^20 on machines without FMA). From 2^51 on, where neighbouring f32 are millions of turns apart, finite
- * x counts as 0. Coefficients: see math_exp.c.
+ * The argument is reduced in f64: r = x - n pi / 2 with |r| <= pi / 4 keeps all bits of an f32
+ * result for |x| < 2^30 (2^20 on machines without FMA). From 2^51 on, where neighbouring f32 are
+ * millions of turns apart, finite x counts as 0. Coefficients: see math_exp.c.
  *
  * Bounds in ULP, within that range: sin 2, cos 2, tan 4, asin 4, acos 4, atan 3, atan2 4. */
 #include <math.h>
 
 #include "codegen/llvm/math.h"
 
-static const double sin_poly[] = {-0.166666666, 0.00833332906, -0.000198392327, 2.71736673e-06};  /* err 6e-12 */
-static const double cos_poly[] = {0.0416666666, -0.00138888832, 2.47993727e-05, -2.71986283e-07}; /* err 2e-13 */
+static const double sin_poly[] = {-0.166666666, 0.00833332906, -0.000198392327,
+                                  2.71736673e-06}; /* err 6e-12 */
+static const double cos_poly[] = {0.0416666666, -0.00138888832, 2.47993727e-05,
+                                  -2.71986283e-07}; /* err 2e-13 */
 static const double asin_poly[] = {0.166666598,  0.0750051627, 0.0445144703,
                                    0.0318297575, 0.0143506921, 0.0376459052}; /* err 3e-10 */
-static const double atan_poly[] = {-0.333332991,  0.199985483,  -0.142642417,  0.10952186,    -0.0840345089,
-                                   0.0579576027, -0.0311778546, 0.0109146103, -0.00179362269}; /* err 3e-9 */
+static const double atan_poly[] = {-0.333332991,  0.199985483,   -0.142642417,
+                                   0.10952186,    -0.0840345089, 0.0579576027,
+                                   -0.0311778546, 0.0109146103,  -0.00179362269}; /* err 3e-9 */
 
 /* pi / 2 in two doubles; the first has 33 bits, so that n times it is exact for n < 2^20. */
 #define HALF_PI_HIGH 1.57079632673412561417
@@ -84,7 +87,7 @@ Val lt_math_tan(MathCall *m, Val x) {
     return m_select(m, m_less(m, m_abs(m, x), m_float(m, 0x1p-20)), x, result);
 }
 
-/* --- inverses -------------------------------------------------------------------------------------------- */
+/* --- inverses --- */
 
 typedef struct ArcSine {
     Val is_near; /* |x| <= 1/2 */
@@ -96,7 +99,8 @@ static ArcSine arc_sine(MathCall *m, Val a) {
     Val rest = m_scale(m, m_sub(m, m_float(m, 1), a), 0.5);
     Val square = m_select(m, is_near, m_mul(m, a, a), rest);
     Val root = m_select(m, is_near, a, m_sqrt(m, rest));
-    return (ArcSine){is_near, m_fma(m, m_mul(m, square, root), m_polynomial(m, square, asin_poly), root)};
+    return (ArcSine){is_near,
+                     m_fma(m, m_mul(m, square, root), m_polynomial(m, square, asin_poly), root)};
 }
 
 /* pi / 2 - v with the bits that an f32 of pi / 2 lacks. */

@@ -25,7 +25,8 @@ static void init_features(Unit *u) {
     const bool is_arm = strcmp(u->target->arch, "aarch64") == 0;
     u->has_fma = is_arm || (u->target->cpu_features & LT_CPU_FMA);
     u->has_f16 = is_arm || (u->target->cpu_features & LT_CPU_F16C);
-    u->has_rounding = is_arm || (u->target->cpu_features & (LT_CPU_SSE4_2 | LT_CPU_AVX | LT_CPU_AVX2));
+    u->has_rounding =
+        is_arm || (u->target->cpu_features & (LT_CPU_SSE4_2 | LT_CPU_AVX | LT_CPU_AVX2));
 }
 
 static void add_zeros(Unit *u) {
@@ -77,7 +78,7 @@ void lt_unit_free(Unit *u) {
     LLVMDisposeTargetMachine(u->machine);
 }
 
-/* --- kernels ------------------------------------------------------------------------------------------- */
+/* --- kernels --- */
 
 static void add_attribute(Unit *u, LLVMValueRef function, const char *key, const char *value) {
     LLVMAttributeRef a = LLVMCreateStringAttribute(u->context, key, (unsigned)strlen(key), value,
@@ -102,7 +103,8 @@ LLVMValueRef lt_unit_declare_kernel(Unit *u, const char *symbol, bool is_hidden)
         add_flag(u, function, i, "readonly");
         add_flag(u, function, i, "noalias");
     }
-    /* The CPU rows for AVX-512 prefer half vectors, which is not what the schedules are made for. */
+    /* The CPU rows for AVX-512 prefer half vectors, which is not what the schedules are made for.
+     */
     if (u->target->vector_bytes == 64)
         add_attribute(u, function, "prefer-vector-width", "512");
     if (u->options->tune_host) {
@@ -113,7 +115,8 @@ LLVMValueRef lt_unit_declare_kernel(Unit *u, const char *symbol, bool is_hidden)
     return function;
 }
 
-static LLVMValueRef load_argument(Emitter *e, unsigned table, LLVMTypeRef type, uint32_t index, const char *name) {
+static LLVMValueRef load_argument(Emitter *e, unsigned table, LLVMTypeRef type, uint32_t index,
+                                  const char *name) {
     LLVMValueRef at = LLVMConstInt(e->unit->i64, index, false);
     LLVMValueRef place = LLVMBuildGEP2(e->b, type, LLVMGetParam(e->function, table), &at, 1, "");
     return LLVMBuildLoad2(e->b, type, place, name);

@@ -8,9 +8,9 @@
 #include "codegen/llvm/llvm.h"
 #include "lathe/runtime.h"
 
-/* Kernels come with their loops scheduled and their vectors chosen, so that the pipeline only has to bring tiles into
- * registers, share index arithmetic and move what is invariant out of loops. LLVM's own vectorizers and unroller would
- * undo the schedule. */
+/* Kernels come with their loops scheduled and their vectors chosen, so that the pipeline only has
+ * to bring tiles into registers, share index arithmetic and move what is invariant out of loops.
+ * LLVM's own vectorizers and unroller would undo the schedule. */
 static const char pipeline[] =
     "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,"
     "loop-mssa(licm<allowspeculation>),gvn,instcombine<no-verify-fixpoint>,dse,"
@@ -31,18 +31,20 @@ static void init_targets(void) {
 
 LLVMTargetMachineRef lt_target_machine(const CodegenOptions *o, DiagList *diags) {
     static const LLVMCodeGenOptLevel levels[] = {LLVMCodeGenLevelNone, LLVMCodeGenLevelLess,
-                                                 LLVMCodeGenLevelDefault, LLVMCodeGenLevelAggressive};
+                                                 LLVMCodeGenLevelDefault,
+                                                 LLVMCodeGenLevelAggressive};
     pthread_once(&targets_once, init_targets);
     LLVMTargetRef target;
     char *message = NULL;
     if (LLVMGetTargetFromTriple(o->target->triple, &target, &message)) {
-        lt_error(diags, LATHE_UNSUPPORTED, NULL, "no code generator for %s: %s", o->target->triple, message);
+        lt_error(diags, LATHE_UNSUPPORTED, NULL, "no code generator for %s: %s", o->target->triple,
+                 message);
         LLVMDisposeMessage(message);
         return NULL;
     }
     const int level = o->level < 0 ? 0 : o->level > 3 ? 3 : o->level;
-    return LLVMCreateTargetMachine(target, o->target->triple, o->target->cpu, o->target->features, levels[level],
-                                   LLVMRelocPIC, LLVMCodeModelDefault);
+    return LLVMCreateTargetMachine(target, o->target->triple, o->target->cpu, o->target->features,
+                                   levels[level], LLVMRelocPIC, LLVMCodeModelDefault);
 }
 
 static bool report(DiagList *diags, const char *what, char *message) {

@@ -1,7 +1,7 @@
 /* scalar.c - the scalar functions: the llvm column of scalars.def as instructions and intrinsics.
  *
- * Operands are all scalars or all vectors, so nothing here asks which. f16 and bf16 are computed in f32 and rounded
- * after each function. Rows that say MATH are in math*.c. */
+ * Operands are all scalars or all vectors, so nothing here asks which. f16 and bf16 are computed in
+ * f32 and rounded after each function. Rows that say MATH are in math*.c. */
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -38,8 +38,8 @@ static const EmitKind emit_kinds[LT_FN_LIMIT] = {
 #undef SCALAR
 };
 
-LLVMValueRef lt_intrinsic_at(Unit *u, LLVMBuilderRef b, const char *name, LLVMTypeRef *types, unsigned type_count,
-                             LLVMValueRef *args, unsigned count) {
+LLVMValueRef lt_intrinsic_at(Unit *u, LLVMBuilderRef b, const char *name, LLVMTypeRef *types,
+                             unsigned type_count, LLVMValueRef *args, unsigned count) {
     char full[48];
     const int len = snprintf(full, sizeof full, "llvm.%s", name);
     const unsigned id = LLVMLookupIntrinsicID(full, (size_t)len);
@@ -49,12 +49,14 @@ LLVMValueRef lt_intrinsic_at(Unit *u, LLVMBuilderRef b, const char *name, LLVMTy
     return LLVMBuildCall2(b, type, function, args, count, "");
 }
 
-LLVMValueRef lt_intrinsic(Unit *u, LLVMBuilderRef b, const char *name, LLVMValueRef *args, unsigned count) {
+LLVMValueRef lt_intrinsic(Unit *u, LLVMBuilderRef b, const char *name, LLVMValueRef *args,
+                          unsigned count) {
     LLVMTypeRef type = LLVMTypeOf(args[0]);
     return lt_intrinsic_at(u, b, name, &type, 1, args, count);
 }
 
-/* A multiplication may be contracted with the addition that uses it, and nothing else is relaxed. */
+/* A multiplication may be contracted with the addition that uses it, and nothing else is relaxed.
+ */
 static LLVMValueRef contract(LLVMValueRef v) {
     if (LLVMIsAInstruction(v))
         LLVMSetFastMathFlags(v, LLVMFastMathAllowContract);
@@ -66,12 +68,13 @@ static bool is_plain_number(LLVMValueRef v) {
     if (LLVMIsConstant(v) && lt_is_vector(v))
         scalar = LLVMGetAggregateElement(v, 0);
     LLVMBool lossy;
-    return scalar && LLVMIsAConstantFP(scalar) && LLVMConstRealGetDouble(scalar, &lossy) ==
-                                                      LLVMConstRealGetDouble(scalar, &lossy);
+    return scalar && LLVMIsAConstantFP(scalar) &&
+           LLVMConstRealGetDouble(scalar, &lossy) == LLVMConstRealGetDouble(scalar, &lossy);
 }
 
-/* min and max that give NaN when either is one. `b > a ? b : a` gives a when a is NaN, which is one instruction on
- * x86; when b may be NaN too, that needs a second look. Which zero is returned of two unlike ones is open. */
+/* min and max that give NaN when either is one. `b > a ? b : a` gives a when a is NaN, which is one
+ * instruction on x86; when b may be NaN too, that needs a second look. Which zero is returned of
+ * two unlike ones is open. */
 static LLVMValueRef float_extreme(LLVMBuilderRef b, LLVMValueRef *v, bool is_max) {
     LLVMValueRef x = v[0], y = v[1];
     if (is_plain_number(x)) {
@@ -147,7 +150,11 @@ static LLVMValueRef emit_float(const ScalarCall *c) {
 static LLVMValueRef int_extreme(const ScalarCall *c, bool is_max) {
     const bool is_signed = lt_dtype_is_signed(c->dtype);
     LLVMValueRef args[] = {c->v[0], c->v[1]};
-    return lt_intrinsic(c->unit, c->b, is_max ? is_signed ? "smax" : "umax" : is_signed ? "smin" : "umin", args, 2);
+    return lt_intrinsic(c->unit, c->b,
+                        is_max      ? is_signed ? "smax" : "umax"
+                        : is_signed ? "smin"
+                                    : "umin",
+                        args, 2);
 }
 
 static LLVMValueRef int_abs(const ScalarCall *c) {
@@ -161,9 +168,11 @@ static LLVMValueRef int_abs(const ScalarCall *c) {
 static LLVMValueRef emit_int(const ScalarCall *c) {
     LLVMBuilderRef b = c->b;
     const LLVMValueRef *v = c->v;
-    const bool is_bool = c->dtype == DT_BOOL; /* a sum of bools is stored as 0 or 1: or; a product: and */
+    const bool is_bool =
+        c->dtype == DT_BOOL; /* a sum of bools is stored as 0 or 1: or; a product: and */
     switch (emit_kinds[c->fn]) {
-    case EMIT_OP_ADD: return is_bool ? LLVMBuildOr(b, v[0], v[1], "") : LLVMBuildAdd(b, v[0], v[1], "");
+    case EMIT_OP_ADD:
+        return is_bool ? LLVMBuildOr(b, v[0], v[1], "") : LLVMBuildAdd(b, v[0], v[1], "");
     case EMIT_OP_SUB: return LLVMBuildSub(b, v[0], v[1], "");
     case EMIT_OP_MUL: return LLVMBuildMul(b, v[0], v[1], "");
     case EMIT_OP_NEG: return LLVMBuildNeg(b, v[0], "");
@@ -181,12 +190,15 @@ static LLVMValueRef emit_int(const ScalarCall *c) {
     }
 }
 
-LLVMValueRef lt_emit_scalar(Unit *u, LLVMBuilderRef b, ScalarFn fn, DType dtype, LLVMValueRef *args) {
+LLVMValueRef lt_emit_scalar(Unit *u, LLVMBuilderRef b, ScalarFn fn, DType dtype,
+                            LLVMValueRef *args) {
     if (emit_kinds[fn] == EMIT_OP_SELECT)
         return LLVMBuildSelect(b, args[0], args[1], args[2], "");
-    const ScalarCall c = {.unit = u, .b = b, .fn = fn, .dtype = dtype, .v = {args[0], args[1], args[2]}};
+    const ScalarCall c = {
+        .unit = u, .b = b, .fn = fn, .dtype = dtype, .v = {args[0], args[1], args[2]}};
     LLVMValueRef result = lt_dtype_is_float(dtype) ? emit_float(&c) : emit_int(&c);
     assert(result && "a function that the verifier let pass is emitted");
-    const bool is_test = lt_scalar_info[fn].rule == RULE_COMPARE || lt_scalar_info[fn].rule == RULE_TEST;
+    const bool is_test =
+        lt_scalar_info[fn].rule == RULE_COMPARE || lt_scalar_info[fn].rule == RULE_TEST;
     return is_test ? result : lt_round_to(u, b, result, dtype);
 }

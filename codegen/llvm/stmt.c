@@ -1,8 +1,9 @@
 /* stmt.c - statements: loops, conditions, stores, locals.
  *
- * A vector loop becomes straight code on vectors with a lane for each iteration. A condition on the lane is first
- * asked of all lanes at once: when all pass, which is every block of a tiled loop but the last, the body runs without a
- * mask; otherwise it runs under one, and not at all when no lane passes. */
+ * A vector loop becomes straight code on vectors with a lane for each iteration. A condition on the
+ * lane is first asked of all lanes at once: when all pass, which is every block of a tiled loop but
+ * the last, the body runs without a mask; otherwise it runs under one, and not at all when no lane
+ * passes. */
 #include <assert.h>
 #include <string.h>
 
@@ -16,7 +17,7 @@ static LLVMValueRef int_const(const Emitter *e, int64_t value) {
     return LLVMConstInt(e->unit->i64, (unsigned long long)value, true);
 }
 
-/* --- loops --------------------------------------------------------------------------------------------- */
+/* --- loops --- */
 
 typedef struct Range {
     LLVMValueRef from, to;
@@ -29,7 +30,8 @@ static void emit_range(Emitter *e, const Stmt *s, Range range) {
     if (range.is_never_empty)
         LLVMBuildBr(e->b, body);
     else
-        LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, range.from, range.to, ""), body, after);
+        LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, range.from, range.to, ""), body,
+                        after);
     LLVMPositionBuilderAtEnd(e->b, body);
     LLVMValueRef i = LLVMBuildPhi(e->b, e->unit->i64, s->u.loop.var->name);
     LLVMAddIncoming(i, &range.from, &before, 1);
@@ -79,7 +81,7 @@ static void emit_unrolled(Emitter *e, const Stmt *s) {
     e->replaced[var->symbol] = NULL;
 }
 
-/* --- vector loops -------------------------------------------------------------------------------------- */
+/* --- vector loops --- */
 
 static bool mentions(const Dim *d, const Dim *symbol) {
     if (d == symbol)
@@ -104,7 +106,8 @@ static bool extents_mention(const Stmt *list, const Dim *symbol) {
     return false;
 }
 
-/* All lanes run inner loops together, so that extents must not depend on values that may differ among them. */
+/* All lanes run inner loops together, so that extents must not depend on values that may differ
+ * among them. */
 static bool lets_reach_extents(const Stmt *list) {
     for (const Stmt *s = list; s; s = s->next) {
         if (s->kind == STMT_LET && extents_mention(s->next, s->u.let.var))
@@ -124,7 +127,8 @@ static bool runs_in_lanes(const Stmt *body, const Dim *var) {
 
 static void emit_vector(Emitter *e, const Stmt *s) {
     const Dim *var = s->u.loop.var, *extent = lt_dim_now(e, s->u.loop.extent);
-    const bool fits = lt_dim_is_const(extent) && extent->value >= 1 && extent->value <= LT_MAX_LANES;
+    const bool fits =
+        lt_dim_is_const(extent) && extent->value >= 1 && extent->value <= LT_MAX_LANES;
     if (!fits || e->lanes || !runs_in_lanes(s->u.loop.body, var)) {
         emit_serial(e, s);
         return;
@@ -153,10 +157,11 @@ static void emit_loop(Emitter *e, const Stmt *s) {
     }
 }
 
-/* --- conditions ---------------------------------------------------------------------------------------- */
+/* --- conditions --- */
 
 /* Emits the list in a block of its own, entered when `condition` holds, and goes on to `after`. */
-static void emit_arm(Emitter *e, const Stmt *list, LLVMBasicBlockRef block, LLVMBasicBlockRef after) {
+static void emit_arm(Emitter *e, const Stmt *list, LLVMBasicBlockRef block,
+                     LLVMBasicBlockRef after) {
     LLVMPositionBuilderAtEnd(e->b, block);
     const size_t mark = lt_scope_open(e);
     lt_emit_stmts(e, list);
@@ -207,7 +212,8 @@ static void emit_lane_if(Emitter *e, const Stmt *s, const LaneTest *test) {
         emit_both_masked(e, s, test);
         return;
     }
-    LLVMBasicBlockRef full = new_block(e, "full"), partial = new_block(e, "partial"), after = new_block(e, "fi");
+    LLVMBasicBlockRef full = new_block(e, "full"), partial = new_block(e, "partial"),
+                      after = new_block(e, "fi");
     LLVMBuildCondBr(e->b, test->all, full, partial);
     emit_arm(e, s->u.branch.body, full, after);
     LLVMPositionBuilderAtEnd(e->b, partial);
@@ -236,7 +242,7 @@ static void emit_if(Emitter *e, const Stmt *s) {
         emit_plain_if(e, s, test.all);
 }
 
-/* --- the others ---------------------------------------------------------------------------------------- */
+/* --- the others --- */
 
 static void emit_let(Emitter *e, const Stmt *s) {
     LLVMValueRef v = lt_emit_expr(e, s->u.let.value);
@@ -245,7 +251,8 @@ static void emit_let(Emitter *e, const Stmt *s) {
                                : (Binding){.scalar = v, .depth = e->depth};
 }
 
-/* Vectors of a tail may be read past a local buffer's last element, under a mask or not used: there is room. */
+/* Vectors of a tail may be read past a local buffer's last element, under a mask or not used: there
+ * is room. */
 static void emit_alloc(Emitter *e, const Stmt *s) {
     const Buffer *buffer = s->u.alloc.buffer;
     int64_t elements = e->lanes ? e->lanes : 1;
@@ -253,7 +260,8 @@ static void emit_alloc(Emitter *e, const Stmt *s) {
         assert(lt_dim_is_const(buffer->dims[i]) && "extents of local buffers are constant");
         elements *= buffer->dims[i]->value;
     }
-    LLVMTypeRef type = LLVMArrayType2(lt_memory_type(e->unit, buffer->dtype), (uint64_t)(elements ? elements : 1));
+    LLVMTypeRef type =
+        LLVMArrayType2(lt_memory_type(e->unit, buffer->dtype), (uint64_t)(elements ? elements : 1));
     LLVMBasicBlockRef here = LLVMGetInsertBlock(e->b);
     LLVMPositionBuilderBefore(e->b, LLVMGetBasicBlockTerminator(e->entry));
     LLVMValueRef place = LLVMBuildAlloca(e->b, type, buffer->name);

@@ -1,8 +1,9 @@
-/* types.c - element types as LLVM types, in registers and in memory, and the conversions between them.
+/* types.c - element types as LLVM types, in registers and in memory, and the conversions between
+ * them.
  *
- * The narrow floats are computed with in f32: a register holds a float that the narrow type represents exactly. They
- * are unpacked with bit operations where the machine has no instruction for it, so that no helper library is
- * called. */
+ * The narrow floats are computed with in f32: a register holds a float that the narrow type
+ * represents exactly. They are unpacked with bit operations where the machine has no instruction
+ * for it, so that no helper library is called. */
 #include <assert.h>
 
 #include "codegen/llvm/llvm.h"
@@ -36,7 +37,8 @@ LLVMTypeRef lt_scalar_type(LLVMTypeRef type) {
 }
 
 LLVMTypeRef lt_type_like(LLVMTypeRef scalar, LLVMValueRef shape) {
-    return lt_is_vector(shape) ? LLVMVectorType(scalar, LLVMGetVectorSize(LLVMTypeOf(shape))) : scalar;
+    return lt_is_vector(shape) ? LLVMVectorType(scalar, LLVMGetVectorSize(LLVMTypeOf(shape)))
+                               : scalar;
 }
 
 static LLVMValueRef const_splat(LLVMTypeRef type, LLVMValueRef scalar) {
@@ -65,7 +67,8 @@ LLVMValueRef lt_splat(LLVMBuilderRef b, LLVMValueRef scalar, int lanes) {
     LLVMTypeRef i32 = LLVMInt32TypeInContext(LLVMGetTypeContext(type));
     LLVMValueRef zero = LLVMConstInt(i32, 0, false), poison = LLVMGetPoison(type);
     LLVMValueRef first = LLVMBuildInsertElement(b, poison, scalar, zero, "");
-    return LLVMBuildShuffleVector(b, first, poison, LLVMConstNull(LLVMVectorType(i32, (unsigned)lanes)), "");
+    return LLVMBuildShuffleVector(b, first, poison,
+                                  LLVMConstNull(LLVMVectorType(i32, (unsigned)lanes)), "");
 }
 
 void lt_unify(LLVMBuilderRef b, LLVMValueRef *values, int count) {
@@ -80,7 +83,7 @@ void lt_unify(LLVMBuilderRef b, LLVMValueRef *values, int count) {
     }
 }
 
-/* --- f16 and bf16 ---------------------------------------------------------------------------------- */
+/* --- f16 and bf16 --- */
 
 /* Shorthands for bit arithmetic on i32 of v's shape. */
 typedef struct Bits {
@@ -99,7 +102,8 @@ static LLVMValueRef bits_shr(Bits x, LLVMValueRef v, int count) {
     return LLVMBuildLShr(x.b, v, bits_const(x, count), "");
 }
 
-/* Round to nearest even on the low `drop` bits; the carry may run into the exponent, which is right. */
+/* Round to nearest even on the low `drop` bits; the carry may run into the exponent, which is
+ * right. */
 static LLVMValueRef bits_round(Bits x, LLVMValueRef v, int drop) {
     LLVMValueRef odd = bits_and(x, bits_shr(x, v, drop), 1);
     LLVMValueRef half = LLVMBuildAdd(x.b, odd, bits_const(x, (1 << (drop - 1)) - 1), "");
@@ -111,13 +115,14 @@ static LLVMValueRef round_bf16(Unit *u, LLVMBuilderRef b, LLVMValueRef v) {
     const Bits x = {b, lt_type_like(u->i32, v)};
     LLVMValueRef bits = LLVMBuildBitCast(b, v, x.type, "");
     LLVMValueRef rounded = bits_and(x, bits_round(x, bits, 16), (int64_t)0xffff0000u);
-    LLVMValueRef quiet = bits_and(x, LLVMBuildOr(b, bits, bits_const(x, 0x400000), ""), (int64_t)0xffff0000u);
+    LLVMValueRef quiet =
+        bits_and(x, LLVMBuildOr(b, bits, bits_const(x, 0x400000), ""), (int64_t)0xffff0000u);
     LLVMValueRef is_nan = LLVMBuildFCmp(b, LLVMRealUNO, v, v, "");
     return LLVMBuildBitCast(b, LLVMBuildSelect(b, is_nan, quiet, rounded, ""), LLVMTypeOf(v), "");
 }
 
-/* i16 bits of a half -> f32. The exponent is moved by a multiplication, which also normalizes denormals; infinity and
- * NaN are what ends at 2^16 or above, and get the greatest exponent. */
+/* i16 bits of a half -> f32. The exponent is moved by a multiplication, which also normalizes
+ * denormals; infinity and NaN are what ends at 2^16 or above, and get the greatest exponent. */
 static LLVMValueRef unpack_half(Unit *u, LLVMBuilderRef b, LLVMValueRef v) {
     const Bits x = {b, lt_type_like(u->i32, v)};
     LLVMTypeRef f32 = lt_type_like(u->f32, v);
@@ -125,7 +130,8 @@ static LLVMValueRef unpack_half(Unit *u, LLVMBuilderRef b, LLVMValueRef v) {
     LLVMValueRef magnitude = bits_shl(x, bits_and(x, wide, 0x7fff), 13);
     LLVMValueRef scaled = LLVMBuildFMul(b, LLVMBuildBitCast(b, magnitude, f32, ""),
                                         lt_const_float_like(f32, 0x1p112), "");
-    LLVMValueRef is_special = LLVMBuildFCmp(b, LLVMRealOGE, scaled, lt_const_float_like(f32, 65536), "");
+    LLVMValueRef is_special =
+        LLVMBuildFCmp(b, LLVMRealOGE, scaled, lt_const_float_like(f32, 65536), "");
     LLVMValueRef bits = LLVMBuildBitCast(b, scaled, x.type, "");
     LLVMValueRef special = LLVMBuildOr(b, bits, bits_const(x, 0x7f800000), "");
     bits = LLVMBuildSelect(b, is_special, special, bits, "");
@@ -133,17 +139,19 @@ static LLVMValueRef unpack_half(Unit *u, LLVMBuilderRef b, LLVMValueRef v) {
     return LLVMBuildBitCast(b, LLVMBuildOr(b, bits, sign, ""), f32, "");
 }
 
-/* f32 -> i16 bits of the nearest half. Normal results are rounded in the bits; denormal ones by adding 0.5, whose
- * last place is the denormals' one; from 65520 up it is infinity. */
+/* f32 -> i16 bits of the nearest half. Normal results are rounded in the bits; denormal ones by
+ * adding 0.5, whose last place is the denormals' one; from 65520 up it is infinity. */
 static LLVMValueRef pack_half(Unit *u, LLVMBuilderRef b, LLVMValueRef v) {
     const Bits x = {b, lt_type_like(u->i32, v)};
     LLVMTypeRef f32 = LLVMTypeOf(v);
     LLVMValueRef all = LLVMBuildBitCast(b, v, x.type, "");
     LLVMValueRef bits = bits_and(x, all, 0x7fffffff);
-    LLVMValueRef normal = bits_shr(x, LLVMBuildSub(b, bits_round(x, bits, 13), bits_const(x, 112 << 23), ""), 13);
+    LLVMValueRef normal =
+        bits_shr(x, LLVMBuildSub(b, bits_round(x, bits, 13), bits_const(x, 112 << 23), ""), 13);
     LLVMValueRef half = lt_const_float_like(f32, 0.5);
     LLVMValueRef sum = LLVMBuildFAdd(b, LLVMBuildBitCast(b, bits, f32, ""), half, "");
-    LLVMValueRef denormal = LLVMBuildSub(b, LLVMBuildBitCast(b, sum, x.type, ""), bits_const(x, 0x3f000000), "");
+    LLVMValueRef denormal =
+        LLVMBuildSub(b, LLVMBuildBitCast(b, sum, x.type, ""), bits_const(x, 0x3f000000), "");
     LLVMValueRef is_small = LLVMBuildICmp(b, LLVMIntULT, bits, bits_const(x, 113 << 23), "");
     LLVMValueRef result = LLVMBuildSelect(b, is_small, denormal, normal, "");
     LLVMValueRef is_large = LLVMBuildICmp(b, LLVMIntUGE, bits, bits_const(x, 0x477ff000), "");
@@ -198,7 +206,7 @@ LLVMValueRef lt_to_memory(Unit *u, LLVMBuilderRef b, LLVMValueRef v, DType dtype
     return LLVMBuildTrunc(b, bits, lt_type_like(u->i16, v), "");
 }
 
-/* --- conversions ------------------------------------------------------------------------------------- */
+/* --- conversions --- */
 
 static LLVMValueRef float_to_int(Unit *u, LLVMBuilderRef b, LLVMValueRef v, DType to) {
     LLVMTypeRef types[] = {lt_type_like(lt_register_type(u, to), v), LLVMTypeOf(v)};
@@ -206,7 +214,8 @@ static LLVMValueRef float_to_int(Unit *u, LLVMBuilderRef b, LLVMValueRef v, DTyp
     return lt_intrinsic_at(u, b, name, types, 2, &v, 1);
 }
 
-/* A double to f16 or bf16 goes through f32: rounded to odd there, the second rounding is as good as one. */
+/* A double to f16 or bf16 goes through f32: rounded to odd there, the second rounding is as good as
+ * one. */
 static LLVMValueRef double_to_float(Unit *u, LLVMBuilderRef b, LLVMValueRef v, DType to) {
     LLVMTypeRef f32 = lt_type_like(u->f32, v), i32 = lt_type_like(u->i32, v);
     LLVMValueRef near = LLVMBuildFPTrunc(b, v, f32, "");
@@ -215,12 +224,15 @@ static LLVMValueRef double_to_float(Unit *u, LLVMBuilderRef b, LLVMValueRef v, D
     LLVMValueRef back = LLVMBuildFPExt(b, near, LLVMTypeOf(v), "");
     LLVMValueRef bits = LLVMBuildBitCast(b, near, i32, "");
     LLVMValueRef is_inexact = LLVMBuildFCmp(b, LLVMRealONE, back, v, "");
-    LLVMValueRef is_even = LLVMBuildICmp(b, LLVMIntEQ, LLVMBuildAnd(b, bits, lt_const_int_like(i32, 1), ""),
-                                         lt_const_int_like(i32, 0), "");
+    LLVMValueRef is_even =
+        LLVMBuildICmp(b, LLVMIntEQ, LLVMBuildAnd(b, bits, lt_const_int_like(i32, 1), ""),
+                      lt_const_int_like(i32, 0), "");
     /* The odd neighbour lies on the side of v: one place up when v is larger in magnitude. */
-    LLVMValueRef far = lt_intrinsic(u, b, "fabs", &v, 1), close = lt_intrinsic(u, b, "fabs", &back, 1);
+    LLVMValueRef far = lt_intrinsic(u, b, "fabs", &v, 1),
+                 close = lt_intrinsic(u, b, "fabs", &back, 1);
     LLVMValueRef is_above = LLVMBuildFCmp(b, LLVMRealOGT, far, close, "");
-    LLVMValueRef step = LLVMBuildSelect(b, is_above, lt_const_int_like(i32, 1), lt_const_int_like(i32, -1), "");
+    LLVMValueRef step =
+        LLVMBuildSelect(b, is_above, lt_const_int_like(i32, 1), lt_const_int_like(i32, -1), "");
     LLVMValueRef is_moved = LLVMBuildAnd(b, is_inexact, is_even, "");
     LLVMValueRef moved = LLVMBuildSelect(b, is_moved, LLVMBuildAdd(b, bits, step, ""), bits, "");
     return lt_round_to(u, b, LLVMBuildBitCast(b, moved, f32, ""), to);
@@ -232,7 +244,8 @@ static LLVMValueRef to_float(Unit *u, LLVMBuilderRef b, LLVMValueRef v, DType fr
         return double_to_float(u, b, v, to);
     if (lt_dtype_is_float(from))
         return to == DT_F64 ? LLVMBuildFPExt(b, v, type, "") : lt_round_to(u, b, v, to);
-    LLVMValueRef exact = lt_dtype_is_signed(from) ? LLVMBuildSIToFP(b, v, type, "") : LLVMBuildUIToFP(b, v, type, "");
+    LLVMValueRef exact = lt_dtype_is_signed(from) ? LLVMBuildSIToFP(b, v, type, "")
+                                                  : LLVMBuildUIToFP(b, v, type, "");
     return lt_round_to(u, b, exact, to);
 }
 
@@ -249,5 +262,6 @@ LLVMValueRef lt_convert(Unit *u, LLVMBuilderRef b, LLVMValueRef v, DType from, D
                    : to_float(u, b, v, from, to);
     if (lt_dtype_is_float(from))
         return float_to_int(u, b, v, to);
-    return LLVMBuildIntCast2(b, v, lt_type_like(lt_register_type(u, to), v), lt_dtype_is_signed(from), "");
+    return LLVMBuildIntCast2(b, v, lt_type_like(lt_register_type(u, to), v),
+                             lt_dtype_is_signed(from), "");
 }

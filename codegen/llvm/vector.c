@@ -1,15 +1,16 @@
 /* vector.c - memory and masks for all lanes at once.
  *
- * An access is uniform (one scalar), contiguous (lane i is element i: one vector), or anything else (lane by lane). A
- * lane that must not touch memory is turned away by a masked instruction where the access is contiguous, and by
- * pointing it at a harmless place where it is not, so that no access branches. */
+ * An access is uniform (one scalar), contiguous (lane i is element i: one vector), or anything else
+ * (lane by lane). A lane that must not touch memory is turned away by a masked instruction where
+ * the access is contiguous, and by pointing it at a harmless place where it is not, so that no
+ * access branches. */
 #include <assert.h>
 
 #include "codegen/llvm/llvm.h"
 
 typedef struct Access {
     const Buffer *buffer;
-    const Dim *flat;   /* element number */
+    const Dim *flat; /* element number */
     LaneForm form;
     const Dim *stride; /* AFFINE */
     LLVMTypeRef type;  /* of one element in memory */
@@ -19,7 +20,8 @@ static Access make_access(Emitter *e, const Buffer *buffer, const Dim *const *in
     DimTable *t = &e->dims;
     const Dim *flat = lt_dim_const(t, 0);
     for (int i = 0; i < buffer->rank; i++)
-        flat = lt_dim_add(t, lt_dim_mul(t, flat, lt_dim_now(e, buffer->dims[i])), lt_dim_now(e, index[i]));
+        flat = lt_dim_add(t, lt_dim_mul(t, flat, lt_dim_now(e, buffer->dims[i])),
+                          lt_dim_now(e, index[i]));
     if (e->lane_copies[buffer->index])
         flat = lt_dim_add(t, lt_dim_mul_const(t, flat, e->lanes), e->lane_var);
     Access a = {.buffer = buffer, .flat = flat, .type = lt_memory_type(e->unit, buffer->dtype)};
@@ -27,10 +29,15 @@ static Access make_access(Emitter *e, const Buffer *buffer, const Dim *const *in
     return a;
 }
 
-static bool is_local(const Buffer *b) { return b->kind == BUFFER_REGISTER || b->kind == BUFFER_STACK; }
-static bool is_contiguous(const Access *a) { return a->form == LANES_AFFINE && lt_dim_is(a->stride, 1); }
+static bool is_local(const Buffer *b) {
+    return b->kind == BUFFER_REGISTER || b->kind == BUFFER_STACK;
+}
+static bool is_contiguous(const Access *a) {
+    return a->form == LANES_AFFINE && lt_dim_is(a->stride, 1);
+}
 
-/* Tensors are aligned for their elements only (they may be the caller's); local buffers for a cache line. */
+/* Tensors are aligned for their elements only (they may be the caller's); local buffers for a cache
+ * line. */
 static unsigned alignment_of(Emitter *e, const Access *a, const Dim *first) {
     const int64_t size = (int64_t)lt_dtype_size(a->buffer->dtype);
     for (int64_t align = LT_TENSOR_ALIGN; is_local(a->buffer) && align > size; align /= 2) {
@@ -63,7 +70,8 @@ static LLVMValueRef lane_address(Emitter *e, const Access *a, LLVMValueRef base,
     return result;
 }
 
-static LLVMValueRef choose(Emitter *e, LLVMValueRef condition, LLVMValueRef pointer, LLVMValueRef otherwise) {
+static LLVMValueRef choose(Emitter *e, LLVMValueRef condition, LLVMValueRef pointer,
+                           LLVMValueRef otherwise) {
     return condition ? LLVMBuildSelect(e->b, condition, pointer, otherwise, "") : pointer;
 }
 
@@ -85,8 +93,8 @@ LLVMValueRef lt_mask_and(Emitter *e, LLVMValueRef a, LLVMValueRef b) {
     return !a ? b : !b ? a : LLVMBuildAnd(e->b, a, b, "");
 }
 
-/* True when a whole vector at `first` lies within a register tile, so that masked lanes may be read and written
- * back as they are: that keeps the tile in registers. */
+/* True when a whole vector at `first` lies within a register tile, so that masked lanes may be read
+ * and written back as they are: that keeps the tile in registers. */
 static bool stays_inside(Emitter *e, const Access *a, const Dim *first) {
     if (a->buffer->kind != BUFFER_REGISTER || first->kind != DIM_CONST)
         return false;
@@ -97,29 +105,35 @@ static bool stays_inside(Emitter *e, const Access *a, const Dim *first) {
     return first->value >= 0 && first->value + e->lanes <= elements;
 }
 
-/* --- loads --------------------------------------------------------------------------------------------- */
+/* --- loads --- */
 
 static LLVMValueRef reduce_mask(Emitter *e, const char *name, LLVMValueRef mask) {
     return lt_intrinsic(e->unit, e->b, name, &mask, 1);
 }
 
 /* `mask` may be NULL. `gate`: an i1 for all lanes, or NULL. */
-static LLVMValueRef load_contiguous(Emitter *e, const Access *a, LLVMValueRef mask, LLVMValueRef gate) {
+static LLVMValueRef load_contiguous(Emitter *e, const Access *a, LLVMValueRef mask,
+                                    LLVMValueRef gate) {
     const Dim *first = lt_dim_at_lane(e, a->flat, 0);
     LLVMValueRef pointer = choose(e, gate, address(e, a, first), e->unit->zeros);
     LLVMTypeRef type = lt_vector_of(a->type, e->lanes);
-    const unsigned align = gate ? (unsigned)lt_dtype_size(a->buffer->dtype) : alignment_of(e, a, first);
+    const unsigned align =
+        gate ? (unsigned)lt_dtype_size(a->buffer->dtype) : alignment_of(e, a, first);
     if (!mask)
         return load_at(e, type, pointer, align);
     if (!gate && stays_inside(e, a, first))
-        return LLVMBuildSelect(e->b, mask, load_at(e, type, pointer, align), LLVMConstNull(type), "");
+        return LLVMBuildSelect(e->b, mask, load_at(e, type, pointer, align), LLVMConstNull(type),
+                               "");
     LLVMTypeRef types[] = {type, e->unit->ptr};
-    LLVMValueRef args[] = {pointer, LLVMConstInt(e->unit->i32, align, false), mask, LLVMConstNull(type)};
+    LLVMValueRef args[] = {pointer, LLVMConstInt(e->unit->i32, align, false), mask,
+                           LLVMConstNull(type)};
     return lt_intrinsic_at(e->unit, e->b, "masked.load", types, 2, args, 4);
 }
 
-static LLVMValueRef load_each_lane(Emitter *e, const Access *a, LLVMValueRef mask, LLVMValueRef gate) {
-    LLVMValueRef base = a->form == LANES_AFFINE ? address(e, a, lt_dim_at_lane(e, a->flat, 0)) : NULL;
+static LLVMValueRef load_each_lane(Emitter *e, const Access *a, LLVMValueRef mask,
+                                   LLVMValueRef gate) {
+    LLVMValueRef base =
+        a->form == LANES_AFFINE ? address(e, a, lt_dim_at_lane(e, a->flat, 0)) : NULL;
     LLVMValueRef result = LLVMGetPoison(lt_vector_of(a->type, e->lanes));
     for (int lane = 0; lane < e->lanes; lane++) {
         LLVMValueRef pointer = lane_address(e, a, base, lane);
@@ -131,9 +145,12 @@ static LLVMValueRef load_each_lane(Emitter *e, const Access *a, LLVMValueRef mas
     return result;
 }
 
-/* One address for all lanes; `mask` is the predicate's alone: some lane runs, or this would not be reached. */
-static LLVMValueRef load_uniform(Emitter *e, const Access *a, LLVMValueRef mask, LLVMValueRef gate) {
-    LLVMValueRef wanted = mask ? lt_mask_and(e, gate, reduce_mask(e, "vector.reduce.or", mask)) : gate;
+/* One address for all lanes; `mask` is the predicate's alone: some lane runs, or this would not be
+ * reached. */
+static LLVMValueRef load_uniform(Emitter *e, const Access *a, LLVMValueRef mask,
+                                 LLVMValueRef gate) {
+    LLVMValueRef wanted =
+        mask ? lt_mask_and(e, gate, reduce_mask(e, "vector.reduce.or", mask)) : gate;
     LLVMValueRef pointer = choose(e, wanted, address(e, a, a->flat), e->unit->zeros);
     LLVMValueRef v = load_at(e, a->type, pointer, (unsigned)lt_dtype_size(a->buffer->dtype));
     if (!mask)
@@ -145,7 +162,8 @@ static LLVMValueRef load_uniform(Emitter *e, const Access *a, LLVMValueRef mask,
 LLVMValueRef lt_emit_load(Emitter *e, const Expr *x) {
     LLVMValueRef predicate = x->u.load.predicate ? lt_emit_expr(e, x->u.load.predicate) : NULL;
     const bool is_lane_predicate = predicate && lt_is_vector(predicate);
-    LLVMValueRef gate = is_lane_predicate ? NULL : predicate, lanes = is_lane_predicate ? predicate : NULL;
+    LLVMValueRef gate = is_lane_predicate ? NULL : predicate,
+                 lanes = is_lane_predicate ? predicate : NULL;
     const Access a = make_access(e, x->u.load.buffer, x->u.load.index);
     LLVMValueRef v;
     if (a.form == LANES_UNIFORM)
@@ -157,7 +175,7 @@ LLVMValueRef lt_emit_load(Emitter *e, const Expr *x) {
     return lt_from_memory(e->unit, e->b, v, a.buffer->dtype);
 }
 
-/* --- stores -------------------------------------------------------------------------------------------- */
+/* --- stores --- */
 
 static LLVMValueRef sink_of(Emitter *e) {
     if (!e->sink) {
@@ -211,23 +229,28 @@ void lt_emit_store(Emitter *e, const Buffer *buffer, const Dim *const *index, LL
         store_each_lane(e, &a, value);
 }
 
-/* --- conditions ---------------------------------------------------------------------------------------- */
+/* --- conditions --- */
 
-static LLVMValueRef const_bool(const Emitter *e, bool value) { return LLVMConstInt(e->unit->i1, value, false); }
+static LLVMValueRef const_bool(const Emitter *e, bool value) {
+    return LLVMConstInt(e->unit->i1, value, false);
+}
 
 /* lane < limit, or lane >= limit, for an i64 that may be any number. */
 static LaneTest compare_lanes(Emitter *e, LLVMValueRef limit, bool is_upper) {
     LLVMValueRef zero = LLVMConstInt(e->unit->i64, 0, false);
     LLVMValueRef lanes = LLVMConstInt(e->unit->i64, (unsigned)e->lanes, false);
-    LLVMValueRef reaches_end = LLVMBuildICmp(e->b, is_upper ? LLVMIntSGE : LLVMIntSLT, limit, lanes, "");
-    LLVMValueRef passes_start = LLVMBuildICmp(e->b, is_upper ? LLVMIntSGT : LLVMIntSLE, limit, zero, "");
+    LLVMValueRef reaches_end =
+        LLVMBuildICmp(e->b, is_upper ? LLVMIntSGE : LLVMIntSLT, limit, lanes, "");
+    LLVMValueRef passes_start =
+        LLVMBuildICmp(e->b, is_upper ? LLVMIntSGT : LLVMIntSLE, limit, zero, "");
     LLVMValueRef low[] = {limit, zero};
     LLVMValueRef high[] = {lt_intrinsic(e->unit, e->b, "smax", low, 2), lanes};
     LLVMValueRef clamped = lt_intrinsic(e->unit, e->b, "smin", high, 2);
     LLVMValueRef narrow = lt_splat(e->b, LLVMBuildTrunc(e->b, clamped, e->unit->i32, ""), e->lanes);
     LLVMValueRef ramp = lt_ramp(e->unit, e->unit->i32, e->lanes);
     LLVMValueRef mask = LLVMBuildICmp(e->b, is_upper ? LLVMIntSLT : LLVMIntSGE, ramp, narrow, "");
-    return is_upper ? (LaneTest){mask, reaches_end, passes_start} : (LaneTest){mask, passes_start, reaches_end};
+    return is_upper ? (LaneTest){mask, reaches_end, passes_start}
+                    : (LaneTest){mask, passes_start, reaches_end};
 }
 
 /* a < b: lane * stride + rest < 0, solved for the lane. */
@@ -244,8 +267,9 @@ static bool test_less(Emitter *e, const Dim *a, const Dim *b, LaneTest *out) {
         return false;
     const Dim *rest = lt_dim_at_lane(e, difference, 0), *minus = lt_dim_mul_const(t, rest, -1);
     const int64_t step = stride->value;
-    const Dim *limit = step > 0 ? lt_dim_ceildiv(t, minus, stride)
-                                : lt_dim_add_const(t, lt_dim_floordiv(t, rest, lt_dim_const(t, -step)), 1);
+    const Dim *limit =
+        step > 0 ? lt_dim_ceildiv(t, minus, stride)
+                 : lt_dim_add_const(t, lt_dim_floordiv(t, rest, lt_dim_const(t, -step)), 1);
     *out = compare_lanes(e, lt_emit_dim(e, limit), step > 0);
     return true;
 }
@@ -288,7 +312,8 @@ LaneTest lt_emit_lane_test(Emitter *e, const Expr *condition) {
         test.all = LLVMBuildAnd(e->b, a.all, b.all, "");
         test.any = LLVMBuildAnd(e->b, a.any, b.any, "");
         if (a.mask && b.mask) /* two masks may have no lane in common */
-            test.any = LLVMBuildAnd(e->b, test.any, reduce_mask(e, "vector.reduce.or", test.mask), "");
+            test.any =
+                LLVMBuildAnd(e->b, test.any, reduce_mask(e, "vector.reduce.or", test.mask), "");
         return test;
     }
     if (test_order(e, condition, &test))
@@ -296,5 +321,6 @@ LaneTest lt_emit_lane_test(Emitter *e, const Expr *condition) {
     LLVMValueRef v = lt_emit_expr(e, condition);
     if (!lt_is_vector(v))
         return (LaneTest){NULL, v, v};
-    return (LaneTest){v, reduce_mask(e, "vector.reduce.and", v), reduce_mask(e, "vector.reduce.or", v)};
+    return (LaneTest){v, reduce_mask(e, "vector.reduce.and", v),
+                      reduce_mask(e, "vector.reduce.or", v)};
 }
