@@ -101,7 +101,7 @@ static lathe_status check_tensor(lathe_context *context, const lathe_tensor_info
         return lt_fail(error, LATHE_BAD_ARGUMENT,
                        "'%s': expected memory of the CPU, found device %d", info->name,
                        tensor->device.type);
-    if (!lt_tensor_bytes(tensor->dtype, tensor->rank, tensor->dims, bytes))
+    if (!lt_dense_bytes(tensor->dtype, tensor->rank, tensor->dims, bytes))
         return lt_fail(error, LATHE_BAD_SHAPE, "'%s': dims are negative or too large", info->name);
     if (*bytes && !tensor->data)
         return lt_fail(error, LATHE_BAD_ARGUMENT, "'%s': no data", info->name);
@@ -218,7 +218,7 @@ static lathe_status prepare_outputs(lathe_context *context) {
         if (status)
             return status;
         if (!binding->set) {
-            if (!lt_tensor_bytes((lathe_dtype)output->dtype, output->rank, dims, &bytes) ||
+            if (!lt_dense_bytes((lathe_dtype)output->dtype, output->rank, dims, &bytes) ||
                 !lt_buffer_reserve(&binding->own, bytes))
                 return lt_fail(&context->error, LATHE_NO_MEMORY, "no memory for output '%s'",
                                output->name);

@@ -5,7 +5,7 @@
 
 #include "runtime/base/checked.h"
 
-bool lt_tensor_bytes(lathe_dtype dtype, int32_t rank, const int64_t *dims, size_t *out) {
+bool lt_dense_bytes(lathe_dtype dtype, int32_t rank, const int64_t *dims, size_t *out) {
     int64_t bytes = (int64_t)lathe_dtype_size(dtype);
     bool empty = false;
     for (int32_t i = 0; i < rank; i++) {
@@ -50,7 +50,7 @@ static uint8_t *pack_axis(const lathe_tensor *tensor, int32_t axis, const uint8_
 
 void lt_tensor_pack(const lathe_tensor *tensor, void *to) {
     size_t bytes;
-    if (!lt_tensor_bytes(tensor->dtype, tensor->rank, tensor->dims, &bytes) || bytes == 0)
+    if (!lt_dense_bytes(tensor->dtype, tensor->rank, tensor->dims, &bytes) || bytes == 0)
         return;
     if (lt_tensor_is_dense(tensor))
         memcpy(to, tensor->data, bytes);

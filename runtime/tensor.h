@@ -7,7 +7,7 @@
 #include "runtime/status.h"
 
 /* Bytes of a dense tensor; false when a dim is negative or the size does not fit. */
-bool lt_tensor_bytes(lathe_dtype dtype, int32_t rank, const int64_t *dims, size_t *out);
+bool lt_dense_bytes(lathe_dtype dtype, int32_t rank, const int64_t *dims, size_t *out);
 /* Row-major without gaps (strides of extents 0 and 1 do not matter). */
 bool lt_tensor_is_dense(const lathe_tensor *tensor);
 /* Copies any layout into dense memory. */

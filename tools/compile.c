@@ -160,6 +160,29 @@ static int read_overrides(Compilation *c, ImportOptions *import) {
     return 0;
 }
 
+/* Every word of an option's list must name a pass; `all` does where `all_too`. */
+static int check_pass_names(Compilation *c, const char *option, const char *list, bool all_too) {
+    while (list && *list) {
+        size_t length = strcspn(list, ",");
+        char *name = lt_arena_strndup(&c->arena, list, length);
+        if (!lt_pass_find(name) && !(all_too && strcmp(name, "all") == 0)) {
+            const char *detail =
+                lt_arena_printf(&c->arena, "%s: there is no pass named '%s'", option, name);
+            return wrong_use(c, "%s; --list-passes names them", detail);
+        }
+        list += length + (list[length] == ',');
+    }
+    return 0;
+}
+
+static int check_pass_options(Compilation *c) {
+    const CompileOptions *o = c->options;
+    int code = check_pass_names(c, "--print-after", o->print_after, true);
+    if (!code)
+        code = check_pass_names(c, "--stop-after", o->stop_after, false);
+    return code ? code : check_pass_names(c, "--disable", o->disable, false);
+}
+
 /* The text of --schedule's file. */
 static int read_schedule(Compilation *c) {
     if (!c->options->schedule)
@@ -181,7 +204,9 @@ int lt_compile_read(Compilation *c) {
     c->ctx.target = target ? lt_target_find(target) : lt_codegen_host_target();
     if (!c->ctx.target)
         return wrong_use(c, "there is no target named '%s'; --list-targets names them", target);
-    int code = read_overrides(c, &import);
+    int code = check_pass_options(c);
+    if (!code)
+        code = read_overrides(c, &import);
     if (!code)
         code = read_schedule(c);
     if (code)
@@ -286,6 +311,16 @@ int lt_compile_emit(Compilation *c, const char *out) {
     return o->emit == EMIT_SO || o->emit == EMIT_OBJ ? 0 : write_text(c, out, &text);
 }
 
+/* Do the passes that ran leave what --emit wants? */
+static bool can_emit(const Compilation *c) {
+    const Program *p = c->ctx.program;
+    switch (c->options->emit) {
+    case EMIT_IR: return true;
+    case EMIT_KERNELS: return p != NULL;
+    default: return p && p->arena_size; /* planned */
+    }
+}
+
 int lt_compile_run(Compilation *c, const char *out) {
     if (setjmp(c->out_of_memory)) {
         clear_progress(c);
@@ -295,9 +330,12 @@ int lt_compile_run(Compilation *c, const char *out) {
     int code = lt_compile_read(c);
     if (!code)
         code = lt_compile_passes(c, NULL, 0);
-    bool partial = c->options->stop_after || c->options->pass_limit >= 0;
-    bool nothing_to_write = partial && !c->ctx.program && c->options->emit != EMIT_IR;
-    if (code || nothing_to_write)
+    if (code || !out)
         return code;
-    return lt_compile_emit(c, out);
+    if (can_emit(c))
+        return lt_compile_emit(c, out);
+    bool partial = c->options->stop_after || c->options->pass_limit >= 0;
+    if (partial) /* asked to stop before there is anything to write */
+        return 0;
+    return wrong_use(c, "%s cannot be written without the passes that --disable leaves out", out);
 }

@@ -89,7 +89,7 @@ static int use_model(const Cli *cli, const Options *options) {
         return lt_cli_wrong(cli, cli->arguments.len ? "more than one MODEL is given"
                                                     : "no MODEL is given");
     bool partial = options->compile.stop_after || options->compile.pass_limit >= 0;
-    if (!options->out && !options->check && !partial)
+    if (!options->out && !options->check && !(partial && options->compile.emit == EMIT_SO))
         return lt_cli_wrong(cli, "no output is given: -o OUT");
     bool text = options->compile.emit != EMIT_SO && options->compile.emit != EMIT_OBJ;
     if (options->out && strcmp(options->out, "-") == 0 && !text)
