@@ -7,11 +7,13 @@
  * A weighted resize is separable: two axes of two points each cost four reads of the operand for
  * every element when taken at once, two and two when taken in turn, and cubic ones sixteen instead
  * of eight. Positions are exact: the place of i on the operand's axis is a quotient of integers
- * (ONNX Resize, coordinate_transformation_mode), only its fraction becomes a float. Of known extents
- * the positions are constants after `fold`, of symbolic ones a few vectors computed at run time.
+ * (ONNX Resize, coordinate_transformation_mode), only its fraction becomes a float. Of known
+ * extents the positions are constants after `fold`, of symbolic ones a few vectors computed at run
+ * time.
  *
- * What stays whole: a nearest resize and one along a single axis (lowering reads through the index),
- * softmax, normalization and recurrent layers (a kernel of their own keeps a row in cache). */
+ * What stays whole: a nearest resize and one along a single axis (lowering reads through the
+ * index), softmax, normalization and recurrent layers (a kernel of their own keeps a row in cache).
+ */
 #include <string.h>
 
 #include "ir/build.h"

@@ -72,8 +72,7 @@ static bool is_full(const Groups *groups, uint32_t group) {
     return groups->sizes[group] >= MAX_GROUP_MEMBERS;
 }
 
-/* --- epilogues
- * -------------------------------------------------------------------------------------- */
+/* --- epilogues ----------------------------------------------------------------------------- */
 
 enum { EPILOGUE_REACH = 400 }; /* nodes behind the anchor that are looked at */
 
@@ -120,8 +119,7 @@ static void grow_epilogue(Groups *groups, Node *anchor, uint32_t group) {
     }
 }
 
-/* --- producers
- * -------------------------------------------------------------------------------------- */
+/* --- producers ----------------------------------------------------------------------------- */
 
 static bool used_only_in(const Groups *groups, const Value *v, uint32_t group) {
     for (const Operand *use = v->uses; use; use = use->next_use)
@@ -169,8 +167,7 @@ static void pull_producers(Groups *groups, Node *last, uint32_t group, Prologue 
     }
 }
 
-/* --- the pass
- * --------------------------------------------------------------------------------------- */
+/* --- the pass ------------------------------------------------------------------------------ */
 
 static void group_anchors(Groups *groups, Graph *g, bool optimize) {
     LT_EACH_NODE(n, g) {

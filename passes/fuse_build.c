@@ -101,8 +101,7 @@ static void build_group(Groups *groups, Graph *g, uint32_t group, NodeList membe
         lt_node_remove(members.data[i]);
 }
 
-/* --- a stable topological order
- * --------------------------------------------------------------------- */
+/* --- a stable topological order ------------------------------------------------------------ */
 
 /* Operands first, otherwise the order that was there; an explicit stack, since models are deep. */
 static void sort_graph(Groups *groups, Graph *g) {

@@ -15,8 +15,7 @@
 
 enum { MAX_WALKS = 8 };
 
-/* --- permutations
- * -------------------------------------------------------------------------------------- */
+/* --- permutations -------------------------------------------------------------------------- */
 
 static const int64_t *perm_of(const Value *v) {
     if (!v || !v->def || v->def->op != OP_TRANSPOSE)
@@ -53,8 +52,7 @@ static Value *transposed(Builder *b, Value *x, const int64_t *perm) {
     return is_identity(perm, x->type->rank) ? x : lt_build_transpose(b, x, perm);
 }
 
-/* --- transposes that meet, or that move nothing
- * ---------------------------------------------------------- */
+/* --- transposes that meet, or that move nothing -------------------------------------------- */
 
 static Value *merge_transposes(Builder *b, Node *n) {
     const int64_t *outer = lt_attr(n, ATTR_PERM)->u.ints, *inner = perm_of(lt_input(n, 0));
@@ -73,8 +71,7 @@ static Value *merge_transposes(Builder *b, Node *n) {
     return NULL;
 }
 
-/* --- operands of element-wise ops
- * ------------------------------------------------------------------------- */
+/* --- operands of element-wise ops ---------------------------------------------------------- */
 
 /* v with leading axes of extent 1 up to `rank`, then permuted by `inverse`. */
 static Value *permute_small(Builder *b, Value *v, int rank, const int64_t *inverse) {
@@ -128,8 +125,7 @@ static bool lower_operands(Builder *b, const Node *n, const int64_t *perm, Value
     return true;
 }
 
-/* --- the walk
- * ---------------------------------------------------------------------------------------------- */
+/* --- the walk ------------------------------------------------------------------------------ */
 
 /* The permutation that n's operands come through: the first operand's that has one. */
 static const int64_t *common_perm(const Node *n, int *rank) {

@@ -103,8 +103,7 @@ static Value *sink_gather(const Sink *s) {
     return and_transpose(s, rebuild(s, inputs, 2, &changed, 1));
 }
 
-/* --- folds
- * --------------------------------------------------------------------------------------------- */
+/* --- folds --------------------------------------------------------------------------------- */
 
 static int by_value(const void *a, const void *b) {
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
@@ -170,8 +169,7 @@ static Value *sink_window(const Sink *s) {
     return and_transpose(s, rebuild_unary(s, changed, 6));
 }
 
-/* --- reshapes that only add or drop axes of extent 1
- * -------------------------------------------------------- */
+/* --- reshapes that only add or drop axes of extent 1 --------------------------------------- */
 
 /* y = transpose(x, perm) and z = reshape(y) agree in their axes above 1. Then z is a permutation of
  * x's own such axes, with all of z's axes of extent 1 put behind them. */
@@ -205,8 +203,7 @@ static Value *sink_unit_reshape(const Sink *s) {
     return lt_build_transpose(s->b, below, perm);
 }
 
-/* --- contractions take transposes into their spec
- * ------------------------------------------------------------- */
+/* --- contractions take transposes into their spec ------------------------------------------ */
 
 static Value *absorb_into_contraction(const Sink *s) {
     Node *n = s->node;

@@ -43,8 +43,7 @@ bool lt_lower_fail(Lowering *lo, const char *format, ...) {
     return false;
 }
 
-/* --- what the node consists of
- * ------------------------------------------------------------------------ */
+/* --- what the node consists of ------------------------------------------------------------- */
 
 Value *lt_lower_resolve(const Lowering *lo, Value *value) {
     const bool is_input = lo->region && value->graph == lo->region && !value->def;
@@ -148,8 +147,7 @@ static void add_results(Lowering *lo) {
     }
 }
 
-/* --- behind the anchor
- * ------------------------------------------------------------------------------- */
+/* --- behind the anchor --------------------------------------------------------------------- */
 
 static void set_forwarded(Lowering *lo, const Value *value, const At *at) {
     if (!lt_map_has(&lo->forwarded, value->id))
@@ -230,8 +228,7 @@ Stmt *lt_lower_store(Lowering *lo, const Dim *const *index, const Expr *value) {
     return lt_stmt_join(lt_lower_take_prelude(lo), stores);
 }
 
-/* --- the node
- * ------------------------------------------------------------------------------------------ */
+/* --- the node ------------------------------------------------------------------------------ */
 
 static bool setup(Lowering *lo) {
     lo->live = LT_ARRAY(lo->ctx->scratch, bool, lo->module->next_node);

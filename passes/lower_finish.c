@@ -42,8 +42,7 @@ typedef struct Accesses {
     Vec(Stmt *) loops; /* outer ones first */
 } Accesses;
 
-/* --- reading the kernel
- * ---------------------------------------------------------------------------------- */
+/* --- reading the kernel -------------------------------------------------------------------- */
 
 static void collect_expr(Accesses *a, const Expr *e) {
     if (!e || a->seen[e->id])
@@ -86,8 +85,7 @@ static Accesses read_accesses(Lowering *lo) {
     return a;
 }
 
-/* --- rewriting indices
- * ------------------------------------------------------------------------------------- */
+/* --- rewriting indices --------------------------------------------------------------------- */
 
 static bool mentions(const Dim *d, const Dim *symbol) {
     for (uint32_t i = 0; i < d->count; i++)
@@ -182,8 +180,7 @@ static void rewrite_index(Rewrite *rw, const Buffer *b, const Dim *const *index,
     }
 }
 
-/* --- rewriting expressions and statements
- * ------------------------------------------------------------------- */
+/* --- rewriting expressions and statements -------------------------------------------------- */
 
 static const Expr *rewrite_expr(Rewrite *rw, const Expr *e);
 
@@ -299,8 +296,7 @@ static bool apply_rewrite(Rewrite *rw) {
     return true;
 }
 
-/* --- what is tried
- * -------------------------------------------------------------------------------------------- */
+/* --- what is tried ------------------------------------------------------------------------- */
 
 static void drop_unit_axes(Lowering *lo) {
     Rewrite rw;

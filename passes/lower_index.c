@@ -22,8 +22,7 @@ Stmt *lt_lower_take_prelude(Lowering *lo) {
     return prelude;
 }
 
-/* --- element by element
- * ------------------------------------------------------------------------------- */
+/* --- element by element -------------------------------------------------------------------- */
 
 At lt_lower_broadcast(Lowering *lo, const Type *type, int rank, const At *at) {
     At result = {.predicate = at->predicate};
@@ -65,8 +64,7 @@ static const Expr *at_dims(Lowering *lo, const Node *node, const At *at) {
     return result;
 }
 
-/* --- moving elements
- * ------------------------------------------------------------------------------------ */
+/* --- moving elements ----------------------------------------------------------------------- */
 
 /* Position in row-major order within dims[0..count), axes of extent 1 left out. */
 static const Dim *linearize(Lowering *lo, const Dim *const *dims, const Dim *const *index,
@@ -269,8 +267,7 @@ static const Expr *at_pack(Lowering *lo, const Node *node, const At *at) {
     return at_where(lo, lt_input(node, 0), there, inside, lt_lower_zero(lo, type->dtype));
 }
 
-/* --- values
- * ------------------------------------------------------------------------------------------- */
+/* --- values -------------------------------------------------------------------------------- */
 
 static LowerAtFn *const inlined[LT_OP_LIMIT] = {
     [OP_MAP] = at_map,

@@ -46,8 +46,7 @@ typedef struct Lowering {
     bool failed;
 } Lowering;
 
-/* --- lower.c
- * --------------------------------------------------------------------------------------- */
+/* --- lower.c ------------------------------------------------------------------------------- */
 
 /* Records that there is no kernel for the node (status UNSUPPORTED), and gives false. */
 bool lt_lower_fail(Lowering *lo, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -74,8 +73,7 @@ static inline const Dim *lower_number(Lowering *lo, int64_t n) {
 }
 static inline DimTable *lower_table(Lowering *lo) { return &lo->k->dims; }
 
-/* --- lower_index.c, lower_gather.c: elements of values
- * ---------------------------------------------- */
+/* --- lower_index.c, lower_gather.c: elements of values ------------------------------------- */
 
 typedef const Expr *LowerAtFn(Lowering *lo, const Node *node, const At *at);
 
@@ -102,8 +100,7 @@ const Expr *lt_lower_at_gather_nd(Lowering *lo, const Node *node, const At *at);
 const Expr *lt_lower_at_resize(Lowering *lo, const Node *node, const At *at); /* lower_resize.c */
 const Expr *lt_lower_zero(Lowering *lo, DType dtype);
 
-/* --- lower_nest.c: loops
- * ----------------------------------------------------------------------------- */
+/* --- lower_nest.c: loops ------------------------------------------------------------------- */
 
 enum { MAX_NEST = 4 * LT_MAX_RANK };
 
@@ -141,8 +138,7 @@ const Expr *lt_lower_sweep_condition(Lowering *lo, const Dim *position, const Di
 /* At an index, under no condition. */
 At lt_lower_here(const Dim *const *index, int rank);
 
-/* --- the anchors
- * ------------------------------------------------------------------------------------- */
+/* --- the anchors --------------------------------------------------------------------------- */
 
 /* Fills k->body and k->class. False after lt_lower_fail. */
 typedef bool LowerFn(Lowering *lo);
@@ -164,8 +160,7 @@ typedef struct Products {
 } Products;
 bool lt_lower_products(Lowering *lo, const Products *p); /* lower_contract.c */
 
-/* --- lower_finish.c
- * ---------------------------------------------------------------------------------- */
+/* --- lower_finish.c ------------------------------------------------------------------------ */
 
 /* Drops axes of extent 1, merges loops where every access allows, and names the loops. */
 void lt_lower_finish(Lowering *lo);

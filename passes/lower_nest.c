@@ -35,8 +35,7 @@ At lt_lower_here(const Dim *const *index, int rank) {
     return at;
 }
 
-/* --- accumulators
- * ---------------------------------------------------------------------------------- */
+/* --- accumulators -------------------------------------------------------------------------- */
 
 Accumulator lt_lower_accumulator(Lowering *lo, const char *name, DType dtype) {
     return (Accumulator){lt_kernel_local(lo->k, BUFFER_REGISTER, name, dtype, 0, NULL)};

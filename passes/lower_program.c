@@ -25,8 +25,7 @@ typedef struct Assembly {
     Map names;   /* of kernels */
 } Assembly;
 
-/* --- names
- * ---------------------------------------------------------------------------------------------- */
+/* --- names --------------------------------------------------------------------------------- */
 
 static void append_plain(Str *out, const char *text) {
     for (; *text; text++) {
@@ -77,8 +76,7 @@ static const char *step_name(Assembly *a, const Node *node) {
     return out.text;
 }
 
-/* --- buffers
- * -------------------------------------------------------------------------------------------- */
+/* --- buffers ------------------------------------------------------------------------------- */
 
 static Value *root_of(Value *value) {
     while (value->def && value->def->op == OP_RESHAPE)
@@ -157,8 +155,7 @@ static void add_signature(Assembly *a) {
     }
 }
 
-/* --- steps
- * ---------------------------------------------------------------------------------------------- */
+/* --- steps --------------------------------------------------------------------------------- */
 
 static void add_step(Assembly *a, Step step) {
     const uint32_t number = (uint32_t)a->program->steps.len;

@@ -20,8 +20,7 @@ typedef struct Recurrence {
     Stmt *allocs;
 } Recurrence;
 
-/* --- small pieces
- * ------------------------------------------------------------------------------------------ */
+/* --- small pieces -------------------------------------------------------------------------- */
 
 /* A loop along gates or hidden values. */
 typedef struct Columns {
@@ -86,8 +85,7 @@ static const Expr *call2(Lowering *lo, ScalarFn fn, const Expr *a, const Expr *b
     return lt_expr_call(lo->k, fn, a, b, NULL);
 }
 
-/* --- what both layers share
- * -------------------------------------------------------------------------------- */
+/* --- what both layers share ---------------------------------------------------------------- */
 
 static const Buffer *local(Lowering *lo, Recurrence *r, const char *name, const Dim *extent) {
     const Buffer *buffer = lt_kernel_local(lo->k, BUFFER_STACK, name, r->dtype, 1, &extent);
@@ -194,8 +192,7 @@ static bool end_recurrence(Lowering *lo, const Recurrence *r, Stmt *first, Stmt 
     return !lo->failed;
 }
 
-/* --- lstm: gates i o f c
- * ------------------------------------------------------------------------------------- */
+/* --- lstm: gates i o f c ------------------------------------------------------------------- */
 
 /* gates[0..h) = the new cell. */
 static Stmt *lstm_cell(Lowering *lo, const Recurrence *r) {
@@ -231,8 +228,7 @@ bool lt_lower_lstm(Lowering *lo) {
     return end_recurrence(lo, &r, first, step);
 }
 
-/* --- gru: gates z r h
- * ---------------------------------------------------------------------------------------- */
+/* --- gru: gates z r h ---------------------------------------------------------------------- */
 
 static const Expr *gru_gate(Lowering *lo, const Recurrence *r, const Dim *v, int which) {
     const Dim *column = gate(lo, r, v, which);

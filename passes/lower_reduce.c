@@ -71,8 +71,7 @@ bool lt_lower_reduce(Lowering *lo) {
     return !lo->failed;
 }
 
-/* --- window
- * ------------------------------------------------------------------------------------------- */
+/* --- window -------------------------------------------------------------------------------- */
 
 const Expr *lt_lower_sweep_condition(Lowering *lo, const Dim *position, const Dim *extent,
                                      const Dim *below, const Dim *above) {
@@ -136,8 +135,7 @@ bool lt_lower_window(Lowering *lo) {
     return !lo->failed;
 }
 
-/* --- rows with a state that is more than a fold
- * --------------------------------------------------------- */
+/* --- rows with a state that is more than a fold -------------------------------------------- */
 
 /* NaN wins over all numbers, and the first one over later ones. */
 static const Expr *is_better(Lowering *lo, ScalarFn fn, const Expr *element, const Expr *old) {

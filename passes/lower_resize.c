@@ -28,8 +28,7 @@ typedef struct Taps {
     const Expr *weight[MAX_TAPS]; /* NULL: 1 */
 } Taps;
 
-/* --- coordinates
- * ---------------------------------------------------------------------------------------- */
+/* --- coordinates --------------------------------------------------------------------------- */
 
 static Coordinate half_pixel(DimTable *t, const Dim *i, const Dim *from, const Dim *to) {
     const Dim *middle = lt_dim_add_const(t, lt_dim_mul_const(t, i, 2), 1);
@@ -77,8 +76,7 @@ static const Dim *clamp(Lowering *lo, const Dim *d, const Dim *greatest) {
     return lt_dim_max(t, lower_number(lo, 0), lt_dim_min(t, d, greatest));
 }
 
-/* --- positions and weights of one axis
- * -------------------------------------------------------------------- */
+/* --- positions and weights of one axis ----------------------------------------------------- */
 
 /* Halves round down: ONNX's default, round_prefer_floor. */
 static Taps nearest_taps(Lowering *lo, const Node *node, Coordinate c, const Dim *last) {

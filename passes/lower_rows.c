@@ -143,8 +143,7 @@ static const Expr *subtract(Lowering *lo, const Expr *a, Accumulator b) {
     return lt_expr_call(lo->k, FN_SUB, a, lt_lower_get(lo, b), NULL);
 }
 
-/* --- softmax
- * -------------------------------------------------------------------------------------------- */
+/* --- softmax ------------------------------------------------------------------------------- */
 
 static const Expr *exponential(Lowering *lo, const Row *row, const Stage *stage, Accumulator most) {
     return lt_expr_call(lo->k, FN_EXP, subtract(lo, stage_x(lo, row, stage), most), NULL, NULL);
@@ -188,8 +187,7 @@ bool lt_lower_softmax(Lowering *lo) {
     return !lo->failed;
 }
 
-/* --- layer_norm
- * ------------------------------------------------------------------------------------------ */
+/* --- layer_norm ---------------------------------------------------------------------------- */
 
 /* value * scale + bias, both optional, along the row. */
 static const Expr *scale_and_shift(Lowering *lo, const Row *row, const Stage *stage,

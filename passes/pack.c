@@ -38,8 +38,7 @@ static bool below(const Dim *extent, int64_t least) {
     return lt_dim_is_const(extent) && extent->value < least;
 }
 
-/* --- contractions
- * ----------------------------------------------------------------------------------- */
+/* --- contractions -------------------------------------------------------------------------- */
 
 typedef struct Letters {
     char text[LT_MAX_RANK + 1];
@@ -162,8 +161,7 @@ static bool pack_contraction(PassContext *ctx, Node *n) {
     return true;
 }
 
-/* --- convolutions
- * ----------------------------------------------------------------------------------- */
+/* --- convolutions -------------------------------------------------------------------------- */
 
 static bool all_ints(const Node *n, AttrName name, int64_t value) {
     const Attr *a = lt_attr(n, name);

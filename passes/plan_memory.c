@@ -29,8 +29,7 @@ static const Dim *aligned(Plan *p, const Dim *bytes) {
     return lt_dim_mul(p->dims, lt_dim_ceildiv(p->dims, bytes, unit), unit);
 }
 
-/* --- sharing in place
- * ------------------------------------------------------------------------------- */
+/* --- sharing in place ---------------------------------------------------------------------- */
 
 static uint32_t find_root(const Plan *p, uint32_t buffer) {
     while (p->root[buffer] != buffer)
@@ -71,8 +70,7 @@ static uint32_t share_in_place(Plan *p) {
     return shared;
 }
 
-/* --- constant sizes: best fit, the largest first
- * ----------------------------------------------------- */
+/* --- constant sizes: best fit, the largest first ------------------------------------------- */
 
 static bool live_together(const ProgramBuffer *a, const ProgramBuffer *b) {
     return a->first_step <= b->last_step && b->first_step <= a->last_step;
@@ -135,8 +133,7 @@ static void place_static(Plan *p, uint32_t *roots, uint32_t count) {
     program->arena_size = lt_dim_const(p->dims, peak);
 }
 
-/* --- symbolic sizes: slots
- * --------------------------------------------------------------------------- */
+/* --- symbolic sizes: slots ----------------------------------------------------------------- */
 
 typedef struct Slot {
     const Dim *size;
@@ -186,8 +183,7 @@ static void place_symbolic(Plan *p, const uint32_t *roots, uint32_t count) {
     program->arena_size = offsets[slot_count];
 }
 
-/* --- what a perfect plan would need
- * ------------------------------------------------------------------ */
+/* --- what a perfect plan would need -------------------------------------------------------- */
 
 static void set_lower_bound(Plan *p, const uint32_t *roots, uint32_t count) {
     Program *program = p->program;
@@ -216,8 +212,7 @@ static void set_lower_bound(Plan *p, const uint32_t *roots, uint32_t count) {
     program->lower_bound = bound;
 }
 
-/* --- the pass
- * ---------------------------------------------------------------------------------------- */
+/* --- the pass ------------------------------------------------------------------------------ */
 
 static int64_t *typical_symbols(Plan *p) {
     int64_t *values = LT_ARRAY(p->ctx->scratch, int64_t, p->dims->symbols.len + 1);

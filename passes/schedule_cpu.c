@@ -130,8 +130,7 @@ static bool extent_reaches(const Stmt *loop, int64_t least) {
     return !lt_dim_is_const(loop->u.loop.extent) || loop->u.loop.extent->value >= least;
 }
 
-/* --- filling in a row
- * ----------------------------------------------------------------------------- */
+/* --- filling in a row ---------------------------------------------------------------------- */
 
 static int lanes_of(const Nest *nest) {
     size_t bytes = 4;
@@ -221,8 +220,7 @@ static const char *fill_in(const Nest *nest, ScheduleRow row) {
     return out.len ? out.text + 2 : "";
 }
 
-/* --- choosing a row
- * -------------------------------------------------------------------------------- */
+/* --- choosing a row ------------------------------------------------------------------------ */
 
 /* Rows of the left operand that fit half of L2, a multiple of the tile's. */
 static int rows_in_cache(const Nest *nest) {

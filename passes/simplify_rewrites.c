@@ -81,8 +81,7 @@ static Value *fold_scale(Node *n) {
     return NULL;
 }
 
-/* --- moves that move nothing
- * ---------------------------------------------------------------------- */
+/* --- moves that move nothing --------------------------------------------------------------- */
 
 /* Results of the model keep the node that carries their name. */
 static Value *operand_instead(Node *n) {

@@ -29,5 +29,5 @@ echo "3. ask"
 "$work/magika" "$work/magika.so" "$work/labels.txt" \
 	README.md Makefile LICENSE ir/dim.c tests/run.sh tests/models/expected.py "$model" build/bin/lathec
 echo
-echo "4. how long: build/bin/lathe-run $work/magika.so --dim batch=1 --repeat 20"
-build/bin/lathe-run "$work/magika.so" --dim batch=1 --repeat 20
+echo "4. how long: build/bin/lathe-run $work/magika.so --repeat 20"
+build/bin/lathe-run "$work/magika.so" --repeat 20

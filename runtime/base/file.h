@@ -17,7 +17,8 @@ typedef struct MappedFile {
 bool lt_file_map(MappedFile *file, const char *path, char *error, size_t error_size);
 void lt_file_unmap(MappedFile *file);
 
-/* A file being written beside its final place: FINAL.tmp.PID, renamed by commit, unlinked by discard. */
+/* A file being written beside its final place: FINAL.tmp.PID, renamed by commit, unlinked by
+ * discard. */
 typedef struct OutputFile {
     int fd;
     char *path;      /* final path, owned */

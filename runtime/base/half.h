@@ -1,4 +1,5 @@
-/* half.h - IEEE 754 binary16 and bfloat16 to and from float, round to nearest even, NaN stays NaN. */
+/* half.h - IEEE 754 binary16 and bfloat16 to and from float, round to nearest even, NaN stays NaN.
+ */
 #ifndef LATHE_BASE_HALF_H
 #define LATHE_BASE_HALF_H
 

@@ -1,5 +1,6 @@
-/* map.h - hash maps in an arena: u64 -> void * and string -> void *. Iteration is in insertion order,
- * so that every output derived from a map is reproducible. No removal: set the value to NULL. */
+/* map.h - hash maps in an arena: u64 -> void * and string -> void *. Iteration is in insertion
+ * order, so that every output derived from a map is reproducible. No removal: set the value to
+ * NULL. */
 #ifndef LATHE_BASE_MAP_H
 #define LATHE_BASE_MAP_H
 

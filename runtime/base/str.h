@@ -21,7 +21,8 @@ void lt_str_char(Str *s, char c);
 void lt_str_printf(Str *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Appends text as a quoted literal: \" \\ \n \t and \xNN for other bytes outside 0x20..0x7e. */
 void lt_str_quote(Str *s, const char *text);
-/* Appends the shortest decimal that reads back as the same double (float when is_float); nan, inf, -inf. */
+/* Appends the shortest decimal that reads back as the same double (float when is_float); nan, inf,
+ * -inf. */
 void lt_str_double(Str *s, double value, bool is_float);
 
 bool lt_str_equal(const char *a, const char *b);

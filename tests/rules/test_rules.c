@@ -58,8 +58,7 @@ static void assert_close(const Tensor *a, const Tensor *b, const char *name) {
     }
 }
 
-/* --- rules as text
- * ------------------------------------------------------------------------------------ */
+/* --- rules as text ------------------------------------------------------------------------- */
 
 typedef struct Side {
     const Rule *rule;
@@ -178,8 +177,7 @@ START_TEST(bad_rules_are_refused) {
 }
 END_TEST
 
-/* --- rewrites
- * --------------------------------------------------------------------------------------------- */
+/* --- rewrites ------------------------------------------------------------------------------ */
 
 static const struct {
     const char *name, *text;
@@ -188,7 +186,8 @@ static const struct {
      "graph main(%x: f32[1,4,4,2]) {\n"
      "  %w = const f32[1,1,2,3] [1, 2, 3, 4, 5, 6]\n"
      "  %s = const f32[1,1,1,3] [0.5, 2, 3]\n"
-     "  %1 = conv %x, %w {strides = [1, 1], dilations = [1, 1], pad_lo = [0, 0], pad_hi = [0, 0], groups = 1}\n"
+     "  %1 = conv %x, %w {strides = [1, 1], dilations = [1, 1], pad_lo = [0, 0],\n"
+     "    pad_hi = [0, 0], groups = 1}\n"
      "  %2 = mul %1, %s\n  %3 = relu %2\n  yield %3\n}\n"},
     {"drop_broadcast_operand",
      "graph main(%x: f32[3], %y: f32[2,3]) {\n  %1 = broadcast %x {shape = [2, 3]}\n"

@@ -1,7 +1,6 @@
-/* magika.c - what kind of file is it? `magika MODEL.so LABELS.txt FILE...`, with nothing but liblathe_rt.
- *
- * The model reads 2048 numbers: the first 1024 bytes of the file's beginning without leading blanks, and the last 1024
- * of its end without trailing blanks; 256 where there is none. All files go through it in one batch. */
+/* magika.c - what kind of file is it? `magika MODEL.so LABELS.txt FILE...`, with liblathe_rt alone.
+ * The model reads 2048 numbers: the first 1024 bytes behind leading blanks, the last 1024 before
+ * trailing blanks, and 256 where there is none. All files go through it in one batch. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,17 +32,19 @@ int main(int argc, char **argv) {
     static char labels[MAX_LABELS][64];
     lathe_model *model;
     lathe_context *context = NULL;
-    if (argc < 4 || lathe_model_open(argv[1], NULL, &model) || lathe_context_new(model, NULL, &context))
-        return fprintf(stderr, "magika: %s\n", argc < 4 ? "too few arguments" : lathe_last_error()), 1;
+    if (argc < 4) return fprintf(stderr, "usage: magika MODEL.so LABELS.txt FILE...\n"), 2;
+    if (lathe_model_open(argv[1], NULL, &model) || lathe_context_new(model, NULL, &context))
+        return fprintf(stderr, "magika: %s\n", lathe_last_error()), 1;
     int count = argc - 3, kinds = 0;
     FILE *names = fopen(argv[2], "r");
     while (names && kinds < MAX_LABELS && fscanf(names, "%63s", labels[kinds]) == 1) kinds++;
     int32_t *features = malloc((size_t)count * NUMBERS * sizeof *features);
     for (int i = 0; i < count; i++)
-        if (!read_features(argv[3 + i], features + (size_t)i * NUMBERS)) return perror(argv[3 + i]), 1;
+        if (!read_features(argv[3 + i], features + i * NUMBERS)) return perror(argv[3 + i]), 1;
     int64_t dims[] = {count, NUMBERS};
-    lathe_tensor in = {.data = features, .dtype = LATHE_I32, .rank = 2, .dims = dims, .device = {LATHE_CPU, 0}}, out;
-    if (lathe_set_input(context, 0, &in) || lathe_run(context) || lathe_get_output(context, 0, &out))
+    lathe_tensor out, in = {features, LATHE_I32, 2, dims, NULL, {LATHE_CPU, 0}};
+    if (lathe_set_input(context, 0, &in) || lathe_run(context) ||
+        lathe_get_output(context, 0, &out))
         return fprintf(stderr, "magika: %s\n", lathe_context_error(context)), 1;
     printf("%-32s %-12s %s\n", "file", "kind", "score");
     for (int i = 0; i < count; i++) {
