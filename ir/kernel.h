@@ -207,8 +207,7 @@ Stmt *lt_stmt_join(Stmt *a, Stmt *b);
 Stmt *lt_stmt_copy(Kernel *k, const Stmt *list, const Dim *const *by,
                    const Buffer *const *buffer_by);
 
-/* --- text (ir/kernel_text.c), verifier (ir/kernel_verify.c), interpreter (ir/kernel_eval.c)
- * ------------ */
+/* --- text (ir/kernel_text.c), verifier (ir/kernel_verify.c), interpreter (ir/kernel_eval.c)  */
 
 /* kernel NAME(batch in 1..inf; in0: f32[batch, 64] in, out: f32[batch, 10] out) contract {
  *   parallel m in batch { alloc acc: f32[1] register ... acc[0] = fma(in0[m, k], w[k, n], acc[0]) }

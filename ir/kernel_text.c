@@ -89,8 +89,7 @@ static int dim_precedence(const Dim *d) {
     return PREC_PRIMARY;
 }
 
-/* --- expressions
- * ---------------------------------------------------------------------------------- */
+/* --- expressions --------------------------------------------------------------------------- */
 
 typedef struct Infix {
     ScalarFn fn;
@@ -205,8 +204,7 @@ static void print_expr(Printer *p, const Expr *e, DType expected, int precedence
     }
 }
 
-/* --- statements
- * ----------------------------------------------------------------------------------- */
+/* --- statements ---------------------------------------------------------------------------- */
 
 static bool same_text(const char *a, const char *b) {
     return a == b || (a && b && strcmp(a, b) == 0);
@@ -342,8 +340,7 @@ static void print_list(Printer *p, const Stmt *list, const Loc *around) {
     }
 }
 
-/* --- the kernel
- * ----------------------------------------------------------------------------------- */
+/* --- the kernel ---------------------------------------------------------------------------- */
 
 static void print_signature(Printer *p) {
     const Kernel *k = p->kernel;

@@ -96,8 +96,7 @@ static void check_index(Verifier *v, const Buffer *b, const Dim *const *index,
     }
 }
 
-/* --- expressions
- * ---------------------------------------------------------------------------------- */
+/* --- expressions --------------------------------------------------------------------------- */
 
 static void check_expr(Verifier *v, const Expr *e, bool is_conditional);
 
@@ -134,8 +133,7 @@ static void check_expr(Verifier *v, const Expr *e, bool is_conditional) {
     }
 }
 
-/* --- independent iterations
- * ----------------------------------------------------------------------- */
+/* --- independent iterations ---------------------------------------------------------------- */
 
 static bool dim_depends(const bool *depends, const Dim *d) {
     if (d->kind == DIM_SYMBOL)
@@ -158,8 +156,7 @@ static void check_race(Verifier *v, const Buffer *b, const Dim *const *index) {
     }
 }
 
-/* --- statements
- * ----------------------------------------------------------------------------------- */
+/* --- statements ---------------------------------------------------------------------------- */
 
 static void check_list(Verifier *v, const Stmt *list);
 
@@ -272,8 +269,7 @@ static void check_list(Verifier *v, const Stmt *list) {
     }
 }
 
-/* --- declarations
- * --------------------------------------------------------------------------------- */
+/* --- declarations -------------------------------------------------------------------------- */
 
 static void check_local(Verifier *v, const Buffer *b) {
     int64_t bytes = (int64_t)lt_dtype_size(b->dtype);

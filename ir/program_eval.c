@@ -23,8 +23,7 @@ typedef struct Host {
     void **places; /* by buffer: where it is */
 } Host;
 
-/* --- symbols
- * -------------------------------------------------------------------------------------- */
+/* --- symbols ------------------------------------------------------------------------------- */
 
 static const char *bind_input(Host *h, const Type *type, const Tensor *t, uint32_t number) {
     if (t->dtype != type->dtype || t->rank != type->rank)
@@ -68,8 +67,7 @@ static const char *bind_symbols(Host *h) {
     return error;
 }
 
-/* --- memory
- * --------------------------------------------------------------------------------------- */
+/* --- memory -------------------------------------------------------------------------------- */
 
 static int64_t type_bytes(const Host *h, const Type *type) {
     int64_t bytes = (int64_t)lt_dtype_size(type->dtype);
@@ -149,8 +147,7 @@ static const char *place_all(Host *h) {
     return error;
 }
 
-/* --- steps
- * ---------------------------------------------------------------------------------------- */
+/* --- steps --------------------------------------------------------------------------------- */
 
 /* The kernel's own idea of its parameters against the buffers that it gets. */
 static const char *check_params(Host *h, Arena *scratch, const Kernel *k, const Step *step,

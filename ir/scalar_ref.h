@@ -6,8 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* --- floats: a NaN in gives a NaN out, as ONNX and IEEE 754-2019 minimum/maximum have it
- * ---------- */
+/* --- floats: a NaN in gives a NaN out, as ONNX and IEEE 754-2019 minimum/maximum have it --- */
 
 static inline double lt_ref_min(double a, double b) {
     if (isnan(a) || isnan(b))

@@ -31,8 +31,7 @@ const char *lt_schedule_compute_at(Kernel *k, const char *stage, const char *loo
 /* The FOR of that name, or NULL. */
 Stmt *lt_schedule_find(const Kernel *k, const char *loop);
 
-/* --- shared by the primitives (ir/schedule_*.c)
- * -------------------------------------------------------- */
+/* --- shared by the primitives (ir/schedule_*.c) -------------------------------------------- */
 
 /* The link (a body pointer or a `next`) that holds the FOR of that name, or NULL. */
 Stmt **lt_schedule_link(Kernel *k, const char *loop);

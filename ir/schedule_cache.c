@@ -123,8 +123,7 @@ static Stmt *in_tile_loops(Tile *t, Stmt *list) {
     return list;
 }
 
-/* --- making the fold's loads safe
- * ------------------------------------------------------------------ */
+/* --- making the fold's loads safe ---------------------------------------------------------- */
 
 /* The guard `position < bound` of one tile variable: position = var + rest. */
 typedef struct TileGuard {
@@ -248,8 +247,7 @@ static const char *guard_fold(Tile *t, Stmt *updates) {
     return NULL;
 }
 
-/* --- the fold: tile loops go inside the last loop that no tile variable controls
- * ---------------------- */
+/* --- the fold: tile loops go inside the last loop that no tile variable controls ----------- */
 
 static bool mentions_tile_expr(const Tile *t, const Expr *e) {
     for (int i = 0; i < t->loop_count; i++)

@@ -133,8 +133,7 @@ bool lt_onnx_conv(Import *im) {
                          convolve(im, lt_onnx_to_channels_last(im, x), filter, &s, groups, NULL));
 }
 
-/* --- ConvTranspose
- * -------------------------------------------------------------------------------- */
+/* --- ConvTranspose ------------------------------------------------------------------------- */
 
 /* The weight [c, o / g, k...] as the filter of the convolution that it transposes: [k... backwards,
  * c / g, o]. */

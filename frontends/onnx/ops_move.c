@@ -291,8 +291,7 @@ bool lt_onnx_pad_2(Import *im) {
     return set_pad(im, pads, NULL, rank, fill);
 }
 
-/* --- DepthToSpace, SpaceToDepth, Trilu
- * ------------------------------------------------------------ */
+/* --- DepthToSpace, SpaceToDepth, Trilu ----------------------------------------------------- */
 
 static bool block_size(Import *im, const Dim **size) {
     int64_t number = lt_onnx_int(im, "blocksize", 0);

@@ -129,8 +129,7 @@ bool lt_onnx_arg(Import *im) {
     return onnx_set(im, 0, lt_build_map2(&im->b, FN_SUB, end, from_back));
 }
 
-/* --- Softmax, LogSoftmax, Hardmax
- * ----------------------------------------------------------------- */
+/* --- Softmax, LogSoftmax, Hardmax ---------------------------------------------------------- */
 
 /* 1 at the first greatest element along the axis. */
 static Value *hardmax(Import *im, Value *x, int64_t axis) {

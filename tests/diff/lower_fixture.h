@@ -19,8 +19,7 @@ typedef struct Case {
     const char *inputs, *body;
 } Case;
 
-/* --- random numbers
- * ---------------------------------------------------------------------------------- */
+/* --- random numbers ------------------------------------------------------------------------ */
 
 static uint64_t random_state;
 
@@ -48,8 +47,7 @@ static inline Tensor *random_tensor(Arena *arena, const Type *type, const int64_
     return t;
 }
 
-/* --- one module, both ways
- * ------------------------------------------------------------------------------ */
+/* --- one module, both ways ----------------------------------------------------------------- */
 
 static inline int32_t call_library(void *context, uint32_t function, void *const *buffers,
                                    const int64_t *ints) {

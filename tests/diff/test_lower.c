@@ -2,8 +2,7 @@
  * and scheduled, under several values of the symbols. */
 #include "tests/diff/lower_fixture.h"
 
-/* --- ops by themselves
- * ------------------------------------------------------------------------------------ */
+/* --- ops by themselves --------------------------------------------------------------------- */
 
 START_TEST(maps) {
     static const Case cases[] = {

@@ -27,8 +27,7 @@ static void check_error(const Kernel *k, void *const *buffers, const int64_t *in
     ck_assert_msg(strstr(error, wanted) != NULL, "found: %s, wanted: %s", error, wanted);
 }
 
-/* --- values
- * --------------------------------------------------------------------------------------- */
+/* --- values -------------------------------------------------------------------------------- */
 
 static const char matmul[] =
     "kernel mm(m in 1..inf; a: f32[m, 5] in, b: f32[5, 3] in, out: f32[m, 3] out) {\n"
@@ -208,8 +207,7 @@ START_TEST(shared_values_are_computed_once) {
 }
 END_TEST
 
-/* --- checks
- * --------------------------------------------------------------------------------------- */
+/* --- checks -------------------------------------------------------------------------------- */
 
 START_TEST(finds_accesses_out_of_bounds) {
     const Kernel *k =
@@ -308,8 +306,7 @@ START_TEST(empty_loops_run_nothing) {
 }
 END_TEST
 
-/* --- programs
- * ------------------------------------------------------------------------------------- */
+/* --- programs ------------------------------------------------------------------------------ */
 
 typedef struct Fixture {
     Program program;

@@ -71,8 +71,7 @@ START_TEST(texts_break_their_rule) {
 }
 END_TEST
 
-/* --- what text cannot say: kernels made by hand
- * --------------------------------------------------- */
+/* --- what text cannot say: kernels made by hand -------------------------------------------- */
 
 static Kernel *k;
 static const Dim *four, *i;
