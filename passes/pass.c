@@ -92,41 +92,46 @@ static void print_timings(const Timing *timings, int count) {
     fprintf(stderr, "%-14s %10.2f\n", "total", total * 1e3);
 }
 
+/* False when the pass reported an error, or left broken IR behind. */
+static bool run_pass(PassContext *ctx, const Pass *pass, const PassOptions *options,
+                     Timing *timing) {
+    const char *stress = getenv("LT_STRESS");
+    bool verify = options->verify || (stress && strcmp(stress, "1") == 0);
+    double start = seconds_now();
+    bool changed = pass->run(ctx);
+    double seconds = seconds_now() - start;
+    *timing = (Timing){.name = pass->name, .seconds = seconds, .changed = changed};
+    bool ok = ctx->module->diags.errors == 0 && (!verify || verified(ctx, pass));
+    lt_arena_free(ctx->scratch);
+    if (ok && listed(options->print_after, pass->name))
+        print_after(pass, ctx, changed);
+    if (options->after_pass)
+        options->after_pass(options->user, pass, ctx, changed, seconds);
+    return ok;
+}
+
 bool lt_passes_run(PassContext *ctx, const char *const *names, int count,
                    const PassOptions *options) {
     Arena timing_arena;
     lt_arena_init(&timing_arena);
     Timing *timings = LT_ARRAY(&timing_arena, Timing, count + 1);
-    const char *stress = getenv("LT_STRESS");
-    bool verify = options->verify || (stress && strcmp(stress, "1") == 0);
-    bool ok = true;
+    bool ok = true, stopped = false;
     int ran = 0;
-    for (int i = 0; i < count && ok; i++) {
+    for (int i = 0; i < count && ok && !stopped; i++) {
         const Pass *pass = lt_pass_find(names[i]);
         if (!pass) {
             lt_error(&ctx->module->diags, 2, NULL, "there is no pass named '%s'", names[i]);
             ok = false;
             break;
         }
-        bool wanted = pass->level <= ctx->level && !listed(options->disable, pass->name);
-        if (!wanted)
+        stopped = options->stop_after && strcmp(options->stop_after, pass->name) == 0;
+        if (pass->level > ctx->level || listed(options->disable, pass->name))
             continue;
         if (options->limit >= 0 && ran >= options->limit)
             break;
         if (options->before_pass)
             options->before_pass(options->user, pass, i, count);
-        double start = seconds_now();
-        bool changed = pass->run(ctx);
-        double seconds = seconds_now() - start;
-        timings[ran++] = (Timing){.name = pass->name, .seconds = seconds, .changed = changed};
-        ok = ctx->module->diags.errors == 0 && (!verify || verified(ctx, pass));
-        lt_arena_free(ctx->scratch);
-        if (ok && listed(options->print_after, pass->name))
-            print_after(pass, ctx, changed);
-        if (options->after_pass)
-            options->after_pass(options->user, pass, ctx, changed, seconds);
-        if (options->stop_after && strcmp(options->stop_after, pass->name) == 0)
-            break;
+        ok = run_pass(ctx, pass, options, &timings[ran++]);
     }
     if (options->time)
         print_timings(timings, ran);

@@ -1,6 +1,8 @@
 /* lathec.c - compiles a model into an artifact. */
 #include <setjmp.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "tools/compile.h"
 
@@ -84,6 +86,28 @@ static int check_model(Compilation *c) {
     return code;
 }
 
+static bool same_file(const char *a, const char *b) {
+    struct stat x, y;
+    if (strcmp(a, b) == 0)
+        return true;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* What is written must not replace the model, nor one output the other. */
+static const char *wrong_files(const Options *o, const char *model) {
+    const char *out = o->out, *weights = o->compile.weights;
+    bool text = o->compile.emit != EMIT_SO && o->compile.emit != EMIT_OBJ;
+    if (out && strcmp(out, "-") == 0 && !text)
+        return "--emit so and obj cannot go to standard output";
+    if (weights && strcmp(weights, "-") == 0)
+        return "--weights cannot go to standard output";
+    if ((out && same_file(out, model)) || (weights && same_file(weights, model)))
+        return "the output would replace the model";
+    if (out && weights && same_file(out, weights))
+        return "-o and --weights name the same file";
+    return NULL;
+}
+
 static int use_model(const Cli *cli, const Options *options) {
     if (cli->arguments.len != 1)
         return lt_cli_wrong(cli, cli->arguments.len ? "more than one MODEL is given"
@@ -91,9 +115,9 @@ static int use_model(const Cli *cli, const Options *options) {
     bool partial = options->compile.stop_after || options->compile.pass_limit >= 0;
     if (!options->out && !options->check && !(partial && options->compile.emit == EMIT_SO))
         return lt_cli_wrong(cli, "no output is given: -o OUT");
-    bool text = options->compile.emit != EMIT_SO && options->compile.emit != EMIT_OBJ;
-    if (options->out && strcmp(options->out, "-") == 0 && !text)
-        return lt_cli_wrong(cli, "--emit so and obj cannot go to standard output");
+    const char *wrong = wrong_files(options, cli->arguments.data[0]);
+    if (wrong)
+        return lt_cli_wrong(cli, "%s", wrong);
     Compilation c;
     lt_compile_init(&c, cli->arguments.data[0], &options->compile);
     int code = options->check ? check_model(&c) : lt_compile_run(&c, options->out);
@@ -104,6 +128,7 @@ static int use_model(const Cli *cli, const Options *options) {
 }
 
 int main(int argc, char **argv) {
+    signal(SIGXFSZ, SIG_IGN); /* a file that grows too large is an error to report and clean up */
     Arena arena;
     lt_arena_init(&arena);
     Options options = {.compile = {.pass_limit = -1}};
