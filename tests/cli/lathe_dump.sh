@@ -1,0 +1,55 @@
+#!/bin/bash
+# lathe_dump.sh - lathe-dump on a small text model: each view shows what it is for, and wrong use is refused.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0 failed=0
+
+cat >"$work/model.lir" <<'LIR'
+graph main(%x: f32[4,8]) {
+  %w = const f32[8,16] splat(0.5)
+  %1 = contract %x, %w {spec = "mk,kn->mn"}
+  %2 = relu %1
+  %3 = exp %x
+  yield %2
+}
+LIR
+
+check() { # WHAT WANTED-EXIT-CODE WANTED-PATTERN ARGUMENTS...
+	local what=$1 code=$2 pattern=$3 found
+	shift 3
+	found=$(build/bin/lathe-dump "$@" 2>&1)
+	if [ $? = "$code" ] && grep -q -- "$pattern" <<<"$found"; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "$what: expected exit code $code and '$pattern', found:"
+		echo "$found" | head -n 20
+	fi
+}
+
+model=$work/model.lir
+check "as read" 0 'contract %0' "$model"
+check "named passes" 0 'relu' "$model" --passes infer,dce
+check "an unknown pass" 2 "no pass named" "$model" --passes infer,nothing-like-this
+build/bin/lathe-dump "$model" --passes infer,dce >"$work/dce.lir"
+check "the text reads back" 0 'relu' "$work/dce.lir"
+if grep -q exp "$work/dce.lir"; then failed=$((failed + 1)); else passed=$((passed + 1)); fi
+check "after one pass" 0 'after fuse' "$model" --after fuse
+check "after all passes" 0 'after plan-memory' "$model" --all
+check "kernels" 0 'parallel' "$model" --kernels
+check "assembly" 0 'ret' "$model" --asm --target x86-64
+check "LLVM IR" 0 'define' "$model" --llvm
+check "memory" 0 'lower bound' "$model" --memory
+check "dot" 0 '' "$model" --dot "$work/model.dot" --stop-after fuse
+grep -q 'digraph' "$work/model.dot" && passed=$((passed + 1)) || failed=$((failed + 1))
+check "svg" 0 '' "$model" --svg "$work/model.svg" --stop-after fuse
+grep -q '<svg' "$work/model.svg" && passed=$((passed + 1)) || failed=$((failed + 1))
+check "unknown node" 2 'no kernel is made of' "$model" --kernels --node nobody
+check "no kernels yet" 2 'no kernels' "$model" --kernels --stop-after fuse
+check "missing file" 74 'No such file' "$work/missing.lir"
+check "help" 0 'lathe-dump' --help
+echo "lathe_dump: $passed passed, $failed failed"
+[ "$failed" = 0 ]

@@ -1,0 +1,16 @@
+/* dump.h - the parts of lathe-dump. */
+#ifndef LATHE_TOOLS_DUMP_H
+#define LATHE_TOOLS_DUMP_H
+
+#include "tools/compile.h"
+
+/* The main graph as a Graphviz digraph: a box a node, values on the edges; fused groups are
+ * clusters of their parts. */
+void lt_dump_dot(Str *out, const Module *m);
+/* Writes `dot` to dot_path, and its drawing to svg_path through Graphviz; either may be NULL. An
+ * exit code. */
+int lt_dump_write_graph(const char *dot, const char *dot_path, const char *svg_path);
+/* The arena over the steps: one row a buffer, one column a step (or several), and the peak. */
+void lt_dump_memory(const Compilation *c, FILE *out);
+
+#endif

@@ -1,0 +1,160 @@
+/* lathe_dump.c - shows what the passes make of a model. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/dump.h"
+
+typedef struct Options {
+    CompileOptions compile;
+    const char *passes, *after, *dot, *svg, *node;
+    bool all, kernels, llvm, assembly, memory;
+} Options;
+
+#define ROW(field, ...) CLI_ROW(Options, field, __VA_ARGS__)
+static const CliOption table[] = {
+    CLI_HEADING("What is shown"),
+    ROW(after, CLI_STRING, "--after", "PASS[,PASS]", "the IR after these passes; `none`: as read"),
+    ROW(all, CLI_FLAG, "--all", NULL, "the IR after every pass"),
+    ROW(passes, CLI_STRING, "--passes", "a,b,c", "run just these passes and print the IR"),
+    ROW(dot, CLI_STRING, "--dot", "FILE", "the graph for Graphviz, where --stop-after ends"),
+    ROW(svg, CLI_STRING, "--svg", "FILE", "the same, drawn"),
+    ROW(kernels, CLI_FLAG, "--kernels", NULL, "the kernels, with their schedules"),
+    ROW(llvm, CLI_FLAG, "--llvm", NULL, "LLVM IR"),
+    ROW(assembly, CLI_FLAG, "--asm", NULL, "assembly"),
+    ROW(node, CLI_STRING, "--node", "NAME", "only kernels of this node of the model"),
+    ROW(memory, CLI_FLAG, "--memory", NULL, "the arena over time, peak and lower bound"),
+    COMPILE_ROWS(Options, compile),
+};
+
+static const CliTool tool = {
+    .name = "lathe-dump",
+    .synopsis = "MODEL|FILE.lir [options]",
+    .summary = "Shows what the passes make of a model. Without options: the IR as it is read.",
+    .options = table,
+    .option_count = sizeof table / sizeof *table,
+};
+
+enum { MAX_PASSES = 64 };
+
+static int print_ir(Compilation *c) {
+    Str text;
+    lt_str_init(&text, &c->arena);
+    if (c->ctx.program)
+        lt_program_print(&text, c->ctx.program);
+    else
+        lt_module_print_elided(&text, c->ctx.module);
+    fputs(text.text, stdout);
+    return 0;
+}
+
+/* Text that reads back: what golden tests compare. */
+static int run_named(Compilation *c, const char *list) {
+    const char *names[MAX_PASSES];
+    int count = 0;
+    char *copy = lt_arena_strdup(&c->arena, list);
+    for (char *save, *name = strtok_r(copy, ",", &save); name && count < MAX_PASSES;
+         name = strtok_r(NULL, ",", &save))
+        names[count++] = name;
+    int code = lt_compile_passes(c, names, count);
+    if (code)
+        return code;
+    Str text;
+    lt_str_init(&text, &c->arena);
+    lt_pass_print(&text, &c->ctx);
+    fputs(text.text, stdout);
+    return 0;
+}
+
+static bool belongs_to(const Kernel *k, const char *node) {
+    if (!node)
+        return true;
+    for (const Loc *loc = k->loc; loc; loc = loc->next)
+        if (loc->node && strcmp(loc->node, node) == 0)
+            return true;
+    return false;
+}
+
+static int print_kernels(Compilation *c, const Options *o) {
+    CodegenOptions options = {.target = c->ctx.target, .level = c->ctx.level};
+    int shown = 0;
+    for (size_t i = 0; i < c->ctx.program->kernels.len; i++) {
+        const Kernel *k = c->ctx.program->kernels.data[i];
+        Str text;
+        lt_str_init(&text, &c->arena);
+        if (!belongs_to(k, o->node))
+            continue;
+        shown++;
+        if (o->kernels)
+            lt_kernel_print(&text, k, true);
+        if (o->llvm)
+            lt_codegen_kernel_text(k, &options, CODEGEN_LLVM_IR, &text, c->diags);
+        if (o->assembly)
+            lt_codegen_kernel_text(k, &options, CODEGEN_ASM, &text, c->diags);
+        printf("%s\n", text.text);
+    }
+    if (shown || !o->node)
+        return lt_compile_report(c);
+    fprintf(stderr, "lathe-dump: error: no kernel is made of node '%s'\n", o->node);
+    return 2;
+}
+
+static int dump(Compilation *c, const Options *o) {
+    int code = lt_compile_read(c);
+    if (code)
+        return code;
+    if (o->passes)
+        return run_named(c, o->passes);
+    bool program = o->kernels || o->llvm || o->assembly || o->memory;
+    bool graph = o->dot || o->svg;
+    bool as_read = !program && !graph && !o->all && !o->after && !o->compile.stop_after &&
+                   !o->compile.print_after && !o->compile.remarks && !o->compile.time_passes;
+    if (as_read || (o->after && strcmp(o->after, "none") == 0))
+        return print_ir(c);
+    code = lt_compile_passes(c, NULL, 0);
+    if (code)
+        return code;
+    if (graph) {
+        Str dot;
+        lt_str_init(&dot, &c->arena);
+        lt_dump_dot(&dot, c->ctx.module);
+        return lt_dump_write_graph(dot.text, o->dot, o->svg);
+    }
+    if (program && !c->ctx.program) {
+        fprintf(stderr, "lathe-dump: error: there are no kernels where --stop-after ends\n");
+        return 2;
+    }
+    if (o->memory)
+        lt_dump_memory(c, stdout);
+    return o->kernels || o->llvm || o->assembly ? print_kernels(c, o) : 0;
+}
+
+static int use_model(const Cli *cli, Options *options) {
+    if (cli->arguments.len != 1)
+        return lt_cli_wrong(cli, "one MODEL is expected");
+    if (options->all)
+        options->compile.print_after = "all";
+    if (options->after && strcmp(options->after, "none") != 0)
+        options->compile.print_after = options->after;
+    options->compile.quiet = !options->compile.remarks;
+    Compilation c;
+    lt_compile_init(&c, cli->arguments.data[0], &options->compile);
+    int code = 6;
+    if (setjmp(c.out_of_memory))
+        fprintf(stderr, "%s: error: out of memory\n", c.path);
+    else
+        code = dump(&c, options);
+    lt_compile_free(&c);
+    return code;
+}
+
+int main(int argc, char **argv) {
+    Arena arena;
+    lt_arena_init(&arena);
+    Options options = {.compile = {.pass_limit = -1}};
+    Cli cli = {.tool = &tool, .arena = &arena, .out = stdout, .err = stderr};
+    int code = lt_cli_parse(&cli, argc, argv, &options);
+    if (code < 0)
+        code = use_model(&cli, &options);
+    lt_arena_free(&arena);
+    return code;
+}
