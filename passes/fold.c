@@ -1,9 +1,10 @@
 /* fold.c - evaluates what depends on constants alone.
- * Requires: types. Ensures: no node with static shapes has only constant operands, but for what is
- * large. %0 = const [1, 2]; %1 = neg %0      =>      %1 = const [-1, -2] A value whose content is
- * known to be constant (shape arithmetic) becomes a constant too; one whose content is made of dims
- * becomes a `dims` node, so that the chain that computed it dies. Broadcasts and iotas stay:
- * writing them out would only make the artifact larger. */
+ * Requires: types. Ensures: only large results still have nothing but constant operands.
+ *   %0 = const [1, 2]; %1 = neg %0      =>      %1 = const [-1, -2]
+ *
+ * A value whose content is known to be constant (shape arithmetic) becomes a constant too; one
+ * whose content is made of dims becomes a `dims` node, so that the chain that computed it dies.
+ * Broadcasts and iotas stay: writing them out would only make the artifact larger. */
 #include "ir/build.h"
 #include "ir/eval.h"
 #include "passes/pass.h"

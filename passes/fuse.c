@@ -1,12 +1,13 @@
 /* fuse.c - groups nodes into kernels.
- * Requires: types. Ensures: fused (what is left in the main graph: fused, const, dims, reshape,
- * library calls, yield). %1 = conv %x, %w; %2 = add %1, %b; %3 = relu %2
+ * Requires: types. Ensures: fused (what is left: fused, const, dims, reshape, library calls, yield).
+ *   %1 = conv %x, %w; %2 = add %1, %b; %3 = relu %2
  *   =>  %3 = fused(%x, %w, %b) { conv; add; relu }
  *
  * Three kinds of members gather around at most one anchor, a node that folds:
  *   epilogue  element-wise users of the anchor on the same index space: they run on the result
- * while it is in registers; prologue  what feeds the anchor element by element, when the anchor
- * reads each element once; maps      what is left, each with the producers that nobody else needs.
+ *             while it is in registers;
+ *   prologue  what feeds the anchor element by element, when the anchor reads each element once;
+ *   maps      what is left, each with the producers that nobody else needs.
  * At -O0 every node is a group of its own. */
 #include "passes/fuse.h"
 

@@ -1,7 +1,7 @@
 /* layout.c - moves transposes until they cancel or become part of a contraction.
  * Requires: types. Ensures: no transpose whose user could have worked on its operand instead.
- *   %1 = transpose %0 {perm = [0, 3, 1, 2]}; %2 = relu %1; %3 = transpose %2 {perm = [0, 2, 3, 1]};
- * %4 = conv %3, %w
+ *   %1 = transpose %0 {perm = [0, 3, 1, 2]}; %2 = relu %1
+ *   %3 = transpose %2 {perm = [0, 2, 3, 1]}; %4 = conv %3, %w
  *   =>  %2 = relu %0; %4 = conv %2, %w
  *
  * The readers put transposes around every convolution, which is channels last here and channels

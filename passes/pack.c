@@ -1,8 +1,9 @@
 /* pack.c - the forms that the fast kernels read.
  * Requires: types. Ensures: packed.
- *   %2 = contract %x, %w {spec = "mk,kn->mn"}   =>   %p = pack %w; %2 = contract %x, %p {packed =
- * 16} %2 = conv %x, %w {pad_lo = [1, 1]}          =>   %q = pad %x; %p = pack %w; %2 = conv %q, %p
- * {packed = 16}
+ *   %2 = contract %x, %w {spec = "mk,kn->mn"}
+ *   =>  %p = pack %w; %2 = contract %x, %p {packed = 16}
+ *   %2 = conv %x, %w {pad_lo = [1, 1]}
+ *   =>  %q = pad %x; %p = pack %w; %2 = conv %q, %p {packed = 16}
  *
  * A register tile reads one column panel of operand 1 for every step of the fold: packed, that
  * panel is one stream. Weights are packed by the next `fold`; other operands are packed at run

@@ -1,12 +1,12 @@
 /* plan_memory.c - gives every temporary its place in one arena.
  * Requires: program. Ensures: planned (offset of every arena buffer, arena_size, lower_bound).
- *   a: 64 bytes, steps 0..1; b: 64 bytes, steps 1..2; c: 64 bytes, steps 2..3   =>   a, c at 0; b
- * at 64
+ *   a: 64 bytes, steps 0..1; b: 64 bytes, steps 1..2; c: 64 bytes, steps 2..3
+ *   =>  a, c at 0; b at 64
  *
  * First, results move into operands that die in the same step, where the kernel allows it. Then
  * buffers that remain are placed: with constant sizes, the largest first, each into the tightest
- * gap among those that live at the same time; with symbolic sizes, into slots, each as large as the
- * greatest of its buffers. A size is compared there by its value under typical symbols: that
+ * gap among those that live at the same time; with symbolic sizes, into slots, each as large as
+ * the greatest of its buffers. A size is compared there by its value under typical symbols: that
  * decides only how tight the plan is, never whether it is right. */
 #include <stdlib.h>
 

@@ -2,6 +2,7 @@
 #include "passes/rules.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -230,7 +231,11 @@ static bool is_number(const Value *v, double number) {
     int64_t elements;
     if (!c || !lt_type_is_static(c->type, &elements))
         return false;
-    return (c->is_splat || elements == 1) && lt_const_get_float(c, 0) == number;
+    if (!c->is_splat && elements != 1)
+        return false;
+    /* A number with a fraction may have been rounded to the constant's dtype. */
+    double value = lt_const_get_float(c, 0);
+    return number == floor(number) ? value == number : fabs(value - number) <= 1e-6 * fabs(number);
 }
 
 static bool conditions_hold(const Match *m, int variable, const Value *v) {

@@ -1,7 +1,8 @@
-/* simplify.c - applies the rewrite rules of simplify.rules, and the rewrites that no pattern can
- * say, until none fires. Requires: types. Ensures: no rule matches any node of the main graph. %1 =
- * mul %0, 1; %2 = relu %1      =>      %2 = relu %0 Every rule lowers a cost, so rewriting ends;
- * the bound on rounds is for a rewrite that forgets to. */
+/* simplify.c - applies rewrite rules until none fires: those of simplify.rules, and those in code.
+ * Requires: types. Ensures: no rule matches any node of the main graph.
+ *   %1 = mul %0, 1; %2 = relu %1      =>      %2 = relu %0
+ * Every rule lowers a cost, so rewriting ends; the bound on rounds is for a rewrite that forgets
+ * to. */
 #include "passes/pass.h"
 #include "passes/rules.h"
 
