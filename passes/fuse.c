@@ -1,5 +1,5 @@
 /* fuse.c - groups nodes into kernels.
- * Requires: types. Ensures: fused (what is left: fused, const, dims, reshape, library calls, yield).
+ * Requires: types. Ensures: fused (what is left: fused, const, dims, reshape, library calls).
  *   %1 = conv %x, %w; %2 = add %1, %b; %3 = relu %2
  *   =>  %3 = fused(%x, %w, %b) { conv; add; relu }
  *
