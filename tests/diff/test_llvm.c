@@ -2,12 +2,14 @@
  *
  * Each kernel is a text; it runs with several values of its integers, unoptimized and optimized,
  * for the plain target and for the best one of this machine. Inputs are the same small numbers each
- * time; all outputs are compared, and the memory behind each buffer must be as it was. */
+ * time; all outputs are compared, and the memory behind each buffer must be as it was. Kernels that
+ * are scheduled first are compared with what they were before. */
 #include <math.h>
 #include <stdint.h>
 
 #include "codegen/codegen.h"
 #include "ir/eval.h"
+#include "ir/schedule.h"
 #include "tests/test.h"
 
 enum { MAX_INTS = 3, MAX_RUNS = 4, MAX_BUFFERS = 6, GUARD_BYTES = 256, GUARD = 0xa5 };
@@ -185,6 +187,64 @@ static const KernelCase cases[] = {
      {{1}, {20}}},
 };
 
+/* A kernel as lowering makes it, and the schedule that it is compiled with. */
+typedef struct ScheduledCase {
+    const char *schedule;
+    KernelCase kernel;
+} ScheduledCase;
+
+/* Columns in panels of 16, the last one of 11. */
+static const char product_text[] =
+    "kernel product(m in 1..inf, k in 1..inf; a: f32[m, k] in, b: f32[3, k, 16] in, "
+    "c: f32[m, 43] out) contract {\n"
+    "  for i in m { for j in 43 { alloc acc: f32[] register\n    acc[] = 0\n"
+    "    for q in k { acc[] = fma(a[i, q], b[j floordiv 16, q, j mod 16], acc[]) }\n"
+    "    c[i, j] = relu(acc[]) } } }";
+static const char tile_schedule[] =
+    "block i 12; split j 16; split i.1 6; reorder i.0 j.0 i.1.0 i.1.1 j.1; unroll i.1.1; "
+    "vectorize j.1; cache i.1.1 j.1; fuse i.0 j.0; parallel i.0_j.0";
+
+static const ScheduledCase scheduled_cases[] = {
+    {tile_schedule, {product_text, 1e-5, {{1, 1}, {6, 5}, {13, 33}, {24, 2}}}},
+    {"split j 16; reorder i j.0 j.1; vectorize j.1; cache j.1; fuse i j.0; parallel i_j.0",
+     {product_text, 1e-5, {{1, 1}, {5, 19}}}},
+    {"rfactor q 32; parallel i",
+     {"kernel norms(n in 1..inf, m in 1..inf; x: f32[n, m] in, out: f32[n] out) {\n"
+      "  for i in n { alloc acc: f32[] register\n    acc[] = 0\n"
+      "    for q in m { acc[] = fma(x[i, q], x[i, q], acc[]) }\n    out[i] = sqrt(acc[]) } }",
+      1e-5,
+      {{1, 1}, {3, 31}, {2, 32}, {4, 101}}}},
+    {"rfactor q 16; parallel i",
+     {"kernel greatest(n in 1..inf, m in 1..inf; x: f32[n, m] in, out: f32[n] out) {\n"
+      "  for i in n { alloc acc: f32[] register\n    acc[] = -inf\n"
+      "    for q in m { acc[] = max(x[i, q], acc[]) }\n    out[i] = acc[] } }",
+      0,
+      {{1, 1}, {3, 17}, {2, 64}}}},
+    {"rfactor q 8; parallel i",
+     {"kernel totals(n in 1..inf, m in 1..inf; x: i32[n, m] in, out: i32[n] out) {\n"
+      "  for i in n { alloc acc: i32[] register\n    acc[] = 0\n"
+      "    for q in m { acc[] = acc[] + x[i, q] }\n    out[i] = acc[] } }",
+      0,
+      {{1, 1}, {3, 23}}}},
+    {"split v 32; vectorize v.1; cache v.1; parallel v.0",
+     {"kernel columns(n in 1..inf, m in 1..inf; x: f32[n, m] in, out: f32[m] out) {\n"
+      "  for v in m { alloc acc: f32[] register\n    acc[] = 0\n"
+      "    for q in n { acc[] = acc[] + x[q, v] }\n    out[v] = acc[] } }",
+      1e-5,
+      {{1, 1}, {7, 32}, {5, 75}}}},
+    {"block v 64; split v.1 16; vectorize v.1.1; parallel v.0",
+     {"kernel chunks(n in 1..inf; x: f32[n] in, y: f32[n] in, out: f32[n] out) {\n"
+      "  for v in n { out[v] = tanh(x[v]) * sigmoid(y[v]) } }",
+      1e-6,
+      {{1}, {64}, {79}, {200}}}},
+    {"split b 16; vectorize b.1; split a 16; vectorize a.1; parallel i",
+     {"kernel shares(n in 1..inf; x: f32[n, 40] in, out: f32[n, 40] out) {\n"
+      "  for i in n { alloc row: f32[40] stack\n    for a in 40 { row[a] = exp(x[i, a]) }\n"
+      "    for b in 40 { out[i, b] = row[b] * row[39 - b] } } }",
+      1e-6,
+      {{1}, {3}}}},
+};
+
 typedef struct Memory {
     uint8_t *data;
     size_t bytes;
@@ -240,13 +300,13 @@ static void compare(const Kernel *k, const Buffer *b, const Memory *got, const M
 }
 
 typedef struct Run {
-    const Kernel *kernel;
+    const Kernel *plain, *kernel; /* interpreted; compiled */
     LtKernelFn *function;
     double tolerance;
 } Run;
 
 static void run_once(const Run *run, Arena *arena, const int64_t *ints) {
-    const Kernel *k = run->kernel;
+    const Kernel *k = run->plain;
     Memory got[MAX_BUFFERS], want[MAX_BUFFERS];
     void *mine[MAX_BUFFERS], *theirs[MAX_BUFFERS];
     int64_t *symbols = LT_ARRAY(arena, int64_t, k->dims.symbols.len + 1);
@@ -258,8 +318,9 @@ static void run_once(const Run *run, Arena *arena, const int64_t *ints) {
         mine[i] = got[i].data;
         theirs[i] = want[i].data;
     }
-    const int64_t extent = lt_kernel_parallel_extent(k, ints), middle = extent / 2;
-    const char *error = lt_kernel_eval(k, arena, theirs, ints, 0, extent);
+    const int64_t extent = lt_kernel_parallel_extent(run->kernel, ints), middle = extent / 2;
+    const int64_t whole = lt_kernel_parallel_extent(k, ints);
+    const char *error = lt_kernel_eval(k, arena, theirs, ints, 0, whole);
     ck_assert_msg(error == NULL, "%s: %s", k->name, error);
     if (extent > 1)
         run->function(mine, ints, middle, extent);
@@ -268,29 +329,46 @@ static void run_once(const Run *run, Arena *arena, const int64_t *ints) {
         compare(k, k->buffers.data[i], &got[i], &want[i], run->tolerance);
 }
 
-static void run_case(const KernelCase *c, const Target *target, int level) {
+static Kernel *parse(Arena *arena, const char *text, DiagList *diags) {
+    Kernel *k = lt_kernel_parse(arena, text, strlen(text), diags);
+    const bool is_good = k && lt_kernel_verify(k, diags);
+    ck_assert_msg(is_good, "%s",
+                  diags->items.len ? lt_diag_format(diags, &diags->items.data[0], false) : text);
+    return k;
+}
+
+/* schedule may be NULL. */
+static void run_case(const KernelCase *c, const char *schedule, const Target *target, int level) {
     Arena arena;
     DiagList diags;
     void *handle;
     lt_arena_init(&arena);
     lt_diag_init(&diags, &arena, "case");
-    Kernel *k = lt_kernel_parse(&arena, c->text, strlen(c->text), &diags);
-    const bool is_good = k && lt_kernel_verify(k, &diags);
-    ck_assert_msg(is_good, "%s",
-                  diags.items.len ? lt_diag_format(&diags, &diags.items.data[0], false) : c->text);
+    Kernel *plain = parse(&arena, c->text, &diags), *k = plain;
+    if (schedule) {
+        k = parse(&arena, c->text, &diags);
+        const char *error = lt_schedule_apply(k, schedule);
+        ck_assert_msg(error == NULL, "%s: %s", k->name, error);
+        ck_assert_msg(lt_kernel_verify(k, &diags), "%s is malformed when scheduled", k->name);
+    }
     const CodegenOptions options = {.target = target, .level = level, .debug_info = level == 2};
     LtKernelFn *function = lt_codegen_load_kernel(k, &options, &handle, &diags);
     ck_assert_msg(function != NULL, "%s: %s", k->name,
                   diags.items.len ? diags.items.data[0].text : "no function");
     for (int i = 0; i < MAX_RUNS && c->runs[i][0]; i++)
-        run_once(&(Run){k, function, c->tolerance}, &arena, c->runs[i]);
+        run_once(&(Run){plain, k, function, c->tolerance}, &arena, c->runs[i]);
     lt_codegen_unload(handle);
     lt_arena_free(&arena);
 }
 
 static void run_all(const Target *target, int level) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        run_case(&cases[i], target, level);
+        run_case(&cases[i], NULL, target, level);
+}
+
+static void run_scheduled(const Target *target, int level) {
+    for (size_t i = 0; i < sizeof scheduled_cases / sizeof *scheduled_cases; i++)
+        run_case(&scheduled_cases[i].kernel, scheduled_cases[i].schedule, target, level);
 }
 
 START_TEST(host_target_optimized) { run_all(lt_codegen_host_target(), 2); }
@@ -311,5 +389,58 @@ END_TEST
 START_TEST(plain_target_as_it_is) { run_all(plain_target(), 0); }
 END_TEST
 
+START_TEST(scheduled_and_optimized) {
+    run_scheduled(lt_codegen_host_target(), 2);
+    run_scheduled(plain_target(), 2);
+}
+END_TEST
+START_TEST(scheduled_as_it_is) { run_scheduled(lt_codegen_host_target(), 0); }
+END_TEST
+
+/* --- the inner loop of a product --- */
+
+static int count_of(const char *text, const char *end, const char *word) {
+    int count = 0;
+    for (; (text = strstr(text, word)) != NULL && text < end; text += strlen(word))
+        count++;
+    return count;
+}
+
+/* From the label before the first multiplication to the jump behind it. */
+static const char *find_loop(const char *text, const char **end) {
+    const char *first = strstr(text, "vfmadd"), *label = first;
+    ck_assert_msg(first != NULL, "no fused multiplication in\n%s", text);
+    while (label > text && !(label[-1] == '\n' && label[0] == '.'))
+        label--;
+    *end = strstr(first, "\tj");
+    ck_assert_msg(*end != NULL, "no loop in\n%s", text);
+    return label;
+}
+
+/* Twelve accumulators, two vectors of b and a broadcast element of a fill the 16 registers of AVX2:
+ * the loop over k multiplies, loads what it must, and leaves the stack alone. */
+START_TEST(register_tile_stays_in_registers) {
+    Arena arena;
+    DiagList diags;
+    Str text;
+    const CodegenOptions options = {.target = lt_target_find("x86-64-avx2"), .level = 2};
+    lt_arena_init(&arena);
+    lt_diag_init(&diags, &arena, "case");
+    lt_str_init(&text, &arena);
+    Kernel *k = parse(&arena, product_text, &diags);
+    ck_assert_ptr_null(lt_schedule_apply(k, tile_schedule));
+    ck_assert(lt_codegen_kernel_text(k, &options, CODEGEN_ASM, &text, &diags));
+    const char *end, *loop = find_loop(text.text, &end);
+    const int products = count_of(loop, end, "vfmadd"), stack = count_of(loop, end, "(%rsp)");
+    const int broadcasts = count_of(loop, end, "vbroadcastss");
+    const int loads = count_of(loop, end, "vmovups");
+    ck_assert_msg(products == 12 && broadcasts == 6 && loads <= 2 && stack == 0,
+                  "%d products, %d broadcasts, %d loads, %d uses of the stack in\n%.*s", products,
+                  broadcasts, loads, stack, (int)(end - loop), loop);
+    lt_arena_free(&arena);
+}
+END_TEST
+
 LT_TEST_MAIN("test_llvm", host_target_optimized, host_target_as_it_is, plain_target_optimized,
-             plain_target_as_it_is)
+             plain_target_as_it_is, scheduled_and_optimized, scheduled_as_it_is,
+             register_tile_stays_in_registers)
