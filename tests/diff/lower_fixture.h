@@ -100,6 +100,11 @@ static inline Program *lower(Module *m, int level, const char *text) {
     return ctx.program;
 }
 
+/* What more is done with a program whose interpretation was right; NULL: nothing. */
+typedef void CheckMore(const Program *p, const Tensor *const *inputs, const Tensor *const *expected,
+                       const char *text);
+static CheckMore *check_more;
+
 /* Evaluates and lowers m, whose text is for messages; false when the evaluator refuses these
  * symbols. */
 static inline bool check_module(Module *m, const int64_t *values, int level, const char *text) {
@@ -123,6 +128,8 @@ static inline bool check_module(Module *m, const int64_t *values, int level, con
     ck_assert_msg(!error, "%s, in\n%s", error, listing.text);
     for (uint32_t i = 0; i < lt_graph_yield(m->main)->input_count; i++)
         check_equal(got[i], expected[i], listing.text);
+    if (check_more)
+        check_more(p, inputs, expected, listing.text);
     return true;
 }
 
