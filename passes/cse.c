@@ -72,6 +72,13 @@ static bool nodes_equal(const Node *a, const Node *b) {
     return same;
 }
 
+static bool results_can_merge(const Node *into, const Node *n) {
+    bool can = true;
+    for (uint32_t i = 0; i < n->output_count; i++)
+        can &= lt_can_replace(n->outputs[i], into->outputs[i]);
+    return can;
+}
+
 typedef struct Bucket {
     Node *node;
     struct Bucket *next;
@@ -81,10 +88,10 @@ static bool merge_into_earlier(Arena *scratch, Map *seen, Node *n) {
     uint64_t hash = node_hash(n);
     Bucket *first = lt_map_get(seen, hash);
     for (Bucket *b = first; b; b = b->next) {
-        if (!nodes_equal(b->node, n))
+        if (!nodes_equal(b->node, n) || !results_can_merge(b->node, n))
             continue;
         for (uint32_t i = 0; i < n->output_count; i++)
-            lt_value_replace(n->outputs[i], b->node->outputs[i]);
+            lt_replace(n->outputs[i], b->node->outputs[i]);
         lt_node_remove(n);
         return true;
     }

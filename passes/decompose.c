@@ -207,8 +207,7 @@ bool lt_pass_decompose(PassContext *ctx) {
         Value *parts = decompose_resize(n);
         if (!parts || parts->type != lt_output(n)->type)
             continue;
-        parts->name = lt_output(n)->name;
-        lt_value_replace(lt_output(n), parts);
+        lt_replace(lt_output(n), parts);
         lt_node_remove(n);
         changed = true;
     }

@@ -38,7 +38,7 @@ static bool fold_node(Module *m, Node *n) {
         return false;
     Builder b = {.graph = n->graph, .before = n, .loc = n->loc};
     for (uint32_t i = 0; i < n->output_count; i++)
-        lt_value_replace(n->outputs[i], lt_build_const(&b, results[i]));
+        lt_replace(n->outputs[i], lt_build_const(&b, results[i]));
     return true;
 }
 
@@ -64,7 +64,7 @@ static bool replace_by_content(Module *m, Node *n) {
         known = lt_build_reshape(&b, known, 0, NULL);
     if (!known || known->type != type)
         return false;
-    lt_value_replace(v, known);
+    lt_replace(v, known);
     return true;
 }
 

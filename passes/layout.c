@@ -173,11 +173,9 @@ static bool walk(Graph *g) {
             continue;
         Builder b = {.graph = n->graph, .before = n, .loc = n->loc};
         Value *replacement = pass_below(&b, n);
-        if (!replacement)
+        if (!replacement || !lt_can_replace(lt_output(n), replacement))
             continue;
-        if (!replacement->name)
-            replacement->name = lt_output(n)->name;
-        lt_value_replace(lt_output(n), replacement);
+        lt_replace(lt_output(n), replacement);
         lt_node_remove(n);
         changed = true;
     }

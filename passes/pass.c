@@ -40,6 +40,16 @@ static double seconds_now(void) {
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+bool lt_can_replace(const Value *from, const Value *to) {
+    return !lt_value_is_output(from) || (to->def && !lt_value_is_output(to));
+}
+
+void lt_replace(Value *from, Value *to) {
+    if (from->name && to->def && (!to->name || lt_value_is_output(from)))
+        to->name = from->name;
+    lt_value_replace(from, to);
+}
+
 void lt_pass_print(Str *out, const PassContext *ctx) {
     if (ctx->program)
         lt_program_print(out, ctx->program);

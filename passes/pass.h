@@ -50,6 +50,11 @@ typedef struct PassOptions {
  * breach. */
 bool lt_passes_run(PassContext *ctx, const char *const *names, int count,
                    const PassOptions *options);
+/* Outputs of the model are known by their values' names. `from` may be replaced by `to`: not where
+ * both are outputs, nor an output by an input. */
+bool lt_can_replace(const Value *from, const Value *to);
+/* Puts `to` in the place of `from`, and gives it the name that people know. */
+void lt_replace(Value *from, Value *to);
 /* The text of what ctx holds now: the program once it is lowered, else the graph. */
 void lt_pass_print(Str *out, const PassContext *ctx);
 /* passes/pipeline.c: the ordered list; the runner leaves out what the level does not ask for. */

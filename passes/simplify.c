@@ -41,12 +41,10 @@ static bool walk(PassContext *ctx, const RuleSet *rules) {
             continue;
         const char *name;
         Value *v = simplify_node(rules, n, &name);
-        if (!v)
+        if (!v || !lt_can_replace(lt_output(n), v))
             continue;
         lt_remark(&ctx->module->diags, n->loc, "simplify: %s", name);
-        if (v->def && !v->name)
-            v->name = lt_output(n)->name;
-        lt_value_replace(lt_output(n), v);
+        lt_replace(lt_output(n), v);
         lt_node_remove(n);
         changed = true;
     }
