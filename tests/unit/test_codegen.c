@@ -46,12 +46,12 @@ static void build_graph(void) {
     lt_graph_set_outputs(g, &sum, 1);
 }
 
-static void setup(void) {
+static void setup_with(void (*build)(void)) {
     lt_arena_init(&arena);
     lt_arena_init(&scratch);
     lt_test_mkdtemp(folder);
     module = lt_module_new(&arena, "model");
-    build_graph();
+    build();
     PassContext ctx = {
         .module = module, .target = lt_codegen_host_target(), .level = 2, .scratch = &scratch};
     static const char *const names[] = {"infer", "pack", "fold", "fuse", "lower", "plan-memory"};
@@ -61,6 +61,8 @@ static void setup(void) {
                   module->diags.items.len ? module->diags.items.data[0].text : "?");
     program = ctx.program;
 }
+
+static void setup(void) { setup_with(build_graph); }
 
 static void teardown(void) {
     lt_test_rmdir(folder);
@@ -211,6 +213,106 @@ START_TEST(signature_is_the_models) {
 }
 END_TEST
 
+/* --- copies, constants, library functions --- */
+
+enum { MANY = 30001, FEW = 7 };
+
+static const float table[FEW] = {1, -2, 3, -4, 5, -6, 7};
+
+/* Outputs that nothing computes: the input, a splat of more bytes than are written at once, and a
+ * table. */
+static void build_copies(void) {
+    const float element = 2.5F;
+    DimTable *t = &module->dims;
+    const Dim *batch = lt_dim_symbol(t, "batch");
+    lt_dim_set_range(t, batch, 1, 64);
+    Graph *g = lt_graph_new(module, NULL, "main");
+    module->main = g;
+    Builder b = {.graph = g};
+    const Type *many = lt_type_static(module, DT_F32, 1, (int64_t[]){MANY});
+    const Type *few = lt_type_static(module, DT_F32, 1, (int64_t[]){FEW});
+    Value *outputs[] = {lt_graph_add_input(g, lt_type(module, DT_F32, 1, &batch), "x"),
+                        lt_build_const(&b, lt_const_splat(module, many, &element)),
+                        lt_build_const(&b, lt_const(module, few, table))};
+    lt_graph_set_outputs(g, outputs, 3);
+}
+
+typedef struct LibraryCall {
+    uint32_t function;
+    const void *first;
+    int64_t number;
+    int32_t answer;
+} LibraryCall;
+
+static int32_t call_library(void *context, uint32_t function, void *const *buffers,
+                            const int64_t *ints) {
+    LibraryCall *call = context;
+    call->function = function;
+    call->first = buffers[0];
+    call->number = ints[0];
+    return call->answer;
+}
+
+static int32_t run_copies(const Loaded *a, LibraryCall *call) {
+    static float x[FEW], same[FEW], splat[MANY + 1], found[FEW];
+    const int64_t symbols[] = {FEW};
+    const LtHostApi api = {.context = call, .launch = launch, .library = call_library};
+    void *tensors[] = {x, same, splat, found};
+    for (int i = 0; i < FEW; i++)
+        x[i] = input_at(i);
+    splat[MANY] = -1;
+    uint8_t *memory = lt_arena_alloc_aligned(&arena, LT_TENSOR_ALIGN, LT_TENSOR_ALIGN);
+    const int32_t result = a->descriptor->run(&api, memory, a->weights, tensors, symbols);
+    if (call->first)
+        ck_assert_ptr_eq(call->first, x);
+    ck_assert_mem_eq(same, x, sizeof x);
+    ck_assert_mem_eq(found, table, sizeof table);
+    for (int i = 0; i < MANY; i++)
+        ck_assert_msg(splat[i] == 2.5F, "element %d of the splat is %g", i, splat[i]);
+    ck_assert(splat[MANY] == -1);
+    return result;
+}
+
+START_TEST(copies_and_splats) {
+    setup_with(build_copies);
+    ck_assert_uint_eq(program->steps.len, 3);
+    LibraryCall none = {0};
+    const CodegenOptions inside = {.level = 2};
+    const CodegenOptions outside = {.level = 2, .weights_path = file_in("model.weights")};
+    const Loaded a = load(write_artifact("a.so", &inside), NULL);
+    ck_assert_int_eq(run_copies(&a, &none), 0);
+    const Loaded b = load(write_artifact("b.so", &outside), outside.weights_path);
+    ck_assert_int_eq(run_copies(&b, &none), 0);
+    teardown();
+}
+END_TEST
+
+/* Behind the copies: the input and a number that depends on the batch. */
+START_TEST(library_functions_may_fail) {
+    setup_with(build_copies);
+    uint32_t input = 0;
+    while (program->buffers.data[input].place != PLACE_INPUT)
+        input++;
+    const Dim *batch = lt_dim_symbol(&module->dims, "batch");
+    const Dim *numbers[] = {lt_dim_mul(&module->dims, batch, lt_dim_const(&module->dims, 3))};
+    const Step step = {.kind = STEP_LIBRARY,
+                       .kernel = 5,
+                       .name = "call",
+                       .buffer_count = 1,
+                       .buffers = &input,
+                       .int_count = 1,
+                       .ints = numbers};
+    lt_vec_push(program->arena, &program->steps, step);
+    const Loaded a = load(write_artifact("model.so", &(CodegenOptions){.level = 2}), NULL);
+    LibraryCall call = {.answer = LATHE_OK};
+    ck_assert_int_eq(run_copies(&a, &call), 0);
+    ck_assert(call.function == 5 && call.first && call.number == 3 * FEW);
+    call.answer = LATHE_FAILED;
+    ck_assert_int_eq(run_copies(&a, &call), -LATHE_FAILED);
+    teardown();
+}
+END_TEST
+
 /* --- files --- */
 
 static bool same_files(const char *a, const char *b) {
@@ -288,7 +390,9 @@ static void expect_error(const char *path, int status, const char *words) {
 
 START_TEST(no_place_to_write) {
     setup();
-    expect_error(file_in("no/such/folder/model.so"), LATHE_IO, "No such file or directory");
+    const char *path = file_in("no/such/folder/model.so");
+    expect_error(path, LATHE_IO, "No such file or directory");
+    expect_error(path, LATHE_IO, path);
     teardown();
 }
 END_TEST
@@ -311,5 +415,6 @@ START_TEST(linker_fails) {
 END_TEST
 
 LT_TEST_MAIN("test_codegen", artifacts_run, guards_are_checked, signature_is_the_models,
-             same_bytes_every_time, weights_in_a_file_of_their_own, objects_and_texts,
-             all_targets_generate_code, no_place_to_write, no_linker, linker_fails)
+             copies_and_splats, library_functions_may_fail, same_bytes_every_time,
+             weights_in_a_file_of_their_own, objects_and_texts, all_targets_generate_code,
+             no_place_to_write, no_linker, linker_fails)

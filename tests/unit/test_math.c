@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "codegen/codegen.h"
+#include "runtime/base/half.h"
 #include "tests/test.h"
 
 enum { LANES = 16, STRIDE = 4001, BLOCK = 4096, MAX_SPECIAL = 64 };
@@ -42,6 +43,12 @@ static const MathCase cases[] = {
     {FN_SOFTPLUS, 3, -INFINITY, INFINITY, 0, 0},
     {FN_GELU, 4, -INFINITY, INFINITY, 4e-6, 3e-8},
     {FN_GELU_TANH, 4, -INFINITY, INFINITY, 2e-6, 1e-7},
+    {FN_SQRT, 1, -INFINITY, INFINITY, 0, 0},
+    {FN_RSQRT, 2, -INFINITY, INFINITY, 0, 0},
+    {FN_RECIP, 1, -INFINITY, INFINITY, 0, 0},
+    {FN_SIGN, 0, -INFINITY, INFINITY, 0, 0},
+    {FN_RELU, 0, -INFINITY, INFINITY, 0, 0},
+    {FN_ROUND, 0, -INFINITY, INFINITY, 0, 0},
 };
 
 static const float specials[] = {
@@ -219,36 +226,92 @@ START_TEST(powers_are_exact_enough) {
 }
 END_TEST
 
+/* A remainder is exact: any other bit is an error. */
+START_TEST(remainders) { check_pairs(FN_FMOD, 0); }
+END_TEST
+
 /* --- other dtypes --- */
 
-static void check_double(ScalarFn fn) {
-    double in[24], out[24];
-    int64_t n = 24;
-    Arena arena;
+enum { CASES = (int)(sizeof cases / sizeof *cases), FEW = 24, HALVES = 1 << 16 };
+
+/* All functions in one kernel, since there are many and linking takes its time: row f of the output
+ * is the f-th function of the input. */
+static LtKernelFn *compile_all(Arena *arena, DType dtype, void **handle) {
+    const char *type = lt_dtype_name(dtype);
     DiagList diags;
+    Str text;
+    lt_diag_init(&diags, arena, "math");
+    lt_str_init(&text, arena);
+    lt_str_printf(&text,
+                  "kernel k(n in 1..inf; a: %s[n] in, out: %s[%d, n] out) {\n"
+                  "  parallel i in n ceildiv 8 { vector v in 8 { if (8*i + v < n) {\n",
+                  type, type, CASES);
+    for (int f = 0; f < CASES; f++)
+        lt_str_printf(&text, "    out[%d, 8*i + v] = %s(a[8*i + v])\n", f,
+                      lt_scalar_info[cases[f].fn].name);
+    lt_str_printf(&text, "  } } }\n}\n");
+    const Kernel *k = lt_kernel_parse(arena, text.text, text.len, &diags);
+    ck_assert_msg(k != NULL, "%s", text.text);
+    LtKernelFn *function = lt_codegen_load_kernel(k, &(CodegenOptions){.level = 1}, handle, &diags);
+    ck_assert_msg(function != NULL, "%s", diags.items.len ? diags.items.data[0].text : "?");
+    return function;
+}
+
+/* What the f32 function is off by is far below the last place of an f16, but may decide which way a
+ * value between two is rounded. */
+static bool is_near_half(uint16_t bits, double want) {
+    const uint16_t nearest = lt_f32_to_f16((float)want);
+    const float value = lt_f16_to_f32(bits), wanted = lt_f16_to_f32(nearest);
+    if (isnan(value) || isnan(wanted))
+        return isnan(value) && isnan(wanted);
+    return value == wanted || abs((int)bits - (int)nearest) <= 1;
+}
+
+START_TEST(halves_are_rounded) {
+    static uint16_t in[HALVES], out[CASES][HALVES];
+    Arena arena;
     void *handle;
+    int64_t n = HALVES;
     lt_arena_init(&arena);
-    lt_diag_init(&diags, &arena, "math");
-    LtKernelFn *function = compile(&arena, &diags, fn, DT_F64, &handle);
-    for (int i = 0; i < 24; i++)
-        in[i] = (i - 11) * 0.37;
-    function((void *[]){in, in, out}, &n, 0, 2);
-    for (int i = 0; i < 24; i++) {
-        const double want = lt_scalar_eval_float(fn, in[i], 0, 0);
-        const bool is_same = (isnan(want) && isnan(out[i])) || out[i] == want;
-        ck_assert_msg(is_same || fabs(out[i] - want) <= 1e-14 * fmax(1, fabs(want)),
-                      "%s(%g) is %.17g, expected %.17g", lt_scalar_info[fn].name, in[i], out[i],
-                      want);
+    for (int i = 0; i < HALVES; i++)
+        in[i] = (uint16_t)i;
+    compile_all(&arena, DT_F16, &handle)((void *[]){in, out}, &n, 0, HALVES / 8);
+    for (int f = 0; f < CASES; f++) {
+        for (int i = 0; i < HALVES; i++) {
+            const double x = (double)lt_f16_to_f32(in[i]),
+                         want = lt_scalar_eval_float(cases[f].fn, x, 0, 0);
+            ck_assert_msg(is_near_half(out[f][i], want), "%s(%.9g) is %.9g in f16, expected %.9g",
+                          lt_scalar_info[cases[f].fn].name, x, (double)lt_f16_to_f32(out[f][i]),
+                          want);
+        }
     }
     lt_codegen_unload(handle);
     lt_arena_free(&arena);
 }
+END_TEST
 
 START_TEST(doubles_call_the_c_library) {
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        check_double(cases[i].fn);
+    double in[FEW], out[CASES][FEW];
+    Arena arena;
+    void *handle;
+    int64_t n = FEW;
+    lt_arena_init(&arena);
+    for (int i = 0; i < FEW; i++)
+        in[i] = (i - 11) * 0.37;
+    compile_all(&arena, DT_F64, &handle)((void *[]){in, out}, &n, 0, FEW / 8);
+    for (int f = 0; f < CASES; f++) {
+        for (int i = 0; i < FEW; i++) {
+            const double want = lt_scalar_eval_float(cases[f].fn, in[i], 0, 0), got = out[f][i];
+            const bool is_same = (isnan(want) && isnan(got)) || got == want;
+            ck_assert_msg(is_same || fabs(got - want) <= 1e-14 * fmax(1, fabs(want)),
+                          "%s(%g) is %.17g, expected %.17g", lt_scalar_info[cases[f].fn].name,
+                          in[i], got, want);
+        }
+    }
+    lt_codegen_unload(handle);
+    lt_arena_free(&arena);
 }
 END_TEST
 
 LT_TEST_MAIN("test_math", functions_of_one_operand, powers, powers_are_exact_enough, angles_of_two,
-             extremes_keep_nan, doubles_call_the_c_library)
+             extremes_keep_nan, remainders, halves_are_rounded, doubles_call_the_c_library)
