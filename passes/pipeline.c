@@ -5,7 +5,9 @@ static const char *const pipeline[] = {
     "infer",       /* every later pass reads types */
     "decompose",   /* its positions and weights fold */
     "fold",        /* shape arithmetic and weights' arithmetic disappear first */
+    "cse",         /* rules compare operands: equal ones must be one */
     "simplify",    /* one canonical form for what exporters write in many ways */
+    "recognize",   /* the parts of a softmax are in that form now */
     "cse",         /* after the canonical form, so that equal means equal */
     "dce",         /* so that layout does not care for dead users */
     "layout",      /* transposes meet and cancel */
