@@ -1,15 +1,18 @@
 /* schedule.h - schedules are data: a list of primitives applied to a kernel's loop nest.
  *
  * Text form, primitives separated by `;`, loops named by their variables:
- *   split L N            L becomes L.0 (outer) and L.1 (inner, extent N); a tail is guarded by `if`
- *   block L N            the same, but the last inner loop is shorter instead of guarded: L.1 stays
- * a plain loop fuse A B             A directly around B: one loop named A_B reorder A B C perfectly
- * nested loops get this order, outermost first unroll L, vectorize L, parallel L cache A B .. A, B
- * .. are the innermost output loops around an accumulator: it becomes a register tile, and they
- * move inside the folding loops rfactor K N          the folding loop K runs N partial
- * accumulators, combined at its end compute_at S L       the stage that writes local buffer S moves
- * into loop L of its consumer Each primitive preserves what the kernel computes, up to the
- * documented order of floating point sums; it fails with a sentence when it does not apply. */
+ *   split L N         L becomes L.0 (outer) and L.1 (inner, extent N); a tail is guarded by `if`
+ *   block L N         the same, but the last inner loop is shorter instead of guarded: L.1 stays a
+ *                     plain loop
+ *   fuse A B          A directly around B: one loop named A_B
+ *   reorder A B C     perfectly nested loops get this order, outermost first
+ *   unroll L, vectorize L, parallel L
+ *   cache A B ..      A, B .. are the innermost output loops around an accumulator: it becomes a
+ *                     register tile, and they move inside the folding loops
+ *   rfactor K N       the folding loop K runs N partial accumulators, combined at its end
+ *   compute_at S L    the stage that writes local buffer S moves into loop L of its consumer
+ * Each primitive preserves what the kernel computes, up to the documented order of floating point
+ * sums; it fails with a sentence when it does not apply. */
 #ifndef LATHE_IR_SCHEDULE_H
 #define LATHE_IR_SCHEDULE_H
 
