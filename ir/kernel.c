@@ -99,9 +99,24 @@ Buffer *lt_kernel_param(Kernel *k, BufferKind kind, const char *name, DType dtyp
 
 Buffer *lt_kernel_local(Kernel *k, BufferKind kind, const char *name, DType dtype, int rank,
                         const Dim *const *dims) {
-    assert(kind == BUFFER_REGISTER || kind == BUFFER_STACK);
+    assert(kind != BUFFER_INPUT && kind != BUFFER_OUTPUT);
     return add_buffer(
         k, &(Buffer){.kind = kind, .dtype = dtype, .rank = rank, .name = name, .dims = dims});
+}
+
+/* Each with room for a vector that begins at its last element. */
+int64_t lt_kernel_scratch_offset(const Kernel *k, const Buffer *buffer) {
+    enum { LINE = 64, ROOM = 256 };
+    int64_t offset = 0;
+    for (size_t i = k->param_count; i < k->buffers.len && k->buffers.data[i] != buffer; i++) {
+        const Buffer *b = k->buffers.data[i];
+        int64_t bytes = (int64_t)lt_dtype_size(b->dtype);
+        for (int axis = 0; axis < b->rank; axis++)
+            bytes *= b->dims[axis]->value;
+        if (b->kind == BUFFER_SCRATCH)
+            offset += (bytes + ROOM + LINE - 1) / LINE * LINE;
+    }
+    return offset;
 }
 
 /* --- symbols ---------------------------------------------------------------------------------- */

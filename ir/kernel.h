@@ -30,9 +30,12 @@ typedef enum {
     BUFFER_INPUT,    /* parameter, read only */
     BUFFER_OUTPUT,   /* parameter, written, may be read back */
     BUFFER_REGISTER, /* local: small, constant extents, expected to live in registers */
-    BUFFER_STACK /* local: constant extents, on the stack, at most LT_MAX_STACK bytes a kernel */
+    BUFFER_STACK, /* local: constant extents, on the stack, at most LT_MAX_STACK bytes a kernel */
+    BUFFER_SCRATCH /* local: constant extents, in memory that each thread brings, at most
+                      LT_MAX_SCRATCH bytes a kernel; for what fills a cache */
 } BufferKind;
 #define LT_MAX_STACK 262144
+#define LT_MAX_SCRATCH (INT64_C(1) << 26)
 
 /* Dense, row-major, indexed with one Dim an axis. Parameters come first and in call order. */
 typedef struct Buffer {
@@ -200,6 +203,8 @@ Stmt *lt_stmt_if(Kernel *k, const Expr *condition, Stmt *body, Stmt *otherwise);
 Stmt *lt_stmt_store(Kernel *k, const Buffer *buffer, const Dim *const *index, const Expr *value);
 Stmt *lt_stmt_let(Kernel *k, const Dim *var, const Expr *value);
 Stmt *lt_stmt_alloc(Kernel *k, const Buffer *buffer);
+/* Where a SCRATCH buffer lies in the thread's memory; NULL: the end of them all. */
+int64_t lt_kernel_scratch_offset(const Kernel *k, const Buffer *buffer);
 /* a followed by b (either may be NULL); returns the first of the joined list. */
 Stmt *lt_stmt_join(Stmt *a, Stmt *b);
 /* A deep copy of the list with symbols and buffers replaced; loops and lets inside get fresh
@@ -209,6 +214,7 @@ Stmt *lt_stmt_copy(Kernel *k, const Stmt *list, const Dim *const *by,
 
 /* --- text (ir/kernel_text.c), verifier (ir/kernel_verify.c), interpreter (ir/kernel_eval.c)  */
 
+extern const char *const lt_buffer_kinds[]; /* the words for them, by BufferKind */
 /* kernel NAME(batch in 1..inf; in0: f32[batch, 64] in, out: f32[batch, 10] out) contract {
  *   parallel m in batch { alloc acc: f32[1] register ... acc[0] = fma(in0[m, k], w[k, n], acc[0]) }
  * } The grammar is in ir/kernel_text.c. with_name false leaves the name and locations out: kernels

@@ -217,19 +217,23 @@ static const Loc *parse_loc(KernelParser *p, const Loc *around) {
     return first;
 }
 
-/* "NAME: DTYPE[dims] KIND", where the kind is words[0] or words[1]. */
-static Buffer parse_buffer(KernelParser *p, const char *name, const char *const words[2],
+/* "NAME: DTYPE[dims] KIND" with a kind of first..last. */
+static Buffer parse_buffer(KernelParser *p, const char *name, BufferKind first, BufferKind last,
                            const Dim **dims) {
     Buffer b = {.name = name, .dims = dims};
     lt_read_expect(p, ':');
     b.dtype = lt_read_dtype(p);
     b.rank = lt_read_dims(p, dims);
-    const bool is_first = lt_read_word(p, words[0]);
-    if (!is_first && !lt_read_word(p, words[1]))
-        lt_read_fail(p, p->lexer.token.start, "expected '%s' or '%s'", words[0], words[1]);
-    const bool is_param = strcmp(words[0], "in") == 0;
-    b.kind = is_param ? (is_first ? BUFFER_INPUT : BUFFER_OUTPUT)
-                      : (is_first ? BUFFER_REGISTER : BUFFER_STACK);
+    Str words;
+    lt_str_init(&words, p->diags->arena);
+    for (b.kind = first; b.kind <= last; b.kind++) {
+        if (lt_read_word(p, lt_buffer_kinds[b.kind]))
+            return b;
+        lt_str_printf(&words, "%s'%s'", b.kind == first ? "" : b.kind == last ? " or " : ", ",
+                      lt_buffer_kinds[b.kind]);
+    }
+    lt_read_fail(p, p->lexer.token.start, "expected %s", words.text);
+    b.kind = first;
     return b;
 }
 
@@ -293,10 +297,10 @@ static bool same_buffer(const Buffer *a, const Buffer *b) {
 }
 
 static Stmt *parse_alloc(KernelParser *p) {
-    static const char *const words[] = {"register", "stack"};
     const Dim *dims[LT_MAX_RANK];
     const char *at = p->lexer.token.start;
-    const Buffer spec = parse_buffer(p, parse_new_name(p, "the name of a buffer"), words, dims);
+    const Buffer spec = parse_buffer(p, parse_new_name(p, "the name of a buffer"),
+                                     BUFFER_REGISTER, BUFFER_SCRATCH, dims);
     Kernel *k = p->kernel;
     const Buffer *buffer = NULL;
     for (size_t i = 0; i < k->buffers.len && !buffer; i++)
@@ -363,9 +367,8 @@ static Stmt *parse_block(KernelParser *p, const Loc *around) {
 /* --- the kernel ------------------------------------------------------------------------------- */
 
 static void parse_param(KernelParser *p, const char *name) {
-    static const char *const words[] = {"in", "out"};
     const Dim *dims[LT_MAX_RANK];
-    const Buffer spec = parse_buffer(p, name, words, dims);
+    const Buffer spec = parse_buffer(p, name, BUFFER_INPUT, BUFFER_OUTPUT, dims);
     add_buffer(p, lt_kernel_param(p->kernel, spec.kind, name, spec.dtype, spec.rank, dims));
 }
 

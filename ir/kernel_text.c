@@ -10,7 +10,7 @@
  *   stmt    := ("for" | "parallel" | "unroll" | "vector") NAME "in" dim [loc] block
  *            | "if" "(" expr ")" [loc] block ["else" block]
  *            | "let" NAME "in" range "=" expr [loc]
- *            | "alloc" NAME ":" DTYPE "[" [dims] "]" ("register" | "stack") [loc]
+ *            | "alloc" NAME ":" DTYPE "[" [dims] "]" ("register" | "stack" | "scratch") [loc]
  *            | NAME "[" [dims] "]" "=" expr [loc]
  *   loc     := "@" item {"+" item}       (a statement without one has that of the block around it)
  *   item    := STRING ["(" STRING ")"] | "(" STRING ")" | LINE ":" COLUMN
@@ -251,15 +251,16 @@ static void print_range(Printer *p, const Dim *symbol) {
     print_bound(p->out, range->hi);
 }
 
-static const char *const kind_words[] = {[BUFFER_INPUT] = "in",
-                                         [BUFFER_OUTPUT] = "out",
-                                         [BUFFER_REGISTER] = "register",
-                                         [BUFFER_STACK] = "stack"};
+const char *const lt_buffer_kinds[] = {[BUFFER_INPUT] = "in",
+                                       [BUFFER_OUTPUT] = "out",
+                                       [BUFFER_REGISTER] = "register",
+                                       [BUFFER_STACK] = "stack",
+                                       [BUFFER_SCRATCH] = "scratch"};
 
 static void print_buffer(Printer *p, const Buffer *b) {
     lt_str_printf(p->out, "%s: %s", b->name, lt_dtype_name(b->dtype));
     print_dims(p, b->dims, b->rank);
-    lt_str_printf(p->out, " %s", kind_words[b->kind]);
+    lt_str_printf(p->out, " %s", lt_buffer_kinds[b->kind]);
 }
 
 static void print_line_start(Printer *p) {

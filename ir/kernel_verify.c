@@ -25,6 +25,8 @@
     X(RACE, "race", "iterations of parallel and vector loops store to different elements") \
     X(LOCAL_EXTENTS, "local-extents", "local buffers have constant positive extents") \
     X(STACK_SIZE, "stack-size", "stack buffers fit into LT_MAX_STACK together") \
+    X(SCRATCH_PLACE, "scratch-place", "scratch buffers are shared by lanes: none in vector loops") \
+    X(SCRATCH_SIZE, "scratch-size", "scratch buffers fit into LT_MAX_SCRATCH together") \
     X(IN_PLACE, "in-place", "in_place names inputs of the first output's dtype")
 
 enum {
@@ -60,7 +62,7 @@ typedef struct Verifier {
     int conditions; /* how many enclosing conditions */
     bool in_vector;
     const Concurrent *concurrent; /* the innermost */
-    int64_t stack_bytes;
+    int64_t local_bytes[BUFFER_SCRATCH + 1]; /* by kind */
     int breaches;
 } Verifier;
 
@@ -239,6 +241,8 @@ static void check_alloc(Verifier *v, const Stmt *s) {
     const Buffer *b = s->u.alloc.buffer;
     if (v->buffers[b->index])
         breach(v, RULE_DEFINED_ONCE, b->name);
+    if (b->kind == BUFFER_SCRATCH && v->in_vector)
+        breach(v, RULE_SCRATCH_PLACE, b->name);
     v->buffers[b->index] = true;
 }
 
@@ -281,8 +285,9 @@ static void check_local(Verifier *v, const Buffer *b) {
     }
     if (!is_constant)
         breach(v, RULE_LOCAL_EXTENTS, b->name);
-    if (b->kind == BUFFER_STACK && __builtin_add_overflow(v->stack_bytes, bytes, &v->stack_bytes))
-        v->stack_bytes = INT64_MAX;
+    int64_t *sum = &v->local_bytes[b->kind];
+    if (__builtin_add_overflow(*sum, bytes, sum))
+        *sum = INT64_MAX;
 }
 
 static bool name_is_repeated(const Kernel *k, size_t at) {
@@ -291,6 +296,12 @@ static bool name_is_repeated(const Kernel *k, size_t at) {
             return true;
     }
     return false;
+}
+
+static void check_local_size(Verifier *v, BufferKind kind, int64_t most, int rule) {
+    const int64_t bytes = v->local_bytes[kind];
+    if (bytes > most)
+        breach(v, rule, lt_arena_printf(v->kernel->arena, "%lld bytes", (long long)bytes));
 }
 
 static void check_buffers(Verifier *v) {
@@ -308,9 +319,8 @@ static void check_buffers(Verifier *v) {
         if (!is_param)
             check_local(v, b);
     }
-    if (v->stack_bytes > LT_MAX_STACK)
-        breach(v, RULE_STACK_SIZE,
-               lt_arena_printf(k->arena, "%lld bytes", (long long)v->stack_bytes));
+    check_local_size(v, BUFFER_STACK, LT_MAX_STACK, RULE_STACK_SIZE);
+    check_local_size(v, BUFFER_SCRATCH, LT_MAX_SCRATCH, RULE_SCRATCH_SIZE);
 }
 
 static const Buffer *first_output(const Kernel *k) {

@@ -203,6 +203,7 @@ typedef enum {
     VERB_PARALLEL,
     VERB_CACHE,
     VERB_RFACTOR,
+    VERB_PACK,
     VERB_COMPUTE_AT
 } Verb;
 
@@ -216,6 +217,7 @@ static const struct {
     {"unroll", VERB_UNROLL, 1, 1},     {"vectorize", VERB_VECTORIZE, 1, 1},
     {"parallel", VERB_PARALLEL, 1, 1}, {"cache", VERB_CACHE, 1, 8},
     {"rfactor", VERB_RFACTOR, 2, 2},   {"compute_at", VERB_COMPUTE_AT, 2, 2},
+    {"pack", VERB_PACK, 4, 12},
 };
 
 static const char *run_verb(Kernel *k, Verb verb, const char *const *words, int count) {
@@ -229,6 +231,12 @@ static const char *run_verb(Kernel *k, Verb verb, const char *const *words, int 
     case VERB_PARALLEL: return lt_schedule_mark(k, words[0], LOOP_PARALLEL);
     case VERB_CACHE: return lt_schedule_cache(k, words, count);
     case VERB_RFACTOR: return lt_schedule_rfactor(k, words[0], atoll(words[1]));
+    case VERB_PACK:
+        return lt_schedule_pack(k, &(PackSpec){.buffer = words[0],
+                                               .loop = words[1],
+                                               .lanes = atoi(words[2]),
+                                               .axes = words + 3,
+                                               .axis_count = count - 3});
     case VERB_COMPUTE_AT: return lt_schedule_compute_at(k, words[0], words[1]);
     }
     return NULL;

@@ -10,6 +10,8 @@
  *   cache A B ..      A, B .. are the innermost output loops around an accumulator: it becomes a
  *                     register tile, and they move inside the folding loops
  *   rfactor K N       the folding loop K runs N partial accumulators, combined at its end
+ *   pack A L N V ..   what loop L reads of input A is copied in front of it, N elements at once,
+ *                     into scratch memory with an axis for each of the loops V, all inside L
  *   compute_at S L    the stage that writes local buffer S moves into loop L of its consumer
  * Each primitive preserves what the kernel computes, up to the documented order of floating point
  * sums; it fails with a sentence when it does not apply. */
@@ -30,6 +32,13 @@ const char *lt_schedule_reorder(Kernel *k, const char *const *loops, int count);
 const char *lt_schedule_mark(Kernel *k, const char *loop, LoopKind kind);
 const char *lt_schedule_cache(Kernel *k, const char *const *loops, int count);
 const char *lt_schedule_rfactor(Kernel *k, const char *loop, int64_t lanes);
+typedef struct PackSpec {
+    const char *buffer, *loop;
+    int lanes;
+    const char *const *axes; /* loops, outermost first */
+    int axis_count;
+} PackSpec;
+const char *lt_schedule_pack(Kernel *k, const PackSpec *spec);
 const char *lt_schedule_compute_at(Kernel *k, const char *stage, const char *loop);
 /* The FOR of that name, or NULL. */
 Stmt *lt_schedule_find(const Kernel *k, const char *loop);

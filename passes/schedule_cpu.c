@@ -21,7 +21,7 @@ static const char *const schedule_text[SCHEDULE_LIMIT] = {
 #undef SCHEDULE
 };
 
-enum { MAX_LOOPS = 16 };
+enum { MAX_LOOPS = 16, PACKED_PANELS = 16, LEAST_PACKED_ROWS = 4 };
 
 /* What a choice is made from. */
 typedef struct Nest {
@@ -32,6 +32,7 @@ typedef struct Nest {
     const Stmt *folds[MAX_LOOPS]; /* folding loops, outermost first */
     int fold_count;
     const Stmt *m, *n, *v; /* roles; NULL: none */
+    const char *a;         /* the operand that m walks */
     int mr, mc;
 } Nest;
 
@@ -150,20 +151,23 @@ static void append_outer(Str *out, const Nest *nest) {
     }
 }
 
+static const char *name_of(const Stmt *loop) { return loop ? loop->u.loop.var->name : NULL; }
+
 static void append_word(Str *out, const Nest *nest, const char *word, size_t len) {
     const Stmt *k = nest->fold_count ? nest->folds[nest->fold_count - 1] : NULL;
     const struct {
-        const char *name;
-        const Stmt *loop;
+        const char *name, *text;
         int number;
     } words[] = {
-        {"m", nest->m, 0},
-        {"n", nest->n, 0},
-        {"v", nest->v, 0},
-        {"k", k, 0},
+        {"m", name_of(nest->m), 0},
+        {"n", name_of(nest->n), 0},
+        {"v", name_of(nest->v), 0},
+        {"k", name_of(k), 0},
+        {"a", nest->a, 0},
         {"mr", NULL, nest->mr},
         {"nr", NULL, nest->target->tile_vectors * lanes_of(nest)},
         {"mc", NULL, nest->mc},
+        {"np", NULL, PACKED_PANELS},
         {"lanes", NULL, lanes_of(nest)},
         {"lanes2", NULL, 2 * lanes_of(nest)},
         {"lanes4", NULL, 4 * lanes_of(nest)},
@@ -172,8 +176,8 @@ static void append_word(Str *out, const Nest *nest, const char *word, size_t len
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if (strlen(words[i].name) != len || strncmp(words[i].name, word, len) != 0)
             continue;
-        if (words[i].loop)
-            lt_str_append(out, words[i].loop->u.loop.var->name);
+        if (words[i].text)
+            lt_str_append(out, words[i].text);
         else
             lt_str_printf(out, "%d", words[i].number);
         return;
@@ -237,6 +241,51 @@ static int rows_in_cache(const Nest *nest) {
     return (int)(rows < least ? least : rows > most ? most : rows);
 }
 
+/* What one step of `var` is in elements of the buffer; NULL: it depends on where one is. */
+static const Dim *stride_of(Kernel *k, const Expr *load, const Dim *var) {
+    DimTable *t = &k->dims;
+    const Dim *flat = lt_dim_const(t, 0), **by = lt_schedule_substitution(k);
+    const Buffer *b = load->u.load.buffer;
+    for (int i = 0; i < b->rank; i++)
+        flat = lt_dim_add(t, lt_dim_mul(t, flat, b->dims[i]), load->u.load.index[i]);
+    by[var->symbol] = lt_dim_add_const(t, var, 1);
+    const Dim *stride = lt_dim_sub(t, lt_dim_substitute(t, flat, by), flat);
+    return lt_dim_mentions(stride, var) ? NULL : stride;
+}
+
+/* The only load of a parameter in the fold that m walks. */
+static const Expr *left_operand(const Nest *nest, const Expr *e) {
+    const Expr *found = NULL;
+    if (e->kind == EXPR_LOAD)
+        return e->u.load.buffer->kind == BUFFER_INPUT && lt_expr_mentions(e, nest->m->u.loop.var)
+                   ? e
+                   : NULL;
+    for (int i = 0; i < 3 && (e->kind == EXPR_CALL || e->kind == EXPR_CONVERT) && !found; i++)
+        if (e->u.call.args[i])
+            found = left_operand(nest, e->u.call.args[i]);
+    return found;
+}
+
+/* Rows of the left operand that meet in the same sets of L1: a tile's rows throw each other out. */
+static bool rows_collide(Nest *nest) {
+    enum { SET_BYTES = 4096 }; /* what L1's sets cover: 64 of 64 bytes on every target */
+    Kernel *k = nest->kernel;
+    const Stmt *fold = nest->folds[nest->fold_count - 1], *update = fold->u.loop.body;
+    if (nest->fold_count != 1 || !update || update->kind != STMT_STORE || update->next)
+        return false;
+    const Expr *a = left_operand(nest, update->u.store.value);
+    int64_t lo, most;
+    lt_dim_range(&k->dims, fold->u.loop.extent, &lo, &most);
+    if (!a || most > SET_BYTES || lt_expr_mentions(a, nest->n->u.loop.var))
+        return false;
+    const Dim *stride = stride_of(k, a, nest->m->u.loop.var);
+    nest->a = a->u.load.buffer->name;
+    return stride && lt_dim_is_const(stride) && stride->value &&
+           stride->value * (int64_t)lt_dtype_size(a->dtype) % SET_BYTES == 0 &&
+           nest->mr > LEAST_PACKED_ROWS &&
+           extent_reaches(nest->n, 2 * nest->target->tile_vectors * lanes_of(nest));
+}
+
 static const char *fuse_positions(Nest *nest) {
     Str text;
     lt_str_init(&text, nest->kernel->arena);
@@ -276,7 +325,12 @@ static ScheduleRow choose_tile(Nest *nest) {
     if (lt_dim_is_const(rows) && rows->value < nest->mr)
         nest->mr = rows->value < 1 ? 1 : (int)rows->value;
     nest->mc = rows_in_cache(nest);
-    return SCHEDULE_TILE;
+    if (lt_dim_is_const(rows)) { /* blocks of about the same size */
+        const int64_t blocks = (rows->value + nest->mc - 1) / nest->mc;
+        const int64_t even = blocks ? (rows->value + blocks - 1) / blocks : 1;
+        nest->mc = (int)((even + nest->mr - 1) / nest->mr * nest->mr);
+    }
+    return rows_collide(nest) ? SCHEDULE_TILE_PACKED : SCHEDULE_TILE;
 }
 
 static ScheduleRow choose_fold(Nest *nest) {

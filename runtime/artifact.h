@@ -53,7 +53,10 @@ typedef struct LtFooter {
     char weights_file[128]; /* with --weights: name, relative to the artifact's folder */
 } LtFooter;
 
-typedef void LtKernelFn(void *const *buffers, const int64_t *ints, int64_t begin, int64_t end);
+/* scratch: LtDescriptor.scratch_bytes that nobody else writes while the call runs, aligned to
+ * LT_TENSOR_ALIGN; kernels expect nothing in it and leave nothing there. */
+typedef void LtKernelFn(void *const *buffers, const int64_t *ints, int64_t begin, int64_t end,
+                        void *scratch);
 
 /* What the runtime offers to compiled code; `context` goes back as the first argument. */
 typedef struct LtHostApi {
@@ -110,6 +113,7 @@ typedef struct LtDescriptor {
      * arena_size bytes. */
     int32_t (*run)(const LtHostApi *api, uint8_t *arena, const uint8_t *weights,
                    void *const *tensors, const int64_t *symbols);
+    uint64_t scratch_bytes; /* of each thread */
 } LtDescriptor;
 
 #endif

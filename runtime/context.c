@@ -40,10 +40,26 @@ void lathe_context_free(lathe_context *context) {
     free(context->symbols);
     free(context->output_dims);
     free(context->arena.data);
+    free(context->scratch.data);
     lt_profile_free(&context->profile);
     lt_pool_release(context->pool);
     lathe_model_close(context->model);
     free(context);
+}
+
+/* Pages that no kernel touches never exist. */
+static lathe_status build_scratch(lathe_context *context, ErrorText *error) {
+    const uint64_t bytes = context->model->descriptor->scratch_bytes;
+    const size_t threads = (size_t)context->threads;
+    if (!bytes)
+        return LATHE_OK;
+    context->scratch_bytes = (bytes + LT_TENSOR_ALIGN - 1) / LT_TENSOR_ALIGN * LT_TENSOR_ALIGN;
+    if (bytes > SIZE_MAX / MAX_THREADS / 2 ||
+        !lt_buffer_reserve(&context->scratch, context->scratch_bytes * threads))
+        return lt_fail(error, LATHE_NO_MEMORY,
+                       "no memory for %zu bytes of scratch memory for each of %zu threads",
+                       context->scratch_bytes, threads);
+    return LATHE_OK;
 }
 
 static lathe_status build_context(lathe_context *context, ErrorText *error) {
@@ -57,6 +73,9 @@ static lathe_status build_context(lathe_context *context, ErrorText *error) {
     context->output_dims = calloc(dim_count + 1, sizeof *context->output_dims);
     if (!context->bindings || !context->tensors || !context->symbols || !context->output_dims)
         return lt_fail(error, LATHE_NO_MEMORY, "out of memory");
+    const lathe_status status = build_scratch(context, error);
+    if (status)
+        return status;
     lt_host_api_init(context);
     return lt_pool_acquire(context->threads, &context->pool, error);
 }
@@ -306,7 +325,7 @@ size_t lathe_context_arena_bytes(const lathe_context *context) { return context-
 
 size_t lathe_context_memory(const lathe_context *context) {
     const LtDescriptor *d = context->model->descriptor;
-    size_t bytes = context->arena.size;
+    size_t bytes = context->arena.size + context->scratch.size;
     for (size_t i = 0; i < (size_t)d->input_count + d->output_count; i++)
         bytes += context->bindings[i].own.size;
     return bytes;

@@ -29,6 +29,8 @@ struct lathe_context {
     LtHostApi api;
     Buffer arena;
     size_t arena_bytes; /* what the code needs of it */
+    Buffer scratch; /* scratch_bytes for each thread */
+    size_t scratch_bytes;
     Binding *bindings;    /* inputs, then outputs */
     void **tensors;       /* the data pointers of bindings */
     int64_t *symbols;

@@ -5,7 +5,12 @@
 static void host_launch(void *opaque, uint32_t kernel, LtKernelFn *fn, void *const *buffers,
                         const int64_t *ints, int64_t count) {
     lathe_context *context = opaque;
-    Launch launch = {fn, buffers, ints, count};
+    const Launch launch = {.fn = fn,
+                           .buffers = buffers,
+                           .ints = ints,
+                           .count = count,
+                           .scratch = context->scratch.data,
+                           .scratch_bytes = context->scratch_bytes};
     if (!context->profile.on) {
         lt_pool_run(context->pool, &launch);
         return;

@@ -13,6 +13,8 @@ typedef struct Launch {
     void *const *buffers;
     const int64_t *ints;
     int64_t count;
+    uint8_t *scratch; /* of the first thread; the next one's lies scratch_bytes further on */
+    size_t scratch_bytes;
 } Launch;
 
 /* *out is NULL for one thread: that needs no pool. */

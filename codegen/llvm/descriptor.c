@@ -161,6 +161,15 @@ static LLVMValueRef guard_table(Host *h) {
     return make_table(u, rows, m->guards.len, "guards");
 }
 
+static int64_t scratch_bytes(const Program *p) {
+    int64_t most = 0;
+    for (size_t i = 0; i < p->kernels.len; i++) {
+        const int64_t bytes = lt_kernel_scratch_offset(p->kernels.data[i], NULL);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
 void lt_host_emit_descriptor(Host *h, const LLVMValueRef functions[3]) {
     Unit *u = h->unit;
     const Program *p = h->program;
@@ -186,6 +195,7 @@ void lt_host_emit_descriptor(Host *h, const LLVMValueRef functions[3]) {
         functions[0],
         functions[1],
         functions[2],
+        number(u, u->i64, scratch_bytes(p)),
     };
     LLVMValueRef descriptor = make_global(u, make_struct(u, fields, sizeof fields / sizeof *fields),
                                           LT_DESCRIPTOR_SYMBOL);

@@ -49,7 +49,7 @@ typedef struct Emitter {
     const Kernel *kernel;
     Arena *arena;
     DimTable dims; /* a fork of the kernel's, so that emission does not write to the kernel */
-    LLVMValueRef function, begin, end;
+    LLVMValueRef function, begin, end, scratch;
     LLVMBasicBlockRef entry; /* allocas; ends with a branch to the body */
     LLVMValueRef *bases;     /* by buffer index */
     bool *lane_copies;       /* by buffer index: a local with an element for each lane */

@@ -17,8 +17,8 @@ static void init_types(Unit *u) {
     u->f32 = LLVMFloatTypeInContext(c);
     u->f64 = LLVMDoubleTypeInContext(c);
     u->ptr = LLVMPointerTypeInContext(c, 0);
-    LLVMTypeRef params[] = {u->ptr, u->ptr, u->i64, u->i64};
-    u->kernel_type = LLVMFunctionType(u->void_type, params, 4, false);
+    LLVMTypeRef params[] = {u->ptr, u->ptr, u->i64, u->i64, u->ptr};
+    u->kernel_type = LLVMFunctionType(u->void_type, params, 5, false);
 }
 
 static void init_features(Unit *u) {
@@ -99,10 +99,11 @@ LLVMValueRef lt_unit_declare_kernel(Unit *u, const char *symbol, bool is_hidden)
     if (is_hidden)
         LLVMSetVisibility(function, LLVMHiddenVisibility);
     add_flag(u, function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, "nounwind");
-    for (unsigned i = 1; i <= 2; i++) {
+    for (unsigned i = 1; i <= 2; i++)
         add_flag(u, function, i, "readonly");
-        add_flag(u, function, i, "noalias");
-    }
+    static const unsigned own[] = {1, 2, 5}; /* both tables, and the scratch memory */
+    for (int i = 0; i < 3; i++)
+        add_flag(u, function, own[i], "noalias");
     /* The CPU rows for AVX-512 prefer half vectors, which is not what the schedules are made for.
      */
     if (u->target->vector_bytes == 64)
@@ -152,6 +153,7 @@ void lt_unit_emit_kernel(Unit *u, const Kernel *k, const char *symbol, bool is_h
     e.function = lt_unit_declare_kernel(u, symbol, is_hidden);
     e.begin = LLVMGetParam(e.function, 2);
     e.end = LLVMGetParam(e.function, 3);
+    e.scratch = LLVMGetParam(e.function, 4);
     e.entry = LLVMAppendBasicBlockInContext(u->context, e.function, "entry");
     LLVMBasicBlockRef body = LLVMAppendBasicBlockInContext(u->context, e.function, "body");
     LLVMPositionBuilderAtEnd(u->builder, e.entry);

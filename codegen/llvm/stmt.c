@@ -255,6 +255,12 @@ static void emit_let(Emitter *e, const Stmt *s) {
  * is room. */
 static void emit_alloc(Emitter *e, const Stmt *s) {
     const Buffer *buffer = s->u.alloc.buffer;
+    if (buffer->kind == BUFFER_SCRATCH) {
+        assert(!e->lanes && "the verifier keeps scratch memory out of vector loops");
+        LLVMValueRef offset = int_const(e, lt_kernel_scratch_offset(e->kernel, buffer));
+        e->bases[buffer->index] = LLVMBuildGEP2(e->b, e->unit->i8, e->scratch, &offset, 1, "");
+        return;
+    }
     int64_t elements = e->lanes ? e->lanes : 1;
     for (int i = 0; i < buffer->rank; i++) {
         assert(lt_dim_is_const(buffer->dims[i]) && "extents of local buffers are constant");

@@ -30,7 +30,7 @@ static Access make_access(Emitter *e, const Buffer *buffer, const Dim *const *in
 }
 
 static bool is_local(const Buffer *b) {
-    return b->kind == BUFFER_REGISTER || b->kind == BUFFER_STACK;
+    return b->kind > BUFFER_OUTPUT;
 }
 static bool is_contiguous(const Access *a) {
     return a->form == LANES_AFFINE && lt_dim_is(a->stride, 1);

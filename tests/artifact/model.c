@@ -44,30 +44,36 @@ static void output_dims(const int64_t *symbols, int64_t *dims) {
         dims[i] = all[i];
 }
 
+enum { SCRATCH_BYTES = 72 };
+
 static int64_t arena_size(const int64_t *symbols) {
     (void)symbols;
     return BATCH_OF(symbols) * (WIDTH_OF(symbols) + 1) * 4;
 }
 
 /* Every element on its own: the range is over all of them. */
-static void add_kernel(void *const *buffers, const int64_t *ints, int64_t begin, int64_t end) {
+static void add_kernel(void *const *buffers, const int64_t *ints, int64_t begin, int64_t end,
+                       void *scratch) {
     const float *x = buffers[0], *y = buffers[1], *weights = buffers[3];
     float *sum = buffers[2];
-    (void)ints;
+    (void)ints, (void)scratch;
     for (int64_t i = begin; i < end; i++)
         sum[i] = weights[0] * x[i] + weights[1] * y[i];
 }
 
-/* The range is over rows. */
-static void prefix_kernel(void *const *buffers, const int64_t *ints, int64_t begin, int64_t end) {
+/* The range is over rows. The running sum lies at the end of the thread's scratch memory: two
+ * threads with the same memory would disturb each other. */
+static void prefix_kernel(void *const *buffers, const int64_t *ints, int64_t begin, int64_t end,
+                       void *scratch) {
     const float *sum = buffers[0];
-    float *scratch = buffers[1], *prefix = buffers[2];
+    float *arena = buffers[1], *prefix = buffers[2];
+    volatile float *running = (float *)((char *)scratch + SCRATCH_BYTES) - 1;
     int64_t width = ints[0];
     for (int64_t row = begin; row < end; row++) {
-        float *to = scratch + row * (width + 1);
-        to[0] = 0;
+        float *to = arena + row * (width + 1);
+        *running = to[0] = 0;
         for (int64_t i = 0; i < width; i++)
-            to[i + 1] = to[i] + sum[row * width + i];
+            to[i + 1] = *running += sum[row * width + i];
         for (int64_t i = 0; i <= width; i++)
             prefix[row * (width + 1) + i] = to[i];
     }
@@ -113,4 +119,5 @@ const LtDescriptor lathe_model_descriptor = {
     .output_dims = output_dims,
     .arena_size = arena_size,
     .run = run,
+    .scratch_bytes = SCRATCH_BYTES,
 };

@@ -322,9 +322,11 @@ static void run_once(const Run *run, Arena *arena, const int64_t *ints) {
     const int64_t whole = lt_kernel_parallel_extent(k, ints);
     const char *error = lt_kernel_eval(k, arena, theirs, ints, 0, whole);
     ck_assert_msg(error == NULL, "%s: %s", k->name, error);
+    void *scratch = lt_arena_alloc_aligned(
+        arena, (size_t)lt_kernel_scratch_offset(run->kernel, NULL) + 1, LT_TENSOR_ALIGN);
     if (extent > 1)
-        run->function(mine, ints, middle, extent);
-    run->function(mine, ints, 0, extent > 1 ? middle : extent);
+        run->function(mine, ints, middle, extent, scratch);
+    run->function(mine, ints, 0, extent > 1 ? middle : extent, scratch);
     for (uint32_t i = 0; i < k->param_count; i++)
         compare(k, k->buffers.data[i], &got[i], &want[i], run->tolerance);
 }

@@ -135,9 +135,9 @@ static void launch(void *context, uint32_t kernel, LtKernelFn *fn, void *const *
     ck_assert_ptr_eq(context, &arena);
     ck_assert_uint_lt(kernel, program->kernels.len);
     if (count > 1)
-        fn(buffers, ints, count / 2, count);
+        fn(buffers, ints, count / 2, count, NULL);
     if (count > 0)
-        fn(buffers, ints, 0, count > 1 ? count / 2 : 1);
+        fn(buffers, ints, 0, count > 1 ? count / 2 : 1, NULL);
 }
 
 /* Runs the artifact with x[batch, ...] and skip[rows, ...]; what run() returned. */

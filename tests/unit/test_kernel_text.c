@@ -165,7 +165,7 @@ static const Mistake mistakes[] = {
     {"for min in 4 { }\n}", 2, 5, "'min' is a keyword"},
     {"for i in 4 { }\nout[i] = 0\n}", 3, 5, "there is no variable 'i' here"},
     {"alloc t: f33[1] register\n}", 2, 10, "there is no dtype 'f33'"},
-    {"alloc t: f32[1] heap\n}", 2, 17, "expected 'register' or 'stack'"},
+    {"alloc t: f32[1] heap\n}", 2, 17, "expected 'register', 'stack' or 'scratch'"},
     {"out[m floordiv 0] = 0\n}", 2, 7, "floordiv needs a positive divisor"},
     {"out[0] = 99999999999999999999:i64\n}", 2, 10, "does not fit into i64"},
     {"out[0] = f32(300:u8)\n}", 2, 14, "300 does not fit into u8"},

@@ -117,7 +117,7 @@ static double worst_of(const MathCase *c, LtKernelFn *function, float *at) {
             memcpy(&in[n], &word, sizeof word);
             n += isnan(in[n]) || (in[n] >= c->lo && in[n] <= c->hi);
         }
-        function(buffers, &n, 0, (n + LANES - 1) / LANES);
+        function(buffers, &n, 0, (n + LANES - 1) / LANES, NULL);
         float place = 0;
         const double here = worst_here(c, in, out, (int)n, &place);
         if (here > worst)
@@ -142,7 +142,7 @@ static int check_case(const MathCase *c) {
         in[n] = specials[i];
         n += !(in[n] < c->lo) && !(in[n] > c->hi);
     }
-    function((void *[]){in, in, out}, &n, 0, (n + LANES - 1) / LANES);
+    function((void *[]){in, in, out}, &n, 0, (n + LANES - 1) / LANES, NULL);
     const double special = worst_here(c, in, out, (int)n, &place);
     if (worst > c->ulp || special > c->ulp)
         printf("%s: %.2f ULP at %.9g, %.2f at the special value %.9g; %g are stated\n",
@@ -178,7 +178,7 @@ static void check_pairs(ScalarFn fn, double bound) {
             b[n] = specials[j];
         }
     }
-    function((void *[]){a, b, out}, &n, 0, (n + LANES - 1) / LANES);
+    function((void *[]){a, b, out}, &n, 0, (n + LANES - 1) / LANES, NULL);
     for (int64_t i = 0; i < n; i++) {
         const double want = lt_scalar_eval_float(fn, a[i], b[i], 0),
                      error = ulp_error(out[i], want);
@@ -217,7 +217,7 @@ START_TEST(powers_are_exact_enough) {
         a[i] = expf((float)(i % 251 - 125) / 17.0f);
         b[i] = (float)(i % 241 - 120) / 7.3f;
     }
-    function((void *[]){a, b, out}, &n, 0, (n + LANES - 1) / LANES);
+    function((void *[]){a, b, out}, &n, 0, (n + LANES - 1) / LANES, NULL);
     for (int i = 0; i < COUNT; i++)
         ck_assert_msg(ulp_error(out[i], pow(a[i], b[i])) <= 2, "pow(%.9g, %.9g) is %.9g", a[i],
                       b[i], out[i]);
@@ -275,7 +275,7 @@ START_TEST(halves_are_rounded) {
     lt_arena_init(&arena);
     for (int i = 0; i < HALVES; i++)
         in[i] = (uint16_t)i;
-    compile_all(&arena, DT_F16, &handle)((void *[]){in, out}, &n, 0, HALVES / 8);
+    compile_all(&arena, DT_F16, &handle)((void *[]){in, out}, &n, 0, HALVES / 8, NULL);
     for (int f = 0; f < CASES; f++) {
         for (int i = 0; i < HALVES; i++) {
             const double x = (double)lt_f16_to_f32(in[i]),
@@ -298,7 +298,7 @@ START_TEST(doubles_call_the_c_library) {
     lt_arena_init(&arena);
     for (int i = 0; i < FEW; i++)
         in[i] = (i - 11) * 0.37;
-    compile_all(&arena, DT_F64, &handle)((void *[]){in, out}, &n, 0, FEW / 8);
+    compile_all(&arena, DT_F64, &handle)((void *[]){in, out}, &n, 0, FEW / 8, NULL);
     for (int f = 0; f < CASES; f++) {
         for (int i = 0; i < FEW; i++) {
             const double want = lt_scalar_eval_float(cases[f].fn, in[i], 0, 0), got = out[f][i];
