@@ -159,6 +159,16 @@ Value *lt_build_reduce(Builder *b, ScalarFn fn, Value *x, const int64_t *axes, i
     return build_unary(b, OP_REDUCE, x, attrs, 3);
 }
 
+Value *lt_build_pack(Builder *b, Value *x, const PackShape *shape) {
+    return lt_build(b, &(NodeSpec){.op = OP_PACK,
+                                   .inputs = &x,
+                                   .input_count = 1,
+                                   .attrs = (Attr[]){lt_int(ATTR_AXIS, shape->axis),
+                                                     lt_int(ATTR_PACKED, shape->width),
+                                                     lt_int(ATTR_COUNT, shape->leading)},
+                                   .attr_count = 3});
+}
+
 Value *lt_build_contract(Builder *b, Value *x, Value *y, const char *spec) {
     const Attr attr = lt_string(ATTR_SPEC, spec);
     Value *inputs[] = {x, y};

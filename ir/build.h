@@ -37,6 +37,11 @@ Value *lt_build_concat(Builder *b, Value *const *values, uint32_t count, int axi
 Value *lt_build_gather(Builder *b, Value *data, Value *indices, int axis);
 Value *lt_build_reduce(Builder *b, ScalarFn fn, Value *x, const int64_t *axes, int count,
                        bool keep);
+typedef struct PackShape {
+    int axis, leading; /* the axis that is split; where the block index goes */
+    int64_t width;     /* elements of a block */
+} PackShape;
+Value *lt_build_pack(Builder *b, Value *x, const PackShape *shape);
 Value *lt_build_contract(Builder *b, Value *x, Value *y, const char *spec);
 /* Removes / inserts axes of extent 1 through a reshape. */
 Value *lt_build_unsqueeze(Builder *b, Value *x, const int64_t *axes, int count);

@@ -123,6 +123,8 @@ struct Stmt {
  *             (kernel positions), c
  *   ROWS      i* rows; inside one row several stages, each over its own r* loops (softmax,
  *             normalizations)
+ *   WINOGRAD  b (images), q (blocks of tiles), o (groups of panels); inside, stages: t and v, then
+ *             for each panel p, m, n, k and s, v, where v runs along vectors
  *   SERIAL    anything else: runs as it is */
 typedef enum {
     KERNEL_SERIAL,
@@ -131,7 +133,8 @@ typedef enum {
     KERNEL_WINDOW,
     KERNEL_CONTRACT,
     KERNEL_CONV,
-    KERNEL_ROWS
+    KERNEL_ROWS,
+    KERNEL_WINOGRAD
 } KernelClass;
 
 struct Kernel {

@@ -394,7 +394,7 @@ static void parse_signature(KernelParser *p) {
 }
 
 static void parse_class(KernelParser *p) {
-    for (int class = 0; class <= KERNEL_ROWS; class ++) {
+    for (int class = 0; class <= KERNEL_WINOGRAD; class ++) {
         if (lt_read_word(p, lt_kernel_class_names[class]))
             p->kernel->class = (KernelClass) class;
     }

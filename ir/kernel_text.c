@@ -374,7 +374,7 @@ static void print_name(Str *out, const char *name) {
 const char *const lt_kernel_class_names[] = {
     [KERNEL_SERIAL] = "serial",     [KERNEL_MAP] = "map",   [KERNEL_REDUCE] = "reduce",
     [KERNEL_WINDOW] = "window",     [KERNEL_CONV] = "conv", [KERNEL_ROWS] = "rows",
-    [KERNEL_CONTRACT] = "contract",
+    [KERNEL_CONTRACT] = "contract", [KERNEL_WINOGRAD] = "winograd",
 };
 
 void lt_kernel_print(Str *out, const Kernel *k, bool with_name) {

@@ -26,5 +26,9 @@ const Target *lt_target_find(const char *name);
 static inline int lt_target_lanes(const Target *t, int element_bytes) {
     return t->vector_bytes / element_bytes;
 }
+/* Columns of a register tile: what a panel of packed weights holds. */
+static inline int lt_target_panel(const Target *t, int element_bytes) {
+    return t->tile_vectors * lt_target_lanes(t, element_bytes);
+}
 
 #endif

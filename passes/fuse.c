@@ -20,6 +20,7 @@ static bool anchor_prologue(const Node *n, Prologue *out) {
     switch (n->op) {
     case OP_CONTRACT:
     case OP_CONV: *out = PROLOGUE_VIEWS; return true; /* read many times */
+    case OP_WINOGRAD:
     case OP_WINDOW: *out = PROLOGUE_NONE; return true;
     case OP_REDUCE:
     case OP_ARGREDUCE:
@@ -37,8 +38,8 @@ static bool anchor_prologue(const Node *n, Prologue *out) {
 
 /* Several results, or a running state: nothing may follow in the same kernel. */
 static bool takes_epilogue(const Node *n) {
-    return n->op == OP_CONTRACT || n->op == OP_CONV || n->op == OP_WINDOW || n->op == OP_REDUCE ||
-           n->op == OP_SOFTMAX || n->op == OP_LAYER_NORM;
+    return n->op == OP_CONTRACT || n->op == OP_CONV || n->op == OP_WINOGRAD || n->op == OP_WINDOW ||
+           n->op == OP_REDUCE || n->op == OP_SOFTMAX || n->op == OP_LAYER_NORM;
 }
 
 static bool stays_outside(const Node *n) {

@@ -21,6 +21,7 @@ static LowerFn *const anchors[LT_OP_LIMIT] = {
     [OP_SCANREDUCE] = lt_lower_cumulate,
     [OP_CONTRACT] = lt_lower_contract,
     [OP_CONV] = lt_lower_conv,
+    [OP_WINOGRAD] = lt_lower_winograd,
     [OP_SOFTMAX] = lt_lower_softmax,
     [OP_LOG_SOFTMAX] = lt_lower_softmax,
     [OP_LAYER_NORM] = lt_lower_layer_norm,

@@ -19,22 +19,6 @@
 /* Rows that pay for packing at run time: fewer when the column would be gathered otherwise. */
 enum { LEAST_ROWS_GATHERED = 8, LEAST_ROWS_CONTIGUOUS = 32, LEAST_COLUMNS = 4 };
 
-static int panel_width(const PassContext *ctx, DType dtype) {
-    return ctx->target->tile_vectors * lt_target_lanes(ctx->target, (int)lt_dtype_size(dtype));
-}
-
-static Value *pack_operand(Builder *b, Value *v, int axis, int leading, int width) {
-    NodeSpec spec = {
-        .op = OP_PACK,
-        .inputs = &v,
-        .input_count = 1,
-        .attrs = (Attr[]){lt_int(ATTR_AXIS, axis), lt_int(ATTR_PACKED, width),
-                          lt_int(ATTR_COUNT, leading)},
-        .attr_count = 3,
-    };
-    return lt_build(b, &spec);
-}
-
 static bool below(const Dim *extent, int64_t least) {
     return lt_dim_is_const(extent) && extent->value < least;
 }
@@ -148,11 +132,13 @@ static bool pack_contraction(PassContext *ctx, Node *n) {
         moved |= perm[i] != i;
     }
     Value *v = lt_input(n, 1);
-    int width = panel_width(ctx, v->type->dtype);
+    const int width = lt_target_panel(ctx->target, (int)lt_dtype_size(v->type->dtype));
     const Dim *columns = v->type->dims[perm[order.count - 1]];
     if (moved)
         v = lt_build_transpose(&b, v, perm);
-    v = pack_operand(&b, v, order.count - 1, batch_letters(&e), width);
+    v = lt_build_pack(&b, v, &(PackShape){.axis = order.count - 1,
+                                          .leading = batch_letters(&e),
+                                          .width = width});
     const char *spec = lt_arena_printf(ctx->module->arena, "%s,%s->%s", e.letters[EINSUM_A],
                                        order.text, e.letters[EINSUM_OUT]);
     lt_node_set_attr(n, lt_string(ATTR_SPEC, spec));
@@ -256,10 +242,10 @@ static bool pack_convolution(PassContext *ctx, Node *n) {
         lt_node_set_input(n, 0, padded_input(ctx, &b, n));
         clear_padding(n);
     }
-    int width = panel_width(ctx, w->type->dtype);
+    const int width = lt_target_panel(ctx->target, (int)lt_dtype_size(w->type->dtype));
     lt_node_set_attr(n, lt_int(ATTR_PACKED, width));
     lt_node_set_attr(n, lt_dims(ATTR_SIZE, &w->type->dims[rank - 1], 1));
-    lt_node_set_input(n, 1, pack_operand(&b, w, rank - 1, 0, width));
+    lt_node_set_input(n, 1, lt_build_pack(&b, w, &(PackShape){.axis = rank - 1, .width = width}));
     return true;
 }
 

@@ -381,6 +381,50 @@ static void append_row_stages(Str *out, Nest *nest, const Stmt *list, const char
     }
 }
 
+/* Loops along vectors, by name. */
+static void append_vector_loops(Str *out, const Nest *nest, const Stmt *list) {
+    for (const Stmt *s = list; s; s = s->next) {
+        if (s->kind == STMT_IF) {
+            append_vector_loops(out, nest, s->u.branch.body);
+            append_vector_loops(out, nest, s->u.branch.otherwise);
+        }
+        if (s->kind != STMT_FOR)
+            continue;
+        const char *name = s->u.loop.var->name;
+        if (name[0] == 'v')
+            lt_str_printf(out, "split %s %d; vectorize %s.1; ", name, lanes_of(nest), name);
+        else
+            append_vector_loops(out, nest, s->u.loop.body);
+    }
+}
+
+/* The first loop whose name begins with the letter: what follows keeps it apart from symbols. */
+static const Stmt *loop_lettered(const Stmt *list, char letter) {
+    const Stmt *found = NULL;
+    for (const Stmt *s = list; s && !found; s = s->next) {
+        if (s->kind == STMT_FOR && s->u.loop.var->name[0] == letter)
+            return s;
+        if (s->kind == STMT_FOR)
+            found = loop_lettered(s->u.loop.body, letter);
+    }
+    return found;
+}
+
+static const char *choose_winograd(Nest *nest) {
+    Str out;
+    lt_str_init(&out, nest->kernel->arena);
+    append_vector_loops(&out, nest, nest->kernel->body);
+    int64_t lo, block;
+    nest->m = loop_lettered(nest->kernel->body, 'm');
+    nest->n = loop_lettered(nest->kernel->body, 'n');
+    lt_dim_range(&nest->kernel->dims, nest->m->u.loop.extent, &lo, &block);
+    nest->mr = nest->target->tile_rows;
+    while (nest->mr > 1 && block % nest->mr)
+        nest->mr--;
+    lt_str_append(&out, fill_in(nest, SCHEDULE_WINOGRAD));
+    return out.text;
+}
+
 static const char *choose(Nest *nest) {
     Str out;
     lt_str_init(&out, nest->kernel->arena);
@@ -398,6 +442,7 @@ static const char *choose(Nest *nest) {
         append_row_stages(&out, nest, nest->kernel->body, "r", lanes_of(nest));
         lt_str_append(&out, fill_in(nest, SCHEDULE_PLAIN));
         return out.text;
+    case KERNEL_WINOGRAD: return choose_winograd(nest);
     case KERNEL_SERIAL:
         append_row_stages(&out, nest, nest->kernel->body, "v", lanes_of(nest));
         return out.text;

@@ -62,8 +62,12 @@ static inline const char *first_diag(const Module *m) {
                               : "(no diagnostic)";
 }
 
+/* Of one plus the expected value. */
+static double tolerance_f32 = 1e-5;
+
 static inline void check_equal(const Tensor *got, const Tensor *expected, const char *text) {
-    const double tolerance = expected->dtype == DT_F16 || expected->dtype == DT_BF16 ? 2e-2 : 1e-5;
+    const bool is_half = expected->dtype == DT_F16 || expected->dtype == DT_BF16;
+    const double tolerance = is_half ? 2e-2 : tolerance_f32;
     ck_assert_int_eq(got->dtype, expected->dtype);
     ck_assert_int_eq(lt_tensor_elements(got), lt_tensor_elements(expected));
     for (int64_t i = 0; i < lt_tensor_elements(expected); i++) {
@@ -77,7 +81,8 @@ static inline void check_equal(const Tensor *got, const Tensor *expected, const 
         const double a = lt_tensor_get_float(got, i), b = lt_tensor_get_float(expected, i);
         const bool near =
             a == b || (isnan(a) && isnan(b)) || fabs(a - b) <= tolerance * (1 + fabs(b));
-        ck_assert_msg(near, "element %lld is %.9g, not %.9g, in\n%s", (long long)i, a, b, text);
+        ck_assert_msg(near, "element %lld is %.9g, not %.9g, in\n%.4000s", (long long)i, a, b,
+                      text);
     }
 }
 
@@ -94,8 +99,8 @@ static inline Program *lower(Module *m, int level, const char *text) {
         Str kernel;
         lt_str_init(&kernel, m->arena);
         lt_kernel_print(&kernel, ctx.program->kernels.data[i], true);
-        ck_assert_msg(lt_kernel_verify(ctx.program->kernels.data[i], &m->diags), "%s, in\n%s\n%s",
-                      first_diag(m), kernel.text, text);
+        ck_assert_msg(lt_kernel_verify(ctx.program->kernels.data[i], &m->diags),
+                      "%s, in\n%.4000s\n%s", first_diag(m), kernel.text, text);
     }
     return ctx.program;
 }
@@ -125,7 +130,7 @@ static inline bool check_module(Module *m, const int64_t *values, int level, con
     lt_str_init(&listing, m->arena);
     lt_program_print(&listing, p);
     lt_str_append(&listing, text);
-    ck_assert_msg(!error, "%s, in\n%s", error, listing.text);
+    ck_assert_msg(!error, "%s, in\n%.4000s", error, listing.text);
     for (uint32_t i = 0; i < lt_graph_yield(m->main)->input_count; i++)
         check_equal(got[i], expected[i], listing.text);
     if (check_more)

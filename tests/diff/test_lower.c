@@ -193,6 +193,27 @@ START_TEST(convolutions) {
 }
 END_TEST
 
+#define WINOGRAD(tile, lo, hi, outputs) \
+    "%a = winograd %x, %w {tile = " tile ", pad_lo = " lo ", pad_hi = " hi ", size = [" outputs \
+    "]} %b = relu %a yield %b"
+
+/* Tiles that fit, that hang over the edges, and images smaller than one tile. */
+START_TEST(winograd_convolutions) {
+    static const Case cases[] = {
+        {"%x: f32[n,h + 2,7,3], %w: f32[6,6,2,3,8]", WINOGRAD("4", "[0, 0]", "[0, 0]", "11")},
+        {"%x: f32[n,h + 2,7,3], %w: f32[4,4,2,3,8]", WINOGRAD("2", "[1, 1]", "[1, 1]", "16")},
+        {"%x: f32[n,h,9,5], %w: f32[6,6,1,5,32]", WINOGRAD("4", "[1, 2]", "[1, 0]", "30")},
+        {"%x: f32[n,8,8,17], %w: f32[6,6,3,17,8]", WINOGRAD("4", "[1, 1]", "[1, 1]", "24")},
+        {"%x: f32[1,h + 4,h,2], %w: f32[4,4,1,2,16]", WINOGRAD("2", "[1, 1]", "[1, 1]", "2")},
+        {"%x: f32[n,14,14,2], %w: f32[6,6,5,2,4]", WINOGRAD("4", "[1, 1]", "[1, 1]", "20")},
+    };
+    /* The filters here are no transformed ones: products of up to 10^4 nearly cancel. */
+    tolerance_f32 = 1e-3;
+    CHECK_CASES(cases);
+    tolerance_f32 = 1e-5;
+}
+END_TEST
+
 START_TEST(recurrent_layers) {
     static const Case cases[] = {
         {"%x: f32[h,n,12], %r: f32[3,12], %h: f32[n,3], %c: f32[n,3]",
@@ -210,4 +231,4 @@ START_TEST(recurrent_layers) {
 END_TEST
 
 LT_TEST_MAIN("test_lower", maps, moves, resizes, gathers, folds, contractions, convolutions,
-             recurrent_layers)
+             winograd_convolutions, recurrent_layers)
