@@ -35,3 +35,20 @@ const Target *lt_target_find(const char *name) {
     }
     return NULL;
 }
+
+int lt_target_tile_rows(const Target *t, int64_t rows) {
+    enum { LEAST_TILE_ROWS = 4, MANY_TILES = 64 };
+    int best = t->tile_rows;
+    double least = 0;
+    if (rows < 1 || rows >= (int64_t)MANY_TILES * t->tile_rows)
+        return best;
+    for (int tile = t->tile_rows; tile >= LEAST_TILE_ROWS; tile--) {
+        /* A step of the fold takes about as long as one and a half rows more. */
+        const double cost = (double)((rows + tile - 1) / tile) * (tile + 1.5);
+        if (least == 0 || cost < least) {
+            least = cost;
+            best = tile;
+        }
+    }
+    return rows < best ? (int)rows : best;
+}

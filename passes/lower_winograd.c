@@ -16,7 +16,7 @@
 
 /* Rows of scratch memory are a cache line longer, so that the elements of a tile lie in different
  * sets; pieces of work that a launch should have. */
-enum { LINE_ELEMENTS = 16, LEAST_PIECES = 8, LEAST_TILE_ROWS = 4 };
+enum { LINE_ELEMENTS = 16, LEAST_PIECES = 8 };
 
 typedef struct WinogradNest {
     Lowering *lo;
@@ -290,26 +290,10 @@ static Stmt *fold_stage(const WinogradNest *n, const Dim *panel) {
 
 /* --- sizes ------------------------------------------------------------------------------------ */
 
-/* Rows of the register tile: fewer where the last block would otherwise be mostly empty. */
-static int64_t tile_rows(const Target *target, const Dim *tiles) {
-    int64_t best = target->tile_rows;
-    if (!lt_dim_is_const(tiles))
-        return best;
-    double least = 0;
-    for (int64_t rows = target->tile_rows; rows >= LEAST_TILE_ROWS && rows > 0; rows--) {
-        /* A step of a tile of r rows and v vectors costs r * v products and about v loads. */
-        const double cost = (double)((tiles->value + rows - 1) / rows) * ((double)rows + 1.5);
-        if (least == 0 || cost < least) {
-            least = cost;
-            best = rows;
-        }
-    }
-    return tiles->value < best ? (tiles->value > 0 ? tiles->value : 1) : best;
-}
-
 static void choose_sizes(WinogradNest *n) {
     const Target *target = n->lo->ctx->target;
-    const int64_t rows = tile_rows(target, n->tiles), products = n->w.n * n->w.n;
+    const int64_t tiles = lt_dim_is_const(n->tiles) ? n->tiles->value : INT64_MAX;
+    const int64_t rows = lt_target_tile_rows(target, tiles), products = n->w.n * n->w.n;
     const int64_t bytes = products * n->channels->value * rows * (int64_t)sizeof(float);
     n->block = rows * (bytes * 4 <= target->l2_bytes ? 2 : 1);
     int64_t pieces = LEAST_PIECES;

@@ -321,9 +321,7 @@ static ScheduleRow choose_tile(Nest *nest) {
         return SCHEDULE_ROW;
     }
     const Dim *rows = nest->m->u.loop.extent;
-    nest->mr = nest->target->tile_rows;
-    if (lt_dim_is_const(rows) && rows->value < nest->mr)
-        nest->mr = rows->value < 1 ? 1 : (int)rows->value;
+    nest->mr = lt_target_tile_rows(nest->target, lt_dim_is_const(rows) ? rows->value : INT64_MAX);
     nest->mc = rows_in_cache(nest);
     if (lt_dim_is_const(rows)) { /* blocks of about the same size */
         const int64_t blocks = (rows->value + nest->mc - 1) / nest->mc;
