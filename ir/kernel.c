@@ -241,6 +241,13 @@ Stmt *lt_stmt_alloc(Kernel *k, const Buffer *buffer) {
     return s;
 }
 
+Stmt *lt_stmt_prefetch(Kernel *k, const Buffer *buffer, const Dim *const *index) {
+    Stmt *s = new_stmt(k, STMT_PREFETCH);
+    s->u.prefetch.buffer = buffer;
+    s->u.prefetch.index = lt_arena_copy(k->arena, index, (size_t)buffer->rank * sizeof *index);
+    return s;
+}
+
 Stmt *lt_stmt_join(Stmt *a, Stmt *b) {
     if (!a)
         return b;
@@ -282,6 +289,12 @@ static Stmt *copy_stmt(Substitution *s, const Stmt *from) {
         return lt_stmt_let(k, copied_var(s, from->u.let.var),
                            lt_substitute_expr(s, from->u.let.value));
     case STMT_ALLOC: return lt_stmt_alloc(k, lt_substitute_buffer(s, from->u.alloc.buffer));
+    case STMT_PREFETCH: {
+        const Dim *index[LT_MAX_RANK];
+        const Buffer *buffer = from->u.prefetch.buffer;
+        lt_substitute_index(s, from->u.prefetch.index, buffer->rank, index);
+        return lt_stmt_prefetch(k, lt_substitute_buffer(s, buffer), index);
+    }
     }
     assert(!"a statement");
     return NULL;

@@ -76,7 +76,7 @@ struct Expr {
 };
 
 typedef enum { LOOP_SERIAL, LOOP_PARALLEL, LOOP_UNROLL, LOOP_VECTOR } LoopKind;
-typedef enum { STMT_FOR, STMT_IF, STMT_STORE, STMT_LET, STMT_ALLOC } StmtKind;
+typedef enum { STMT_FOR, STMT_IF, STMT_STORE, STMT_LET, STMT_ALLOC, STMT_PREFETCH } StmtKind;
 
 /* Statements form lists through `next`; a body is the first of its list. */
 struct Stmt {
@@ -110,6 +110,10 @@ struct Stmt {
             const Buffer
                 *buffer; /* local; visible as a LET's variable is; content undefined until stored */
         } alloc;
+        struct {
+            const Buffer *buffer; /* a parameter */
+            const Dim *const *index; /* may lie outside of it */
+        } prefetch; /* asks for the cache line with that element; changes nothing */
     } u;
 };
 
@@ -206,6 +210,7 @@ Stmt *lt_stmt_if(Kernel *k, const Expr *condition, Stmt *body, Stmt *otherwise);
 Stmt *lt_stmt_store(Kernel *k, const Buffer *buffer, const Dim *const *index, const Expr *value);
 Stmt *lt_stmt_let(Kernel *k, const Dim *var, const Expr *value);
 Stmt *lt_stmt_alloc(Kernel *k, const Buffer *buffer);
+Stmt *lt_stmt_prefetch(Kernel *k, const Buffer *buffer, const Dim *const *index);
 /* Where a SCRATCH buffer lies in the thread's memory; NULL: the end of them all. */
 int64_t lt_kernel_scratch_offset(const Kernel *k, const Buffer *buffer);
 /* a followed by b (either may be NULL); returns the first of the joined list. */

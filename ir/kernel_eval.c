@@ -257,6 +257,7 @@ static void run_list(Machine *m, const Stmt *list) {
         case STMT_STORE: run_store(m, s); break;
         case STMT_LET: run_let(m, s); break;
         case STMT_ALLOC: alloc_buffer(m, s->u.alloc.buffer); break;
+        case STMT_PREFETCH: break;
         }
     }
 }

@@ -313,21 +313,32 @@ static Stmt *parse_alloc(KernelParser *p) {
     return lt_stmt_alloc(k, buffer);
 }
 
-static Stmt *parse_store(KernelParser *p) {
-    const Dim *index[LT_MAX_RANK];
-    const char *at = p->lexer.token.start, *name = lt_read_name(p, "a statement");
+/* NAME "[" [dims] "]" */
+static const Buffer *parse_element(KernelParser *p, const char *what, const Dim **index) {
+    const char *at = p->lexer.token.start, *name = lt_read_name(p, what);
     const Named *named = lt_read_find(p, name);
     if (!named || !named->buffer)
         lt_read_fail(p, at, "there is no buffer '%s' here", name);
-    const Buffer *buffer = named->buffer;
     const int rank = lt_read_dims(p, index);
-    if (rank != buffer->rank)
-        lt_read_fail(p, at, "'%s' has rank %d, found %d indices", name, buffer->rank, rank);
+    if (rank != named->buffer->rank)
+        lt_read_fail(p, at, "'%s' has rank %d, found %d indices", name, named->buffer->rank, rank);
+    return named->buffer;
+}
+
+static Stmt *parse_prefetch(KernelParser *p) {
+    const Dim *index[LT_MAX_RANK];
+    const Buffer *buffer = parse_element(p, "a buffer", index);
+    return lt_stmt_prefetch(p->kernel, buffer, index);
+}
+
+static Stmt *parse_store(KernelParser *p) {
+    const Dim *index[LT_MAX_RANK];
+    const Buffer *buffer = parse_element(p, "a statement", index);
     lt_read_expect(p, '=');
-    at = p->lexer.token.start;
+    const char *at = p->lexer.token.start;
     const Expr *value = lt_read_expr(p, buffer->dtype);
     if (value->dtype != buffer->dtype)
-        lt_read_fail(p, at, "'%s' holds %s, found %s", name, lt_dtype_name(buffer->dtype),
+        lt_read_fail(p, at, "'%s' holds %s, found %s", buffer->name, lt_dtype_name(buffer->dtype),
                      lt_dtype_name(value->dtype));
     return lt_stmt_store(p->kernel, buffer, index, value);
 }
@@ -343,9 +354,10 @@ static Stmt *parse_stmt(KernelParser *p, const Loc *around) {
     }
     if (lt_read_word(p, "if"))
         return parse_branch(p, around);
-    Stmt *s = lt_read_word(p, "let")     ? parse_let(p)
-              : lt_read_word(p, "alloc") ? parse_alloc(p)
-                                         : parse_store(p);
+    Stmt *s = lt_read_word(p, "let")        ? parse_let(p)
+              : lt_read_word(p, "alloc")    ? parse_alloc(p)
+              : lt_read_word(p, "prefetch") ? parse_prefetch(p)
+                                            : parse_store(p);
     s->loc = parse_loc(p, around);
     return s;
 }

@@ -11,6 +11,7 @@
  *            | "if" "(" expr ")" [loc] block ["else" block]
  *            | "let" NAME "in" range "=" expr [loc]
  *            | "alloc" NAME ":" DTYPE "[" [dims] "]" ("register" | "stack" | "scratch") [loc]
+ *            | "prefetch" NAME "[" [dims] "]" [loc]
  *            | NAME "[" [dims] "]" "=" expr [loc]
  *   loc     := "@" item {"+" item}       (a statement without one has that of the block around it)
  *   item    := STRING ["(" STRING ")"] | "(" STRING ")" | LINE ":" COLUMN
@@ -320,6 +321,9 @@ static void print_simple(Printer *p, const Stmt *s) {
         lt_str_append(out, "let ");
         print_range(p, s->u.let.var);
         lt_str_printf(out, " = %s", value.text);
+    } else if (s->kind == STMT_PREFETCH) {
+        lt_str_printf(p->out, "prefetch %s", s->u.prefetch.buffer->name);
+        print_dims(p, s->u.prefetch.index, s->u.prefetch.buffer->rank);
     } else {
         lt_str_append(p->out, "alloc ");
         print_buffer(p, s->u.alloc.buffer);

@@ -25,6 +25,7 @@
     X(RACE, "race", "iterations of parallel and vector loops store to different elements") \
     X(LOCAL_EXTENTS, "local-extents", "local buffers have constant positive extents") \
     X(STACK_SIZE, "stack-size", "stack buffers fit into LT_MAX_STACK together") \
+    X(PREFETCH_PARAM, "prefetch-param", "only parameters are prefetched") \
     X(SCRATCH_PLACE, "scratch-place", "scratch buffers are shared by lanes: none in vector loops") \
     X(SCRATCH_SIZE, "scratch-size", "scratch buffers fit into LT_MAX_SCRATCH together") \
     X(IN_PLACE, "in-place", "in_place names inputs of the first output's dtype")
@@ -246,6 +247,15 @@ static void check_alloc(Verifier *v, const Stmt *s) {
     v->buffers[b->index] = true;
 }
 
+/* Anywhere near the buffer will do. */
+static void check_prefetch(Verifier *v, const Stmt *s) {
+    const Buffer *b = s->u.prefetch.buffer;
+    if (b->kind > BUFFER_OUTPUT)
+        breach(v, RULE_PREFETCH_PARAM, b->name);
+    for (int i = 0; i < b->rank; i++)
+        check_dim(v, s->u.prefetch.index[i]);
+}
+
 static void check_stmt(Verifier *v, const Stmt *s) {
     v->statement++;
     if (s->loc)
@@ -256,6 +266,7 @@ static void check_stmt(Verifier *v, const Stmt *s) {
     case STMT_STORE: check_store(v, s); return;
     case STMT_LET: check_let(v, s); return;
     case STMT_ALLOC: check_alloc(v, s); return;
+    case STMT_PREFETCH: check_prefetch(v, s); return;
     }
 }
 

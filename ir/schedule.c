@@ -204,6 +204,7 @@ typedef enum {
     VERB_CACHE,
     VERB_RFACTOR,
     VERB_PACK,
+    VERB_PREFETCH,
     VERB_COMPUTE_AT
 } Verb;
 
@@ -217,7 +218,7 @@ static const struct {
     {"unroll", VERB_UNROLL, 1, 1},     {"vectorize", VERB_VECTORIZE, 1, 1},
     {"parallel", VERB_PARALLEL, 1, 1}, {"cache", VERB_CACHE, 1, 8},
     {"rfactor", VERB_RFACTOR, 2, 2},   {"compute_at", VERB_COMPUTE_AT, 2, 2},
-    {"pack", VERB_PACK, 4, 12},
+    {"pack", VERB_PACK, 4, 12},        {"prefetch", VERB_PREFETCH, 4, 4},
 };
 
 static const char *run_verb(Kernel *k, Verb verb, const char *const *words, int count) {
@@ -237,6 +238,7 @@ static const char *run_verb(Kernel *k, Verb verb, const char *const *words, int 
                                                .lanes = atoi(words[2]),
                                                .axes = words + 3,
                                                .axis_count = count - 3});
+    case VERB_PREFETCH: return lt_schedule_prefetch(k, words[0], words + 1);
     case VERB_COMPUTE_AT: return lt_schedule_compute_at(k, words[0], words[1]);
     }
     return NULL;

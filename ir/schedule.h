@@ -12,6 +12,8 @@
  *   rfactor K N       the folding loop K runs N partial accumulators, combined at its end
  *   pack A L N V ..   what loop L reads of input A is copied in front of it, N elements at once,
  *                     into scratch memory with an axis for each of the loops V, all inside L
+ *   prefetch B P T K  loop K reads input B, the same part in each iteration of T around it; the
+ *                     part that the next iteration of P around T reads is fetched meanwhile
  *   compute_at S L    the stage that writes local buffer S moves into loop L of its consumer
  * Each primitive preserves what the kernel computes, up to the documented order of floating point
  * sums; it fails with a sentence when it does not apply. */
@@ -32,6 +34,7 @@ const char *lt_schedule_reorder(Kernel *k, const char *const *loops, int count);
 const char *lt_schedule_mark(Kernel *k, const char *loop, LoopKind kind);
 const char *lt_schedule_cache(Kernel *k, const char *const *loops, int count);
 const char *lt_schedule_rfactor(Kernel *k, const char *loop, int64_t lanes);
+const char *lt_schedule_prefetch(Kernel *k, const char *buffer, const char *const loops[3]);
 typedef struct PackSpec {
     const char *buffer, *loop;
     int lanes;

@@ -104,9 +104,9 @@ static const char *make_copy(Pack *p) {
             return lt_arena_printf(k->arena, "pack: the copy of '%s' is too large",
                                    p->buffer->name);
     }
-    p->copy = lt_kernel_local(k, BUFFER_SCRATCH,
-                              lt_arena_printf(k->arena, "%s.pack", p->buffer->name),
-                              p->buffer->dtype, p->axis_count, dims);
+    p->copy =
+        lt_kernel_local(k, BUFFER_SCRATCH, lt_arena_printf(k->arena, "%s.pack", p->buffer->name),
+                        p->buffer->dtype, p->axis_count, dims);
     return NULL;
 }
 
@@ -120,10 +120,10 @@ static Stmt *fill_copy(Pack *p) {
         vars[i] = lt_kernel_loop_var(k, lt_arena_printf(k->arena, "%s.pack", p->vars[i]->name),
                                      p->extents[i]);
     blocks = lt_dim_ceildiv(&k->dims, p->extents[last], lanes);
-    outer = lt_kernel_loop_var(k, lt_arena_printf(k->arena, "%s.pack.0", p->vars[last]->name),
-                               blocks);
-    inner = lt_kernel_loop_var(k, lt_arena_printf(k->arena, "%s.pack.1", p->vars[last]->name),
-                               lanes);
+    outer =
+        lt_kernel_loop_var(k, lt_arena_printf(k->arena, "%s.pack.0", p->vars[last]->name), blocks);
+    inner =
+        lt_kernel_loop_var(k, lt_arena_printf(k->arena, "%s.pack.1", p->vars[last]->name), lanes);
     vars[last] = lt_dim_add(&k->dims, lt_dim_mul(&k->dims, outer, lanes), inner);
     const Dim **by = lt_schedule_substitution(k);
     for (int i = 0; i < p->axis_count; i++)
@@ -135,8 +135,8 @@ static Stmt *fill_copy(Pack *p) {
     list = lt_stmt_for(k, LOOP_VECTOR, inner, lanes, list);
     list = lt_stmt_for(k, LOOP_SERIAL, outer, blocks, list);
     for (int i = last - 1; i >= 0; i--)
-        list = lt_stmt_for(k, LOOP_SERIAL, vars[i],
-                           lt_dim_substitute(&k->dims, p->extents[i], by), list);
+        list = lt_stmt_for(k, LOOP_SERIAL, vars[i], lt_dim_substitute(&k->dims, p->extents[i], by),
+                           list);
     return list;
 }
 
@@ -180,8 +180,7 @@ const char *lt_schedule_pack(Kernel *k, const PackSpec *spec) {
                                spec->buffer);
     if (lt_expr_mentions(p.load, around->u.loop.var) || moves_with(&p, body) ||
         !extents_are_visible(&p, body))
-        return lt_arena_printf(k->arena, "pack: other loops than the axes move '%s'",
-                               spec->buffer);
+        return lt_arena_printf(k->arena, "pack: other loops than the axes move '%s'", spec->buffer);
     error = make_copy(&p);
     if (error)
         return error;

@@ -18,8 +18,10 @@ typedef enum { PROLOGUE_NONE, PROLOGUE_VIEWS, PROLOGUE_MAPS } Prologue;
 
 static bool anchor_prologue(const Node *n, Prologue *out) {
     switch (n->op) {
-    case OP_CONTRACT:
-    case OP_CONV: *out = PROLOGUE_VIEWS; return true; /* read many times */
+    case OP_CONTRACT: *out = PROLOGUE_VIEWS; return true; /* read many times */
+    case OP_CONV: /* in groups: vectors run along the operand's channels */
+        *out = lt_attr_int(n, ATTR_GROUPS, 1) == 1 ? PROLOGUE_VIEWS : PROLOGUE_NONE;
+        return true;
     case OP_WINOGRAD:
     case OP_WINDOW: *out = PROLOGUE_NONE; return true;
     case OP_REDUCE:

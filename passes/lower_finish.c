@@ -73,7 +73,8 @@ static void collect(Accesses *a, Stmt *list) {
             collect_expr(a, s->u.store.value);
             break;
         case STMT_LET: collect_expr(a, s->u.let.value); break;
-        case STMT_ALLOC: break;
+        case STMT_ALLOC:
+        case STMT_PREFETCH: break;
         }
     }
 }
@@ -239,6 +240,9 @@ static Stmt *rewrite_stmt(Rewrite *rw, const Stmt *s) {
                              rewrite_expr(rw, s->u.store.value));
     case STMT_LET: return lt_stmt_let(rw->k, s->u.let.var, rewrite_expr(rw, s->u.let.value));
     case STMT_ALLOC: return lt_stmt_alloc(rw->k, rewrite_buffer(rw, s->u.alloc.buffer));
+    case STMT_PREFETCH:
+        rewrite_index(rw, s->u.prefetch.buffer, s->u.prefetch.index, index);
+        return lt_stmt_prefetch(rw->k, rewrite_buffer(rw, s->u.prefetch.buffer), index);
     }
     assert(!"a statement");
     return NULL;

@@ -74,7 +74,8 @@ static void check_list(Search *search, const Stmt *list) {
             break;
         case STMT_STORE: check_expr(search, s->u.store.value, allowed); break;
         case STMT_LET: check_expr(search, s->u.let.value, allowed); break;
-        case STMT_ALLOC: break;
+        case STMT_ALLOC:
+        case STMT_PREFETCH: break;
         }
         allowed = allowed && s != search->store;
     }

@@ -31,8 +31,8 @@ typedef struct Nest {
     int loop_count;
     const Stmt *folds[MAX_LOOPS]; /* folding loops, outermost first */
     int fold_count;
-    const Stmt *m, *n, *v; /* roles; NULL: none */
-    const char *a;         /* the operand that m walks */
+    const Stmt *m, *n, *v, *p; /* roles; NULL: none */
+    const char *a, *b;         /* the operands that m and n walk; NULL: not simply loaded */
     int mr, mc;
 } Nest;
 
@@ -162,8 +162,10 @@ static void append_word(Str *out, const Nest *nest, const char *word, size_t len
         {"m", name_of(nest->m), 0},
         {"n", name_of(nest->n), 0},
         {"v", name_of(nest->v), 0},
+        {"p", name_of(nest->p), 0},
         {"k", name_of(k), 0},
         {"a", nest->a, 0},
+        {"b", nest->b, 0},
         {"mr", NULL, nest->mr},
         {"nr", NULL, nest->target->tile_vectors * lanes_of(nest)},
         {"mc", NULL, nest->mc},
@@ -216,6 +218,8 @@ static const char *fill_in(const Nest *nest, ScheduleRow row) {
         part += strspn(part, " ");
         if (lt_str_starts(part, "join"))
             append_joined(&out, arena, part + strlen("join"));
+        else if (lt_str_starts(part, "prefetch") && !nest->b)
+            continue;
         else if (lt_str_starts(part, "parallel") && row == SCHEDULE_FLAT)
             lt_str_printf(&out, "; parallel %s.0", nest->v->u.loop.var->name);
         else if (!lt_str_starts(part, "parallel"))
@@ -253,33 +257,47 @@ static const Dim *stride_of(Kernel *k, const Expr *load, const Dim *var) {
     return lt_dim_mentions(stride, var) ? NULL : stride;
 }
 
-/* The only load of a parameter in the fold that m walks. */
-static const Expr *left_operand(const Nest *nest, const Expr *e) {
+/* What the innermost fold loads from a parameter along one loop of the tile alone, or NULL. */
+static const Expr *operand_along(const Expr *e, const Dim *along, const Dim *not_along) {
     const Expr *found = NULL;
     if (e->kind == EXPR_LOAD)
-        return e->u.load.buffer->kind == BUFFER_INPUT && lt_expr_mentions(e, nest->m->u.loop.var)
+        return e->u.load.buffer->kind == BUFFER_INPUT && lt_expr_mentions(e, along) &&
+                       !lt_expr_mentions(e, not_along)
                    ? e
                    : NULL;
     for (int i = 0; i < 3 && (e->kind == EXPR_CALL || e->kind == EXPR_CONVERT) && !found; i++)
         if (e->u.call.args[i])
-            found = left_operand(nest, e->u.call.args[i]);
+            found = operand_along(e->u.call.args[i], along, not_along);
     return found;
 }
 
+/* Sets nest->a and nest->b where the fold is one plain update. */
+static const Expr *find_operands(Nest *nest) {
+    const Stmt *update = nest->folds[nest->fold_count - 1]->u.loop.body;
+    const Dim *m = nest->m->u.loop.var, *n = nest->n->u.loop.var;
+    const int panel = nest->target->tile_vectors * lanes_of(nest);
+    if (!update || update->kind != STMT_STORE || update->next)
+        return NULL;
+    const Expr *a = operand_along(update->u.store.value, m, n);
+    const Expr *b = operand_along(update->u.store.value, n, m);
+    nest->a = a ? a->u.load.buffer->name : NULL;
+    const bool moves_on = nest->p || extent_reaches(nest->n, panel + 1);
+    nest->b = b && moves_on ? b->u.load.buffer->name : NULL;
+    if (a && b && a->u.load.buffer == b->u.load.buffer)
+        nest->a = nest->b = NULL; /* one tensor with itself */
+    return nest->a ? a : NULL;
+}
+
 /* Rows of the left operand that meet in the same sets of L1: a tile's rows throw each other out. */
-static bool rows_collide(Nest *nest) {
+static bool rows_collide(Nest *nest, const Expr *a) {
     enum { SET_BYTES = 4096 }; /* what L1's sets cover: 64 of 64 bytes on every target */
     Kernel *k = nest->kernel;
-    const Stmt *fold = nest->folds[nest->fold_count - 1], *update = fold->u.loop.body;
-    if (nest->fold_count != 1 || !update || update->kind != STMT_STORE || update->next)
-        return false;
-    const Expr *a = left_operand(nest, update->u.store.value);
+    const Stmt *fold = nest->folds[nest->fold_count - 1];
     int64_t lo, most;
     lt_dim_range(&k->dims, fold->u.loop.extent, &lo, &most);
-    if (!a || most > SET_BYTES || lt_expr_mentions(a, nest->n->u.loop.var))
+    if (!a || nest->fold_count != 1 || most > SET_BYTES)
         return false;
     const Dim *stride = stride_of(k, a, nest->m->u.loop.var);
-    nest->a = a->u.load.buffer->name;
     return stride && lt_dim_is_const(stride) && stride->value &&
            stride->value * (int64_t)lt_dtype_size(a->dtype) % SET_BYTES == 0 &&
            nest->mr > LEAST_PACKED_ROWS &&
@@ -328,7 +346,7 @@ static ScheduleRow choose_tile(Nest *nest) {
         const int64_t even = blocks ? (rows->value + blocks - 1) / blocks : 1;
         nest->mc = (int)((even + nest->mr - 1) / nest->mr * nest->mr);
     }
-    return rows_collide(nest) ? SCHEDULE_TILE_PACKED : SCHEDULE_TILE;
+    return rows_collide(nest, find_operands(nest)) ? SCHEDULE_TILE_PACKED : SCHEDULE_TILE;
 }
 
 static ScheduleRow choose_fold(Nest *nest) {
@@ -415,6 +433,9 @@ static const char *choose_winograd(Nest *nest) {
     int64_t lo, block;
     nest->m = loop_lettered(nest->kernel->body, 'm');
     nest->n = loop_lettered(nest->kernel->body, 'n');
+    nest->p = loop_lettered(nest->kernel->body, 'p');
+    nest->folds[nest->fold_count++] = loop_lettered(nest->kernel->body, 'k');
+    find_operands(nest);
     lt_dim_range(&nest->kernel->dims, nest->m->u.loop.extent, &lo, &block);
     nest->mr = nest->target->tile_rows;
     while (nest->mr > 1 && block % nest->mr)

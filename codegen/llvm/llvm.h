@@ -126,6 +126,7 @@ LLVMValueRef lt_emit_address(Emitter *e, LLVMValueRef base, LLVMTypeRef element,
 
 LLVMValueRef lt_emit_load(Emitter *e, const Expr *x);
 void lt_emit_store(Emitter *e, const Buffer *buffer, const Dim *const *index, LLVMValueRef value);
+void lt_emit_prefetch(Emitter *e, const Buffer *buffer, const Dim *const *index);
 LLVMValueRef lt_mask_and(Emitter *e, LLVMValueRef a, LLVMValueRef b); /* either may be NULL */
 LLVMValueRef lt_ramp(Unit *u, LLVMTypeRef scalar, int lanes);
 

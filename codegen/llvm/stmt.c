@@ -292,6 +292,9 @@ void lt_emit_stmts(Emitter *e, const Stmt *list) {
         case STMT_STORE: emit_store(e, s); break;
         case STMT_LET: emit_let(e, s); break;
         case STMT_ALLOC: emit_alloc(e, s); break;
+        case STMT_PREFETCH:
+            lt_emit_prefetch(e, s->u.prefetch.buffer, s->u.prefetch.index);
+            break;
         }
     }
 }

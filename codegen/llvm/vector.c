@@ -229,6 +229,18 @@ void lt_emit_store(Emitter *e, const Buffer *buffer, const Dim *const *index, LL
         store_each_lane(e, &a, value);
 }
 
+/* Into the L2 cache: what fills it is not needed at once, and L1 is full of what is. */
+void lt_emit_prefetch(Emitter *e, const Buffer *buffer, const Dim *const *index) {
+    enum { FOR_READING = 0, INTO_L2 = 2, DATA = 1 };
+    const Access a = make_access(e, buffer, index);
+    const Unit *u = e->unit;
+    LLVMValueRef args[] = {address(e, &a, lt_dim_at_lane(e, a.flat, 0)),
+                           LLVMConstInt(u->i32, FOR_READING, false),
+                           LLVMConstInt(u->i32, INTO_L2, false), LLVMConstInt(u->i32, DATA, false)};
+    LLVMTypeRef type = u->ptr;
+    lt_intrinsic_at(e->unit, e->b, "prefetch", &type, 1, args, 4);
+}
+
 /* --- conditions --- */
 
 static LLVMValueRef const_bool(const Emitter *e, bool value) {
