@@ -4,10 +4,10 @@
  *   =>  a, c at 0; b at 64
  *
  * First, results move into operands that die in the same step, where the kernel allows it. Then
- * buffers that remain are placed: with constant sizes, the largest first, each into the tightest
- * gap among those that live at the same time; with symbolic sizes, into slots, each as large as
- * the greatest of its buffers. A size is compared there by its value under typical symbols: that
- * decides only how tight the plan is, never whether it is right. */
+ * buffers that remain are placed: with constant sizes, each into the tightest gap among those that
+ * live at the same time, in several orders of which the best one counts; with symbolic sizes, into
+ * slots, each as large as the greatest of its buffers. A size is compared there by its value under
+ * typical symbols: that decides only how tight the plan is, never whether it is right. */
 #include <stdlib.h>
 
 #include "passes/pass.h"
@@ -22,6 +22,7 @@ typedef struct Plan {
     uint32_t *root;   /* by buffer: whose place it shares */
     int64_t *typical; /* by buffer: bytes under typical symbols */
     bool is_static;
+    bool takes_lowest; /* of the gaps that fit, the first one, not the tightest */
 } Plan;
 
 static const Dim *aligned(Plan *p, const Dim *bytes) {
@@ -70,7 +71,7 @@ static uint32_t share_in_place(Plan *p) {
     return shared;
 }
 
-/* --- constant sizes: best fit, the largest first ------------------------------------------- */
+/* --- constant sizes: best fit in several orders --------------------------------------------- */
 
 static bool live_together(const ProgramBuffer *a, const ProgramBuffer *b) {
     return a->first_step <= b->last_step && b->first_step <= a->last_step;
@@ -86,6 +87,31 @@ static int by_size(const void *x, const void *y) {
     return a < b ? -1 : a > b;
 }
 
+static int64_t steps_of(uint32_t buffer) {
+    const ProgramBuffer *b = &sorted_plan->program->buffers.data[buffer];
+    return (int64_t)b->last_step - b->first_step + 1;
+}
+
+static int by_duration(const void *x, const void *y) {
+    const int64_t a = steps_of(*(const uint32_t *)x), b = steps_of(*(const uint32_t *)y);
+    return a != b ? (a > b ? -1 : 1) : by_size(x, y);
+}
+
+static int by_area(const void *x, const void *y) {
+    const uint32_t i = *(const uint32_t *)x, j = *(const uint32_t *)y;
+    const double a = (double)sorted_plan->typical[i] * (double)steps_of(i);
+    const double b = (double)sorted_plan->typical[j] * (double)steps_of(j);
+    return a != b ? (a > b ? -1 : 1) : by_size(x, y);
+}
+
+static int by_first_step(const void *x, const void *y) {
+    const ProgramBuffer *buffers = sorted_plan->program->buffers.data;
+    uint32_t a = *(const uint32_t *)x, b = *(const uint32_t *)y;
+    if (buffers[a].first_step != buffers[b].first_step)
+        return buffers[a].first_step < buffers[b].first_step ? -1 : 1;
+    return a < b ? -1 : a > b;
+}
+
 static int by_offset(const void *x, const void *y) {
     const ProgramBuffer *buffers = sorted_plan->program->buffers.data;
     uint32_t a = *(const uint32_t *)x, b = *(const uint32_t *)y;
@@ -95,15 +121,15 @@ static int by_offset(const void *x, const void *y) {
     return a < b ? -1 : a > b;
 }
 
-/* The start of the tightest gap that takes `size` between the neighbours, sorted by offset. */
-static int64_t tightest_gap(const Plan *p, const uint32_t *neighbours, uint32_t count,
-                            int64_t size) {
+/* The start of the tightest gap that takes `size` between the neighbours, sorted by offset; of the
+ * lowest one when the plan asks for that. */
+static int64_t find_gap(const Plan *p, const uint32_t *neighbours, uint32_t count, int64_t size) {
     int64_t end = 0, best = -1, best_size = INT64_MAX;
     for (uint32_t i = 0; i < count; i++) {
         int64_t start = p->program->buffers.data[neighbours[i]].offset->value;
         if (start - end >= size && start - end < best_size) {
             best = end;
-            best_size = start - end;
+            best_size = p->takes_lowest ? 0 : start - end;
         }
         int64_t stop = start + p->typical[neighbours[i]];
         if (stop > end)
@@ -112,10 +138,9 @@ static int64_t tightest_gap(const Plan *p, const uint32_t *neighbours, uint32_t 
     return best >= 0 ? best : end;
 }
 
-static void place_static(Plan *p, uint32_t *roots, uint32_t count) {
+/* Offsets for the roots in this order; the greatest end. */
+static int64_t place_in_order(Plan *p, const uint32_t *roots, uint32_t count) {
     Program *program = p->program;
-    sorted_plan = p;
-    qsort(roots, count, sizeof *roots, by_size);
     uint32_t *neighbours = LT_ARRAY(p->ctx->scratch, uint32_t, count + 1);
     int64_t peak = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -125,12 +150,34 @@ static void place_static(Plan *p, uint32_t *roots, uint32_t count) {
             if (live_together(b, &program->buffers.data[roots[j]]))
                 neighbours[found++] = roots[j];
         qsort(neighbours, found, sizeof *neighbours, by_offset);
-        int64_t offset = tightest_gap(p, neighbours, found, p->typical[roots[i]]);
+        int64_t offset = find_gap(p, neighbours, found, p->typical[roots[i]]);
         b->offset = lt_dim_const(p->dims, offset);
         if (offset + p->typical[roots[i]] > peak)
             peak = offset + p->typical[roots[i]];
     }
-    program->arena_size = lt_dim_const(p->dims, peak);
+    return peak;
+}
+
+/* Each order and each choice of gaps is best for some graphs: the first one that gives the lowest
+ * peak stays. */
+static void place_static(Plan *p, uint32_t *roots, uint32_t count) {
+    static int (*const orders[])(const void *, const void *) = {by_size, by_area, by_duration,
+                                                                by_first_step};
+    enum { ORDERS = sizeof orders / sizeof *orders };
+    int best = 0;
+    int64_t least = INT64_MAX;
+    sorted_plan = p;
+    for (int i = 0; i <= 2 * ORDERS; i++) {
+        const int chosen = i < 2 * ORDERS ? i : best;
+        p->takes_lowest = chosen >= ORDERS;
+        qsort(roots, count, sizeof *roots, orders[chosen % ORDERS]);
+        const int64_t peak = place_in_order(p, roots, count);
+        if (peak < least) {
+            least = peak;
+            best = i;
+        }
+    }
+    p->program->arena_size = lt_dim_const(p->dims, least);
 }
 
 /* --- symbolic sizes: slots ----------------------------------------------------------------- */
@@ -224,14 +271,6 @@ static int64_t *typical_symbols(Plan *p) {
         values[i] = value > s->hi ? s->hi : value;
     }
     return values;
-}
-
-static int by_first_step(const void *x, const void *y) {
-    const ProgramBuffer *buffers = sorted_plan->program->buffers.data;
-    uint32_t a = *(const uint32_t *)x, b = *(const uint32_t *)y;
-    if (buffers[a].first_step != buffers[b].first_step)
-        return buffers[a].first_step < buffers[b].first_step ? -1 : 1;
-    return a < b ? -1 : a > b;
 }
 
 bool lt_pass_plan_memory(PassContext *ctx) {
