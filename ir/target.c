@@ -36,13 +36,28 @@ const Target *lt_target_find(const char *name) {
     return NULL;
 }
 
-int lt_target_tile_rows(const Target *t, int64_t rows) {
+int lt_target_panel(const Target *t, int element_bytes, int64_t columns) {
+    enum { WORTH_PERCENT = 92 }; /* what a narrower panel must bring the padded columns down to */
+    const int64_t lanes = lt_target_lanes(t, element_bytes);
+    int64_t best = t->tile_vectors * lanes;
+    if (columns < 1 || columns > INT32_MAX)
+        return (int)best;
+    for (int64_t width = best - lanes; width > 0; width -= lanes) {
+        const int64_t padded = (columns + width - 1) / width * width;
+        if (padded * 100 <= (columns + best - 1) / best * best * WORTH_PERCENT)
+            best = width;
+    }
+    return (int)best;
+}
+
+int lt_target_tile_rows(const Target *t, int vectors, int64_t rows) {
     enum { LEAST_TILE_ROWS = 4, MANY_TILES = 64 };
-    int best = t->tile_rows;
+    const int most = t->tile_rows * t->tile_vectors / vectors;
+    int best = most;
     double least = 0;
-    if (rows < 1 || rows >= (int64_t)MANY_TILES * t->tile_rows)
+    if (rows < 1 || rows >= (int64_t)MANY_TILES * most)
         return best;
-    for (int tile = t->tile_rows; tile >= LEAST_TILE_ROWS; tile--) {
+    for (int tile = most; tile >= LEAST_TILE_ROWS; tile--) {
         /* A step of the fold takes about as long as one and a half rows more. */
         const double cost = (double)((rows + tile - 1) / tile) * (tile + 1.5);
         if (least == 0 || cost < least) {

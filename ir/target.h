@@ -26,12 +26,12 @@ const Target *lt_target_find(const char *name);
 static inline int lt_target_lanes(const Target *t, int element_bytes) {
     return t->vector_bytes / element_bytes;
 }
-/* Rows of a register tile for so many rows in all: fewer than tile_rows where the last tile would
- * be mostly empty. */
-int lt_target_tile_rows(const Target *t, int64_t rows);
-/* Columns of a register tile: what a panel of packed weights holds. */
-static inline int lt_target_panel(const Target *t, int element_bytes) {
-    return t->tile_vectors * lt_target_lanes(t, element_bytes);
-}
+/* Columns of a register tile, which is what a panel of packed weights holds, for so many columns in
+ * all (INT64_MAX: not known): tile_vectors vectors, or fewer where the last panel would be mostly
+ * empty. */
+int lt_target_panel(const Target *t, int element_bytes, int64_t columns);
+/* Rows of a register tile that is `vectors` wide, for so many rows in all: as many as there are
+ * registers for, or fewer where the last tile would be mostly empty. */
+int lt_target_tile_rows(const Target *t, int vectors, int64_t rows);
 
 #endif

@@ -293,7 +293,9 @@ static Stmt *fold_stage(const WinogradNest *n, const Dim *panel) {
 static void choose_sizes(WinogradNest *n) {
     const Target *target = n->lo->ctx->target;
     const int64_t tiles = lt_dim_is_const(n->tiles) ? n->tiles->value : INT64_MAX;
-    const int64_t rows = lt_target_tile_rows(target, tiles), products = n->w.n * n->w.n;
+    const int lanes = lt_target_lanes(target, sizeof(float));
+    const int vectors = n->panel > lanes ? target->tile_vectors : 1;
+    const int64_t rows = lt_target_tile_rows(target, vectors, tiles), products = n->w.n * n->w.n;
     const int64_t bytes = products * n->channels->value * rows * (int64_t)sizeof(float);
     n->block = rows * (bytes * 4 <= target->l2_bytes ? 2 : 1);
     int64_t pieces = LEAST_PIECES;

@@ -19,6 +19,11 @@
 /* Rows that pay for packing at run time: fewer when the column would be gathered otherwise. */
 enum { LEAST_ROWS_GATHERED = 8, LEAST_ROWS_CONTIGUOUS = 32, LEAST_COLUMNS = 4 };
 
+static int panel_width(const PassContext *ctx, DType dtype, const Dim *columns) {
+    return lt_target_panel(ctx->target, (int)lt_dtype_size(dtype),
+                           lt_dim_is_const(columns) ? columns->value : INT64_MAX);
+}
+
 static bool below(const Dim *extent, int64_t least) {
     return lt_dim_is_const(extent) && extent->value < least;
 }
@@ -132,13 +137,12 @@ static bool pack_contraction(PassContext *ctx, Node *n) {
         moved |= perm[i] != i;
     }
     Value *v = lt_input(n, 1);
-    const int width = lt_target_panel(ctx->target, (int)lt_dtype_size(v->type->dtype));
     const Dim *columns = v->type->dims[perm[order.count - 1]];
+    const int width = panel_width(ctx, v->type->dtype, columns);
     if (moved)
         v = lt_build_transpose(&b, v, perm);
-    v = lt_build_pack(&b, v, &(PackShape){.axis = order.count - 1,
-                                          .leading = batch_letters(&e),
-                                          .width = width});
+    v = lt_build_pack(
+        &b, v, &(PackShape){.axis = order.count - 1, .leading = batch_letters(&e), .width = width});
     const char *spec = lt_arena_printf(ctx->module->arena, "%s,%s->%s", e.letters[EINSUM_A],
                                        order.text, e.letters[EINSUM_OUT]);
     lt_node_set_attr(n, lt_string(ATTR_SPEC, spec));
@@ -202,18 +206,36 @@ static Node *pointwise_to_contraction(PassContext *ctx, Node *n) {
     return result->def;
 }
 
-/* The input with its padding written out. */
+/* The transpose in front of a convolution that reads so few channels that their order in memory
+ * does not matter to it: it may read the other order in place. */
+static const Node *transpose_of_few(const Node *n) {
+    enum { FEW_CHANNELS = 8 };
+    const Value *x = lt_input(n, 0);
+    const Node *def = x->def;
+    return def && def->op == OP_TRANSPOSE && below(x->type->dims[x->type->rank - 1], FEW_CHANNELS)
+               ? def
+               : NULL;
+}
+
+/* The input with its padding written out. Where a transpose is in front of it, in front of that:
+ * the copy then runs along rows, and the convolution takes the transpose in. */
 static Value *padded_input(PassContext *ctx, Builder *b, const Node *n) {
     Value *x = lt_input(n, 0);
+    const Node *transpose = transpose_of_few(n);
+    const int64_t *perm = transpose ? lt_attr(transpose, ATTR_PERM)->u.ints : NULL;
     const Attr *lo = lt_attr(n, ATTR_PAD_LO), *hi = lt_attr(n, ATTR_PAD_HI);
     const Dim *zero = lt_dim_const(&ctx->module->dims, 0);
     const Dim *low[LT_MAX_RANK], *high[LT_MAX_RANK];
     for (int i = 0; i < x->type->rank; i++) {
         bool position = i > 0 && i < x->type->rank - 1;
-        low[i] = position ? lo->u.dims[i - 1] : zero;
-        high[i] = position ? hi->u.dims[i - 1] : zero;
+        const int at = perm ? (int)perm[i] : i;
+        low[at] = position ? lo->u.dims[i - 1] : zero;
+        high[at] = position ? hi->u.dims[i - 1] : zero;
     }
-    return lt_build_pad(b, x, low, high, "constant", NULL);
+    if (!transpose)
+        return lt_build_pad(b, x, low, high, "constant", NULL);
+    Value *padded = lt_build_pad(b, lt_input(transpose, 0), low, high, "constant", NULL);
+    return lt_build_transpose(b, padded, perm);
 }
 
 static void clear_padding(Node *n) {
@@ -242,7 +264,7 @@ static bool pack_convolution(PassContext *ctx, Node *n) {
         lt_node_set_input(n, 0, padded_input(ctx, &b, n));
         clear_padding(n);
     }
-    const int width = lt_target_panel(ctx->target, (int)lt_dtype_size(w->type->dtype));
+    const int width = panel_width(ctx, w->type->dtype, w->type->dims[rank - 1]);
     lt_node_set_attr(n, lt_int(ATTR_PACKED, width));
     lt_node_set_attr(n, lt_dims(ATTR_SIZE, &w->type->dims[rank - 1], 1));
     lt_node_set_input(n, 1, lt_build_pack(&b, w, &(PackShape){.axis = rank - 1, .width = width}));

@@ -33,7 +33,7 @@ typedef struct Nest {
     int fold_count;
     const Stmt *m, *n, *v, *p; /* roles; NULL: none */
     const char *a, *b;         /* the operands that m and n walk; NULL: not simply loaded */
-    int mr, mc;
+    int mr, nr, mc;
 } Nest;
 
 /* --- reading the nest ---------------------------------------------------------------------------
@@ -167,7 +167,7 @@ static void append_word(Str *out, const Nest *nest, const char *word, size_t len
         {"a", nest->a, 0},
         {"b", nest->b, 0},
         {"mr", NULL, nest->mr},
-        {"nr", NULL, nest->target->tile_vectors * lanes_of(nest)},
+        {"nr", NULL, nest->nr},
         {"mc", NULL, nest->mc},
         {"np", NULL, PACKED_PANELS},
         {"lanes", NULL, lanes_of(nest)},
@@ -275,13 +275,12 @@ static const Expr *operand_along(const Expr *e, const Dim *along, const Dim *not
 static const Expr *find_operands(Nest *nest) {
     const Stmt *update = nest->folds[nest->fold_count - 1]->u.loop.body;
     const Dim *m = nest->m->u.loop.var, *n = nest->n->u.loop.var;
-    const int panel = nest->target->tile_vectors * lanes_of(nest);
     if (!update || update->kind != STMT_STORE || update->next)
         return NULL;
     const Expr *a = operand_along(update->u.store.value, m, n);
     const Expr *b = operand_along(update->u.store.value, n, m);
     nest->a = a ? a->u.load.buffer->name : NULL;
-    const bool moves_on = nest->p || extent_reaches(nest->n, panel + 1);
+    const bool moves_on = nest->p || extent_reaches(nest->n, nest->nr + 1);
     nest->b = b && moves_on ? b->u.load.buffer->name : NULL;
     if (a && b && a->u.load.buffer == b->u.load.buffer)
         nest->a = nest->b = NULL; /* one tensor with itself */
@@ -300,8 +299,7 @@ static bool rows_collide(Nest *nest, const Expr *a) {
     const Dim *stride = stride_of(k, a, nest->m->u.loop.var);
     return stride && lt_dim_is_const(stride) && stride->value &&
            stride->value * (int64_t)lt_dtype_size(a->dtype) % SET_BYTES == 0 &&
-           nest->mr > LEAST_PACKED_ROWS &&
-           extent_reaches(nest->n, 2 * nest->target->tile_vectors * lanes_of(nest));
+           nest->mr > LEAST_PACKED_ROWS && extent_reaches(nest->n, 2 * nest->nr);
 }
 
 static const char *fuse_positions(Nest *nest) {
@@ -319,6 +317,44 @@ static const char *fuse_positions(Nest *nest) {
     return text.text;
 }
 
+/* Columns of the panels that the operand along n is packed in; 0: it is not packed. */
+static int packed_panel(const Expr *e, const Dim *n) {
+    int panel = 0;
+    if (e->kind == EXPR_LOAD && e->u.load.buffer->rank > 0) {
+        const Dim *last = e->u.load.index[e->u.load.buffer->rank - 1];
+        const bool is_packed =
+            last->kind == DIM_MOD && last->args[0] == n && lt_dim_is_const(last->args[1]);
+        return is_packed ? (int)last->args[1]->value : 0;
+    }
+    for (int i = 0; i < 3 && (e->kind == EXPR_CALL || e->kind == EXPR_CONVERT) && !panel; i++)
+        if (e->u.call.args[i])
+            panel = packed_panel(e->u.call.args[i], n);
+    return panel;
+}
+
+static int find_panel(const Nest *nest, const Stmt *list) {
+    int panel = 0;
+    for (const Stmt *s = list; s && !panel; s = s->next) {
+        if (s->kind == STMT_FOR)
+            panel = find_panel(nest, s->u.loop.body);
+        else if (s->kind == STMT_IF)
+            panel = find_panel(nest, s->u.branch.body);
+        else if (s->kind == STMT_STORE)
+            panel = packed_panel(s->u.store.value, nest->n->u.loop.var);
+    }
+    return panel;
+}
+
+/* Columns of the register tile: those of a panel where the operand is packed in several. */
+static int panel_of(const Nest *nest) {
+    const Dim *columns = nest->n->u.loop.extent;
+    const int panel = find_panel(nest, nest->kernel->body);
+    const int bytes = nest->target->vector_bytes / lanes_of(nest);
+    return panel ? panel
+                 : lt_target_panel(nest->target, bytes,
+                                   lt_dim_is_const(columns) ? columns->value : INT64_MAX);
+}
+
 /* Loops of a contraction or of a convolution over channels: the last one along the columns, the
  * last of the others that walks rows along the rows. */
 static ScheduleRow choose_tile(Nest *nest) {
@@ -329,6 +365,7 @@ static ScheduleRow choose_tile(Nest *nest) {
         return lanes ? SCHEDULE_LANES : SCHEDULE_PLAIN;
     }
     nest->n = last;
+    nest->nr = panel_of(nest);
     for (int i = 0; i + 1 < nest->loop_count; i++) {
         char kind = nest->loops[i]->u.loop.var->name[0];
         if (kind == 'm' || kind == 'y')
@@ -339,7 +376,8 @@ static ScheduleRow choose_tile(Nest *nest) {
         return SCHEDULE_ROW;
     }
     const Dim *rows = nest->m->u.loop.extent;
-    nest->mr = lt_target_tile_rows(nest->target, lt_dim_is_const(rows) ? rows->value : INT64_MAX);
+    nest->mr = lt_target_tile_rows(nest->target, (nest->nr + lanes_of(nest) - 1) / lanes_of(nest),
+                                   lt_dim_is_const(rows) ? rows->value : INT64_MAX);
     nest->mc = rows_in_cache(nest);
     if (lt_dim_is_const(rows)) { /* blocks of about the same size */
         const int64_t blocks = (rows->value + nest->mc - 1) / nest->mc;

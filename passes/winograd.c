@@ -89,8 +89,8 @@ static Value *transformed_filter(Builder *b, Value *w, const Winograd *winograd,
 }
 
 static bool rewrite(PassContext *ctx, Node *n) {
-    const int64_t panel = lt_target_panel(ctx->target, sizeof(float));
     const Shape shape = read_shape(n);
+    const int64_t panel = lt_target_panel(ctx->target, sizeof(float), shape.outputs);
     const int64_t tile = choose_tile(&shape, panel);
     if (!tile) {
         lt_remark(&ctx->module->diags, n->loc,
