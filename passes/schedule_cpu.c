@@ -31,8 +31,8 @@ typedef struct Nest {
     int loop_count;
     const Stmt *folds[MAX_LOOPS]; /* folding loops, outermost first */
     int fold_count;
-    const Stmt *m, *n, *v, *p; /* roles; NULL: none */
-    const char *a, *b;         /* the operands that m and n walk; NULL: not simply loaded */
+    const Stmt *m, *n, *v, *u, *p; /* roles; NULL: none */
+    const char *a, *b;             /* the operands that m and n walk; NULL: not simply loaded */
     int mr, nr, mc;
 } Nest;
 
@@ -146,7 +146,7 @@ static int lanes_of(const Nest *nest) {
 static void append_outer(Str *out, const Nest *nest) {
     for (int i = 0; i < nest->loop_count; i++) {
         const Stmt *s = nest->loops[i];
-        if (s != nest->m && s != nest->n && s != nest->v)
+        if (s != nest->m && s != nest->n && s != nest->v && s != nest->u)
             lt_str_printf(out, "%s ", s->u.loop.var->name);
     }
 }
@@ -162,6 +162,7 @@ static void append_word(Str *out, const Nest *nest, const char *word, size_t len
         {"m", name_of(nest->m), 0},
         {"n", name_of(nest->n), 0},
         {"v", name_of(nest->v), 0},
+        {"u", name_of(nest->u), 0},
         {"p", name_of(nest->p), 0},
         {"k", name_of(k), 0},
         {"a", nest->a, 0},
@@ -402,11 +403,47 @@ static ScheduleRow choose_fold(Nest *nest) {
     return SCHEDULE_PLAIN;
 }
 
+/* Each load runs along v (or stands still), or across it and along u; and there is one of these. */
+static bool fits_transpose(const Nest *nest, const Expr *e, const Stmt *u, bool *found) {
+    if (e->kind == EXPR_LOAD) {
+        const Dim *along_v = stride_of(nest->kernel, e, nest->v->u.loop.var);
+        const Dim *along_u = stride_of(nest->kernel, e, u->u.loop.var);
+        if (e->u.load.predicate || !along_v || !along_u)
+            return false;
+        if (lt_dim_is(along_v, 0) || lt_dim_is(along_v, 1))
+            return true;
+        *found = true;
+        return lt_dim_is(along_u, 1);
+    }
+    for (int i = 0; i < 3 && (e->kind == EXPR_CALL || e->kind == EXPR_CONVERT); i++)
+        if (e->u.call.args[i] && !fits_transpose(nest, e->u.call.args[i], u, found))
+            return false;
+    return true;
+}
+
+/* The loop that makes squares with v; NULL: there is none. */
+static const Stmt *find_across(const Nest *nest) {
+    const Stmt *store = nest->v->u.loop.body;
+    const int lanes = lanes_of(nest);
+    if (!store || store->kind != STMT_STORE || store->next)
+        return NULL;
+    for (int i = nest->loop_count - 2; i >= 0; i--) {
+        bool found = false;
+        if (extent_reaches(nest->loops[i], lanes) &&
+            fits_transpose(nest, store->u.store.value, nest->loops[i], &found) && found)
+            return nest->loops[i];
+    }
+    return NULL;
+}
+
 static ScheduleRow choose_map(Nest *nest) {
     const Stmt *last = nest->loops[nest->loop_count - 1];
     if (!extent_reaches(last, lanes_of(nest)))
         return SCHEDULE_PLAIN;
     nest->v = last;
+    nest->u = find_across(nest);
+    if (nest->u)
+        return SCHEDULE_TRANSPOSE;
     return nest->loop_count == 1 ? SCHEDULE_FLAT : SCHEDULE_NEST;
 }
 

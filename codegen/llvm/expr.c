@@ -5,6 +5,11 @@
 
 void lt_expr_new_statement(Emitter *e) { e->stamp++; }
 
+void lt_expr_preset(Emitter *e, const Expr *x, LLVMValueRef value) {
+    e->values[x->id] = value;
+    e->value_stamps[x->id] = e->stamp;
+}
+
 static LLVMValueRef emit_const(Emitter *e, const Expr *x) {
     LLVMTypeRef type = lt_register_type(e->unit, x->dtype);
     return lt_dtype_is_float(x->dtype) ? LLVMConstReal(type, x->u.f)
@@ -58,7 +63,6 @@ LLVMValueRef lt_emit_expr(Emitter *e, const Expr *x) {
     if (e->value_stamps[x->id] == e->stamp)
         return e->values[x->id];
     LLVMValueRef v = emit(e, x);
-    e->values[x->id] = v;
-    e->value_stamps[x->id] = e->stamp;
+    lt_expr_preset(e, x, v);
     return v;
 }

@@ -130,6 +130,26 @@ void lt_emit_prefetch(Emitter *e, const Buffer *buffer, const Dim *const *index)
 LLVMValueRef lt_mask_and(Emitter *e, LLVMValueRef a, LLVMValueRef b); /* either may be NULL */
 LLVMValueRef lt_ramp(Unit *u, LLVMTypeRef scalar, int lanes);
 
+/* Number of the element in its buffer, under the unrolled loops' constants. */
+const Dim *lt_flat_index(Emitter *e, const Buffer *buffer, const Dim *const *index);
+
+/* --- transpose.c: squares that are read one way and written the other --- */
+
+enum { TRANSPOSED_SIDE = 16, TRANSPOSED_LOADS = 4 };
+
+typedef struct TransposedTile {
+    const Stmt *rows, *lanes, *store;
+    const Expr *condition; /* around the store; NULL: none */
+    const Expr *loads[TRANSPOSED_LOADS];
+    int load_count;
+} TransposedTile;
+
+/* Whether an unrolled loop is such a square. */
+bool lt_transposed_match(Emitter *e, const Stmt *s, TransposedTile *tile);
+/* i1: the condition holds for all of it; NULL: there is none. */
+LLVMValueRef lt_transposed_is_full(Emitter *e, const TransposedTile *tile);
+void lt_transposed_emit(Emitter *e, const TransposedTile *tile);
+
 /* A condition split into what is cheap to test for all lanes at once. */
 typedef struct LaneTest {
     LLVMValueRef mask; /* <lanes x i1>; NULL: no lane differs from another */
@@ -145,6 +165,8 @@ LLVMValueRef lt_emit_order(Emitter *e, const Expr *x);
 LLVMValueRef lt_emit_expr(Emitter *e, const Expr *x);
 /* Forgets the values of the statement before. */
 void lt_expr_new_statement(Emitter *e);
+/* The statement's value of x is known already. */
+void lt_expr_preset(Emitter *e, const Expr *x, LLVMValueRef value);
 
 typedef struct ScalarCall {
     Unit *unit;

@@ -66,7 +66,35 @@ static void replace(Emitter *e, const Dim *var, const Dim *by) {
     e->any_replaced = true;
 }
 
+/* The square as a whole where all of it is there; else row by row, in a loop. */
+static void emit_transposed(Emitter *e, const Stmt *s, const TransposedTile *tile) {
+    LLVMValueRef is_full = lt_transposed_is_full(e, tile);
+    if (!is_full || (LLVMIsAConstantInt(is_full) && LLVMConstIntGetZExtValue(is_full))) {
+        lt_transposed_emit(e, tile);
+        return;
+    }
+    LLVMBasicBlockRef full = new_block(e, "full"), partial = new_block(e, "partial"),
+                      after = new_block(e, "fi");
+    LLVMBuildCondBr(e->b, is_full, full, partial);
+    LLVMPositionBuilderAtEnd(e->b, full);
+    size_t mark = lt_scope_open(e);
+    lt_transposed_emit(e, tile);
+    lt_scope_close(e, mark);
+    LLVMBuildBr(e->b, after);
+    LLVMPositionBuilderAtEnd(e->b, partial);
+    mark = lt_scope_open(e);
+    emit_serial(e, s);
+    lt_scope_close(e, mark);
+    LLVMBuildBr(e->b, after);
+    LLVMPositionBuilderAtEnd(e->b, after);
+}
+
 static void emit_unrolled(Emitter *e, const Stmt *s) {
+    TransposedTile tile;
+    if (lt_transposed_match(e, s, &tile)) {
+        emit_transposed(e, s, &tile);
+        return;
+    }
     const Dim *var = s->u.loop.var, *extent = lt_dim_now(e, s->u.loop.extent);
     if (!lt_dim_is_const(extent)) {
         emit_serial(e, s);

@@ -16,12 +16,18 @@ typedef struct Access {
     LLVMTypeRef type;  /* of one element in memory */
 } Access;
 
-static Access make_access(Emitter *e, const Buffer *buffer, const Dim *const *index) {
+const Dim *lt_flat_index(Emitter *e, const Buffer *buffer, const Dim *const *index) {
     DimTable *t = &e->dims;
     const Dim *flat = lt_dim_const(t, 0);
     for (int i = 0; i < buffer->rank; i++)
         flat = lt_dim_add(t, lt_dim_mul(t, flat, lt_dim_now(e, buffer->dims[i])),
                           lt_dim_now(e, index[i]));
+    return flat;
+}
+
+static Access make_access(Emitter *e, const Buffer *buffer, const Dim *const *index) {
+    DimTable *t = &e->dims;
+    const Dim *flat = lt_flat_index(e, buffer, index);
     if (e->lane_copies[buffer->index])
         flat = lt_dim_add(t, lt_dim_mul_const(t, flat, e->lanes), e->lane_var);
     Access a = {.buffer = buffer, .flat = flat, .type = lt_memory_type(e->unit, buffer->dtype)};

@@ -47,6 +47,23 @@ static const KernelCase cases[] = {
      "    out[i, 8*j + v] = x[8*j + v, i] } } } } }",
      0,
      {{1, 1}, {9, 7}, {16, 3}}},
+    {"kernel square(b in 1..inf; x: f32[b, 16, 16] in, y: f32[16] in, out: f32[b, 16, 16] out) {\n"
+     "  parallel i in b { unroll u in 16 { vector v in 16 {\n"
+     "    out[i, u, v] = relu(x[i, v, u]) * y[v] - y[u] } } } }",
+     1e-6,
+     {{1}, {3}}},
+    {"kernel squares(n in 1..inf, m in 1..inf; x: f32[n, m] in, y: f32[n, m] in, out: f32[m, n] "
+     "out) {\n"
+     "  parallel i in m ceildiv 8 { for j in n ceildiv 8 { unroll u in 8 { vector v in 8 {\n"
+     "    if (8*i + u < m and 8*j + v < n) { out[8*i + u, 8*j + v] = x[8*j + v, 8*i + u] + "
+     "y[8*j + v, 8*i + u] } } } } } }",
+     0,
+     {{1, 1}, {9, 7}, {16, 8}, {33, 20}}},
+    {"kernel small_squares(n in 1..inf; x: i32[n, 4] in, h: f16[n, 4] in, out: f32[4, n] out) {\n"
+     "  parallel j in n ceildiv 4 { unroll u in 4 { vector v in 4 { if (4*j + v < n) {\n"
+     "    out[u, 4*j + v] = f32(x[4*j + v, u]) * f32(h[4*j + v, u]) } } } } }",
+     1e-6,
+     {{1}, {4}, {11}}},
     {"kernel scatter_columns(n in 1..inf; x: f32[n, 8] in, out: f32[8, n] out) {\n"
      "  parallel i in n { vector v in 8 { out[v, i] = x[i, v] } } }",
      0,
