@@ -1,0 +1,98 @@
+/* schedule_fill.c - a row of schedules.def becomes the text of a schedule: words in braces are
+ * filled in, `join` and `parallel` spelled out. */
+#include "passes/schedule_nest.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const schedule_text[SCHEDULE_LIMIT] = {
+#define SCHEDULE(e, text) [SCHEDULE_##e] = text,
+#include "passes/schedules.def"
+#undef SCHEDULE
+};
+
+static void append_outer(Str *out, const Nest *nest) {
+    for (int i = 0; i < nest->loop_count; i++) {
+        const Stmt *s = nest->loops[i];
+        if (s != nest->m && s != nest->n && s != nest->v && s != nest->u)
+            lt_str_printf(out, "%s ", s->u.loop.var->name);
+    }
+}
+
+static const char *loop_name(const Stmt *loop) { return loop ? loop->u.loop.var->name : NULL; }
+
+static void append_word(Str *out, const Nest *nest, const char *word, size_t len) {
+    const Stmt *k = nest->fold_count ? nest->folds[nest->fold_count - 1] : NULL;
+    const struct {
+        const char *name, *text;
+        int number;
+    } words[] = {
+        {"m", loop_name(nest->m), 0},
+        {"n", loop_name(nest->n), 0},
+        {"v", loop_name(nest->v), 0},
+        {"u", loop_name(nest->u), 0},
+        {"p", loop_name(nest->p), 0},
+        {"k", loop_name(k), 0},
+        {"a", nest->a, 0},
+        {"b", nest->b, 0},
+        {"mr", NULL, nest->mr},
+        {"nr", NULL, nest->nr},
+        {"mc", NULL, nest->mc},
+        {"np", NULL, PACKED_PANELS},
+        {"lanes", NULL, lt_nest_lanes(nest)},
+        {"lanes2", NULL, 2 * lt_nest_lanes(nest)},
+        {"lanes4", NULL, 4 * lt_nest_lanes(nest)},
+        {"chunk", NULL, 16384},
+    };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strlen(words[i].name) != len || strncmp(words[i].name, word, len) != 0)
+            continue;
+        if (words[i].text)
+            lt_str_append(out, words[i].text);
+        else
+            lt_str_printf(out, "%d", words[i].number);
+        return;
+    }
+    append_outer(out, nest);
+}
+
+/* `join a b c` is `fuse a b; fuse a_b c`; `parallel` names what join made. */
+static void append_joined(Str *out, Arena *arena, char *names) {
+    const char *joined = NULL;
+    for (char *save, *name = strtok_r(names, " ", &save); name; name = strtok_r(NULL, " ", &save)) {
+        if (joined)
+            lt_str_printf(out, "; fuse %s %s", joined, name);
+        joined = joined ? lt_arena_printf(arena, "%s_%s", joined, name) : name;
+    }
+    if (joined)
+        lt_str_printf(out, "; parallel %s", joined);
+}
+
+const char *lt_schedule_fill(const Nest *nest, ScheduleRow row) {
+    Arena *arena = nest->kernel->arena;
+    Str filled, out;
+    lt_str_init(&filled, arena);
+    for (const char *p = schedule_text[row]; *p; p++) {
+        const char *end = *p == '{' ? strchr(p, '}') : NULL;
+        if (!end) {
+            lt_str_char(&filled, *p);
+            continue;
+        }
+        append_word(&filled, nest, p + 1, (size_t)(end - p - 1));
+        p = end;
+    }
+    lt_str_init(&out, arena);
+    for (char *save, *part = strtok_r(filled.text, ";", &save); part;
+         part = strtok_r(NULL, ";", &save)) {
+        part += strspn(part, " ");
+        if (lt_str_starts(part, "join"))
+            append_joined(&out, arena, part + strlen("join"));
+        else if (lt_str_starts(part, "prefetch") && !nest->b)
+            continue;
+        else if (lt_str_starts(part, "parallel") && row == SCHEDULE_FLAT)
+            lt_str_printf(&out, "; parallel %s.0", nest->v->u.loop.var->name);
+        else if (!lt_str_starts(part, "parallel"))
+            lt_str_printf(&out, "; %s", part);
+    }
+    return out.len ? out.text + 2 : "";
+}

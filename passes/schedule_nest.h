@@ -1,0 +1,56 @@
+/* schedule_nest.h - what the parts of scheduling share. Inside passes/schedule*.c only. */
+#ifndef LATHE_PASSES_SCHEDULE_NEST_H
+#define LATHE_PASSES_SCHEDULE_NEST_H
+
+#include "ir/schedule.h"
+#include "passes/lower.h"
+
+typedef enum {
+#define SCHEDULE(e, text) SCHEDULE_##e,
+#include "passes/schedules.def"
+#undef SCHEDULE
+    SCHEDULE_LIMIT
+} ScheduleRow;
+
+enum { MAX_LOOPS = 16, PACKED_PANELS = 16 };
+
+/* What a choice is made from. */
+typedef struct Nest {
+    Kernel *kernel;
+    const Target *target;
+    const Stmt *loops[MAX_LOOPS]; /* output loops, outermost first */
+    int loop_count;
+    const Stmt *folds[MAX_LOOPS]; /* folding loops, outermost first */
+    int fold_count;
+    const Stmt *m, *n, *v, *u, *p; /* roles; NULL: none */
+    const char *a, *b;             /* the operands that m and n walk; NULL: not simply loaded */
+    int mr, nr, mc;
+} Nest;
+
+/* --- schedule_nest.c: reading a kernel ------------------------------------------------------ */
+
+void lt_nest_read(Nest *nest); /* kernel and target are set; fills in the loops */
+/* All loads of parameters in the loop (stores: all stores to them) stand still or move by one
+ * element with it; stores must move. */
+bool lt_nest_walks(Nest *nest, const Stmt *loop, bool stores);
+/* At least `least` iterations, as far as is known. */
+bool lt_loop_reaches(const Stmt *loop, int64_t least);
+/* Elements of a vector: of the widest result, at most of f32. */
+int lt_nest_lanes(const Nest *nest);
+/* What one step of `var` is in elements of the buffer; NULL: it depends on where one is. */
+const Dim *lt_load_stride(Kernel *k, const Expr *load, const Dim *var);
+
+/* --- schedule_fill.c: a row of schedules.def with its words filled in ----------------------- */
+
+const char *lt_schedule_fill(const Nest *nest, ScheduleRow row);
+
+/* --- schedule_tile.c: register tiles -------------------------------------------------------- */
+
+/* The row for a contraction, or for a convolution over channels. */
+ScheduleRow lt_choose_tile(Nest *nest);
+/* The text for a winograd kernel. */
+const char *lt_choose_winograd(Nest *nest);
+/* Text that makes one loop of a convolution's positions. */
+const char *lt_fuse_positions(Nest *nest);
+
+#endif

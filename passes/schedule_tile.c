@@ -1,0 +1,200 @@
+/* schedule_tile.c - register tiles: how many rows and columns, which blocks of the operands stay in
+ * the cache, what is copied and prefetched. */
+#include "passes/schedule_nest.h"
+
+#include <string.h>
+
+enum { LEAST_PACKED_ROWS = 4 };
+
+/* Rows of the left operand that fit half of L2, a multiple of the tile's. */
+static int rows_in_cache(const Nest *nest) {
+    int64_t row_bytes = (int64_t)sizeof(float);
+    for (int i = 0; i < nest->fold_count; i++) {
+        /* The taps of a convolution read overlapping rows: only its channels count. */
+        bool tap = nest->kernel->class == KERNEL_CONV && i + 1 < nest->fold_count;
+        const Dim *extent = nest->folds[i]->u.loop.extent;
+        if (!tap)
+            row_bytes *= lt_dim_is_const(extent) && extent->value > 0 ? extent->value : 512;
+    }
+    int64_t rows = nest->target->l2_bytes / 2 / row_bytes / nest->mr * nest->mr;
+    int64_t least = 8 * nest->mr, most = 64 * nest->mr;
+    return (int)(rows < least ? least : rows > most ? most : rows);
+}
+
+/* What the innermost fold loads from a parameter along one loop of the tile alone, or NULL. */
+static const Expr *operand_along(const Expr *e, const Dim *along, const Dim *not_along) {
+    const Expr *found = NULL;
+    if (e->kind == EXPR_LOAD)
+        return e->u.load.buffer->kind == BUFFER_INPUT && lt_expr_mentions(e, along) &&
+                       !lt_expr_mentions(e, not_along)
+                   ? e
+                   : NULL;
+    for (int i = 0; i < 3 && (e->kind == EXPR_CALL || e->kind == EXPR_CONVERT) && !found; i++)
+        if (e->u.call.args[i])
+            found = operand_along(e->u.call.args[i], along, not_along);
+    return found;
+}
+
+/* Sets nest->a and nest->b where the fold is one plain update. */
+static const Expr *find_operands(Nest *nest) {
+    const Stmt *update = nest->folds[nest->fold_count - 1]->u.loop.body;
+    const Dim *m = nest->m->u.loop.var, *n = nest->n->u.loop.var;
+    if (!update || update->kind != STMT_STORE || update->next)
+        return NULL;
+    const Expr *a = operand_along(update->u.store.value, m, n);
+    const Expr *b = operand_along(update->u.store.value, n, m);
+    nest->a = a ? a->u.load.buffer->name : NULL;
+    const bool moves_on = nest->p || lt_loop_reaches(nest->n, nest->nr + 1);
+    nest->b = b && moves_on ? b->u.load.buffer->name : NULL;
+    if (a && b && a->u.load.buffer == b->u.load.buffer)
+        nest->a = nest->b = NULL; /* one tensor with itself */
+    return nest->a ? a : NULL;
+}
+
+/* Rows of the left operand that meet in the same sets of L1: a tile's rows throw each other out. */
+static bool rows_collide(Nest *nest, const Expr *a) {
+    enum { SET_BYTES = 4096 }; /* what L1's sets cover: 64 of 64 bytes on every target */
+    Kernel *k = nest->kernel;
+    const Stmt *fold = nest->folds[nest->fold_count - 1];
+    int64_t lo, most;
+    lt_dim_range(&k->dims, fold->u.loop.extent, &lo, &most);
+    if (!a || nest->fold_count != 1 || most > SET_BYTES)
+        return false;
+    const Dim *stride = lt_load_stride(k, a, nest->m->u.loop.var);
+    return stride && lt_dim_is_const(stride) && stride->value &&
+           stride->value * (int64_t)lt_dtype_size(a->dtype) % SET_BYTES == 0 &&
+           nest->mr > LEAST_PACKED_ROWS && lt_loop_reaches(nest->n, 2 * nest->nr);
+}
+
+const char *lt_fuse_positions(Nest *nest) {
+    Str text;
+    lt_str_init(&text, nest->kernel->arena);
+    const char *joined = NULL;
+    for (int i = 0; i < nest->loop_count; i++) {
+        const char *name = nest->loops[i]->u.loop.var->name;
+        if (name[0] != 'y')
+            continue;
+        if (joined)
+            lt_str_printf(&text, "fuse %s %s; ", joined, name);
+        joined = joined ? lt_arena_printf(nest->kernel->arena, "%s_%s", joined, name) : name;
+    }
+    return text.text;
+}
+
+/* Columns of the panels that the operand along n is packed in; 0: it is not packed. */
+static int packed_panel(const Expr *e, const Dim *n) {
+    int panel = 0;
+    if (e->kind == EXPR_LOAD && e->u.load.buffer->rank > 0) {
+        const Dim *last = e->u.load.index[e->u.load.buffer->rank - 1];
+        const bool is_packed =
+            last->kind == DIM_MOD && last->args[0] == n && lt_dim_is_const(last->args[1]);
+        return is_packed ? (int)last->args[1]->value : 0;
+    }
+    for (int i = 0; i < 3 && (e->kind == EXPR_CALL || e->kind == EXPR_CONVERT) && !panel; i++)
+        if (e->u.call.args[i])
+            panel = packed_panel(e->u.call.args[i], n);
+    return panel;
+}
+
+static int find_panel(const Nest *nest, const Stmt *list) {
+    int panel = 0;
+    for (const Stmt *s = list; s && !panel; s = s->next) {
+        if (s->kind == STMT_FOR)
+            panel = find_panel(nest, s->u.loop.body);
+        else if (s->kind == STMT_IF)
+            panel = find_panel(nest, s->u.branch.body);
+        else if (s->kind == STMT_STORE)
+            panel = packed_panel(s->u.store.value, nest->n->u.loop.var);
+    }
+    return panel;
+}
+
+/* Columns of the register tile: those of a panel where the operand is packed in several. */
+static int panel_of(const Nest *nest) {
+    const Dim *columns = nest->n->u.loop.extent;
+    const int panel = find_panel(nest, nest->kernel->body);
+    const int bytes = nest->target->vector_bytes / lt_nest_lanes(nest);
+    return panel ? panel
+                 : lt_target_panel(nest->target, bytes,
+                                   lt_dim_is_const(columns) ? columns->value : INT64_MAX);
+}
+
+/* Loops of a contraction or of a convolution over channels: the last one along the columns, the
+ * last of the others that walks rows along the rows. */
+ScheduleRow lt_choose_tile(Nest *nest) {
+    const Stmt *last = nest->loops[nest->loop_count - 1];
+    if (!lt_nest_walks(nest, last, true) || !lt_nest_walks(nest, last, false)) {
+        const Stmt *k = nest->folds[nest->fold_count - 1];
+        bool lanes = lt_nest_walks(nest, k, false) && lt_loop_reaches(k, lt_nest_lanes(nest));
+        return lanes ? SCHEDULE_LANES : SCHEDULE_PLAIN;
+    }
+    nest->n = last;
+    nest->nr = panel_of(nest);
+    for (int i = 0; i + 1 < nest->loop_count; i++) {
+        char kind = nest->loops[i]->u.loop.var->name[0];
+        if (kind == 'm' || kind == 'y')
+            nest->m = nest->loops[i];
+    }
+    if (!nest->m || lt_dim_is(nest->m->u.loop.extent, 1)) {
+        nest->m = NULL;
+        return SCHEDULE_ROW;
+    }
+    const Dim *rows = nest->m->u.loop.extent;
+    nest->mr = lt_target_tile_rows(nest->target,
+                                   (nest->nr + lt_nest_lanes(nest) - 1) / lt_nest_lanes(nest),
+                                   lt_dim_is_const(rows) ? rows->value : INT64_MAX);
+    nest->mc = rows_in_cache(nest);
+    if (lt_dim_is_const(rows)) { /* blocks of about the same size */
+        const int64_t blocks = (rows->value + nest->mc - 1) / nest->mc;
+        const int64_t even = blocks ? (rows->value + blocks - 1) / blocks : 1;
+        nest->mc = (int)((even + nest->mr - 1) / nest->mr * nest->mr);
+    }
+    return rows_collide(nest, find_operands(nest)) ? SCHEDULE_TILE_PACKED : SCHEDULE_TILE;
+}
+
+/* Loops along vectors, by name. */
+static void append_vector_loops(Str *out, const Nest *nest, const Stmt *list) {
+    for (const Stmt *s = list; s; s = s->next) {
+        if (s->kind == STMT_IF) {
+            append_vector_loops(out, nest, s->u.branch.body);
+            append_vector_loops(out, nest, s->u.branch.otherwise);
+        }
+        if (s->kind != STMT_FOR)
+            continue;
+        const char *name = s->u.loop.var->name;
+        if (name[0] == 'v')
+            lt_str_printf(out, "split %s %d; vectorize %s.1; ", name, lt_nest_lanes(nest), name);
+        else
+            append_vector_loops(out, nest, s->u.loop.body);
+    }
+}
+
+/* The first loop whose name begins with the letter: what follows keeps it apart from symbols. */
+static const Stmt *loop_lettered(const Stmt *list, char letter) {
+    const Stmt *found = NULL;
+    for (const Stmt *s = list; s && !found; s = s->next) {
+        if (s->kind == STMT_FOR && s->u.loop.var->name[0] == letter)
+            return s;
+        if (s->kind == STMT_FOR)
+            found = loop_lettered(s->u.loop.body, letter);
+    }
+    return found;
+}
+
+const char *lt_choose_winograd(Nest *nest) {
+    Str out;
+    lt_str_init(&out, nest->kernel->arena);
+    append_vector_loops(&out, nest, nest->kernel->body);
+    int64_t lo, block;
+    nest->m = loop_lettered(nest->kernel->body, 'm');
+    nest->n = loop_lettered(nest->kernel->body, 'n');
+    nest->p = loop_lettered(nest->kernel->body, 'p');
+    nest->folds[nest->fold_count++] = loop_lettered(nest->kernel->body, 'k');
+    find_operands(nest);
+    lt_dim_range(&nest->kernel->dims, nest->m->u.loop.extent, &lo, &block);
+    nest->mr = nest->target->tile_rows;
+    while (nest->mr > 1 && block % nest->mr)
+        nest->mr--;
+    lt_str_append(&out, lt_schedule_fill(nest, SCHEDULE_WINOGRAD));
+    return out.text;
+}
