@@ -204,7 +204,10 @@ typedef enum {
     VERB_CACHE,
     VERB_RFACTOR,
     VERB_PACK,
+    VERB_HOLD,
+    VERB_PEEL,
     VERB_PREFETCH,
+    VERB_VERSION,
     VERB_COMPUTE_AT
 } Verb;
 
@@ -219,6 +222,8 @@ static const struct {
     {"parallel", VERB_PARALLEL, 1, 1}, {"cache", VERB_CACHE, 1, 8},
     {"rfactor", VERB_RFACTOR, 2, 2},   {"compute_at", VERB_COMPUTE_AT, 2, 2},
     {"pack", VERB_PACK, 4, 12},        {"prefetch", VERB_PREFETCH, 4, 4},
+    {"version", VERB_VERSION, 1, 1},   {"peel", VERB_PEEL, 1, 1},
+    {"hold", VERB_HOLD, 4, 12},
 };
 
 static const char *run_verb(Kernel *k, Verb verb, const char *const *words, int count) {
@@ -232,12 +237,16 @@ static const char *run_verb(Kernel *k, Verb verb, const char *const *words, int 
     case VERB_PARALLEL: return lt_schedule_mark(k, words[0], LOOP_PARALLEL);
     case VERB_CACHE: return lt_schedule_cache(k, words, count);
     case VERB_RFACTOR: return lt_schedule_rfactor(k, words[0], atoll(words[1]));
+    case VERB_PEEL: return lt_schedule_peel(k, words[0]);
     case VERB_PACK:
+    case VERB_HOLD:
         return lt_schedule_pack(k, &(PackSpec){.buffer = words[0],
                                                .loop = words[1],
                                                .lanes = atoi(words[2]),
                                                .axes = words + 3,
-                                               .axis_count = count - 3});
+                                               .axis_count = count - 3,
+                                               .in_registers = verb == VERB_HOLD});
+    case VERB_VERSION: return lt_schedule_version(k, words[0]);
     case VERB_PREFETCH: return lt_schedule_prefetch(k, words[0], words + 1);
     case VERB_COMPUTE_AT: return lt_schedule_compute_at(k, words[0], words[1]);
     }

@@ -12,8 +12,11 @@
  *   rfactor K N       the folding loop K runs N partial accumulators, combined at its end
  *   pack A L N V ..   what loop L reads of input A is copied in front of it, N elements at once,
  *                     into scratch memory with an axis for each of the loops V, all inside L
+ *   hold A L N V ..   the same into registers, for a small part whose loops are unrolled
  *   prefetch B P T K  loop K reads input B, the same part in each iteration of T around it; the
  *                     part that the next iteration of P around T reads is fetched meanwhile
+ *   version L         a second L without the conditions inside it, for when all of them hold
+ *   peel L            L.lo, L.in, L.hi: L.in without the conditions on L, which all hold there
  *   compute_at S L    the stage that writes local buffer S moves into loop L of its consumer
  * Each primitive preserves what the kernel computes, up to the documented order of floating point
  * sums; it fails with a sentence when it does not apply. */
@@ -34,12 +37,15 @@ const char *lt_schedule_reorder(Kernel *k, const char *const *loops, int count);
 const char *lt_schedule_mark(Kernel *k, const char *loop, LoopKind kind);
 const char *lt_schedule_cache(Kernel *k, const char *const *loops, int count);
 const char *lt_schedule_rfactor(Kernel *k, const char *loop, int64_t lanes);
+const char *lt_schedule_peel(Kernel *k, const char *loop);
+const char *lt_schedule_version(Kernel *k, const char *loop);
 const char *lt_schedule_prefetch(Kernel *k, const char *buffer, const char *const loops[3]);
 typedef struct PackSpec {
     const char *buffer, *loop;
     int lanes;
     const char *const *axes; /* loops, outermost first */
     int axis_count;
+    bool in_registers;
 } PackSpec;
 const char *lt_schedule_pack(Kernel *k, const PackSpec *spec);
 const char *lt_schedule_compute_at(Kernel *k, const char *stage, const char *loop);

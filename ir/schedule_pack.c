@@ -1,5 +1,6 @@
-/* schedule_pack.c - `pack`: the part of a parameter that a loop reads again and again is copied in
- * front of it, into scratch memory of the thread, in the order in which it is read.
+/* schedule_pack.c - `pack` and `hold`: the part of a parameter that a loop reads again and again is
+ * copied in front of it, in the order in which it is read: into scratch memory of the thread, or,
+ * when it is small, into registers.
  *
  *   pack a L 16 i k:   for L { for i { for k { ... a[i0 + i, k] ... } } }
  * becomes
@@ -21,6 +22,8 @@ typedef struct Pack {
     Kernel *kernel;
     const Buffer *buffer, *copy;
     int axis_count, lanes;
+    bool in_registers;
+    const char *verb; /* "pack" or "hold" */
     const Dim *vars[MAX_PACK_AXES], *extents[MAX_PACK_AXES];
     int64_t sizes[MAX_PACK_AXES]; /* the greatest extents */
     const Expr *load;             /* the one that is packed */
@@ -96,7 +99,7 @@ static const char *make_copy(Pack *p) {
     const Dim **dims = LT_ARRAY(k->arena, const Dim *, p->axis_count);
     int64_t *last = &p->sizes[p->axis_count - 1], bytes = size;
     *last = (*last + p->lanes - 1) / p->lanes * p->lanes;
-    if (*last * size % CONFLICT_BYTES == 0)
+    if (!p->in_registers && *last * size % CONFLICT_BYTES == 0)
         *last += LINE_BYTES / size;
     for (int i = 0; i < p->axis_count; i++) {
         dims[i] = lt_dim_const(&k->dims, p->sizes[i]);
@@ -104,9 +107,9 @@ static const char *make_copy(Pack *p) {
             return lt_arena_printf(k->arena, "pack: the copy of '%s' is too large",
                                    p->buffer->name);
     }
-    p->copy =
-        lt_kernel_local(k, BUFFER_SCRATCH, lt_arena_printf(k->arena, "%s.pack", p->buffer->name),
-                        p->buffer->dtype, p->axis_count, dims);
+    p->copy = lt_kernel_local(k, p->in_registers ? BUFFER_REGISTER : BUFFER_SCRATCH,
+                              lt_arena_printf(k->arena, "%s.%s", p->buffer->name, p->verb),
+                              p->buffer->dtype, p->axis_count, dims);
     return NULL;
 }
 
@@ -117,13 +120,13 @@ static Stmt *fill_copy(Pack *p) {
     const Dim *lanes = lt_dim_const(&k->dims, p->lanes);
     const int last = p->axis_count - 1;
     for (int i = 0; i < last; i++)
-        vars[i] = lt_kernel_loop_var(k, lt_arena_printf(k->arena, "%s.pack", p->vars[i]->name),
-                                     p->extents[i]);
+        vars[i] = lt_kernel_loop_var(
+            k, lt_arena_printf(k->arena, "%s.%s", p->vars[i]->name, p->verb), p->extents[i]);
     blocks = lt_dim_ceildiv(&k->dims, p->extents[last], lanes);
-    outer =
-        lt_kernel_loop_var(k, lt_arena_printf(k->arena, "%s.pack.0", p->vars[last]->name), blocks);
-    inner =
-        lt_kernel_loop_var(k, lt_arena_printf(k->arena, "%s.pack.1", p->vars[last]->name), lanes);
+    outer = lt_kernel_loop_var(
+        k, lt_arena_printf(k->arena, "%s.%s.0", p->vars[last]->name, p->verb), blocks);
+    inner = lt_kernel_loop_var(
+        k, lt_arena_printf(k->arena, "%s.%s.1", p->vars[last]->name, p->verb), lanes);
     vars[last] = lt_dim_add(&k->dims, lt_dim_mul(&k->dims, outer, lanes), inner);
     const Dim **by = lt_schedule_substitution(k);
     for (int i = 0; i < p->axis_count; i++)
@@ -132,11 +135,11 @@ static Stmt *fill_copy(Pack *p) {
                                lt_expr_substitute(k, p->load, by, NULL));
     if (!lt_dim_divisible(&k->dims, p->extents[last], p->lanes))
         list = lt_stmt_if(k, lt_expr_less(k, vars[last], p->extents[last]), list, NULL);
+    const LoopKind kind = p->in_registers ? LOOP_UNROLL : LOOP_SERIAL;
     list = lt_stmt_for(k, LOOP_VECTOR, inner, lanes, list);
-    list = lt_stmt_for(k, LOOP_SERIAL, outer, blocks, list);
+    list = lt_stmt_for(k, kind, outer, blocks, list);
     for (int i = last - 1; i >= 0; i--)
-        list = lt_stmt_for(k, LOOP_SERIAL, vars[i], lt_dim_substitute(&k->dims, p->extents[i], by),
-                           list);
+        list = lt_stmt_for(k, kind, vars[i], lt_dim_substitute(&k->dims, p->extents[i], by), list);
     return list;
 }
 
@@ -162,7 +165,9 @@ const char *lt_schedule_pack(Kernel *k, const PackSpec *spec) {
     Pack p = {.kernel = k,
               .buffer = input_named(k, spec->buffer),
               .axis_count = spec->axis_count,
-              .lanes = spec->lanes};
+              .lanes = spec->lanes,
+              .in_registers = spec->in_registers,
+              .verb = spec->in_registers ? "hold" : "pack"};
     if (!link)
         return lt_arena_printf(k->arena, "there is no loop named '%s'", spec->loop);
     if (!p.buffer)
@@ -181,6 +186,9 @@ const char *lt_schedule_pack(Kernel *k, const PackSpec *spec) {
     if (lt_expr_mentions(p.load, around->u.loop.var) || moves_with(&p, body) ||
         !extents_are_visible(&p, body))
         return lt_arena_printf(k->arena, "pack: other loops than the axes move '%s'", spec->buffer);
+    for (int i = 0; p.in_registers && i < p.axis_count; i++)
+        if (!lt_dim_is_const(p.extents[i]))
+            return lt_arena_printf(k->arena, "hold: '%s' has no constant extent", spec->axes[i]);
     error = make_copy(&p);
     if (error)
         return error;

@@ -6,13 +6,14 @@
 #include <string.h>
 
 static ScheduleRow choose_fold(Nest *nest) {
+    enum { LEAST_COLUMNS = 4 };
     int lanes = lt_nest_lanes(nest);
     const Stmt *last = nest->loop_count ? nest->loops[nest->loop_count - 1] : NULL;
     const Stmt *k = nest->fold_count ? nest->folds[nest->fold_count - 1] : NULL;
-    if (last && lt_loop_reaches(last, lanes) && lt_nest_walks(nest, last, true) &&
+    if (last && lt_loop_reaches(last, LEAST_COLUMNS) && lt_nest_walks(nest, last, true) &&
         lt_nest_walks(nest, last, false)) {
         nest->v = last;
-        return SCHEDULE_COLUMNS;
+        return lt_choose_columns(nest);
     }
     if (k && nest->kernel->class == KERNEL_REDUCE && lt_nest_walks(nest, k, false) &&
         lt_loop_reaches(k, lanes))

@@ -14,9 +14,14 @@ static const char *const schedule_text[SCHEDULE_LIMIT] = {
 static void append_outer(Str *out, const Nest *nest) {
     for (int i = 0; i < nest->loop_count; i++) {
         const Stmt *s = nest->loops[i];
-        if (s != nest->m && s != nest->n && s != nest->v && s != nest->u)
+        if (s != nest->m && s != nest->n && s != nest->v && s != nest->u && s != nest->y)
             lt_str_printf(out, "%s ", s->u.loop.var->name);
     }
+}
+
+static void append_folds(Str *out, const Nest *nest) {
+    for (int i = 0; i < nest->fold_count; i++)
+        lt_str_printf(out, "%s ", nest->folds[i]->u.loop.var->name);
 }
 
 static const char *loop_name(const Stmt *loop) { return loop ? loop->u.loop.var->name : NULL; }
@@ -33,11 +38,14 @@ static void append_word(Str *out, const Nest *nest, const char *word, size_t len
         {"u", loop_name(nest->u), 0},
         {"p", loop_name(nest->p), 0},
         {"k", loop_name(k), 0},
+        {"w", loop_name(nest->w), 0},
+        {"y", loop_name(nest->y), 0},
         {"a", nest->a, 0},
         {"b", nest->b, 0},
         {"mr", NULL, nest->mr},
         {"nr", NULL, nest->nr},
         {"mc", NULL, nest->mc},
+        {"vc", NULL, nest->vc},
         {"np", NULL, PACKED_PANELS},
         {"lanes", NULL, lt_nest_lanes(nest)},
         {"lanes2", NULL, 2 * lt_nest_lanes(nest)},
@@ -53,7 +61,10 @@ static void append_word(Str *out, const Nest *nest, const char *word, size_t len
             lt_str_printf(out, "%d", words[i].number);
         return;
     }
-    append_outer(out, nest);
+    if (len == strlen("folds") && strncmp("folds", word, len) == 0)
+        append_folds(out, nest);
+    else
+        append_outer(out, nest);
 }
 
 /* `join a b c` is `fuse a b; fuse a_b c`; `parallel` names what join made. */
@@ -66,6 +77,11 @@ static void append_joined(Str *out, Arena *arena, char *names) {
     }
     if (joined)
         lt_str_printf(out, "; parallel %s", joined);
+}
+
+static void append_unrolls(Str *out, const Nest *nest) {
+    for (int i = 0; i < nest->fold_count && nest->has_few_taps; i++)
+        lt_str_printf(out, "; unroll %s", loop_name(nest->folds[i]));
 }
 
 const char *lt_schedule_fill(const Nest *nest, ScheduleRow row) {
@@ -87,8 +103,12 @@ const char *lt_schedule_fill(const Nest *nest, ScheduleRow row) {
         part += strspn(part, " ");
         if (lt_str_starts(part, "join"))
             append_joined(&out, arena, part + strlen("join"));
-        else if (lt_str_starts(part, "prefetch") && !nest->b)
+        else if ((lt_str_starts(part, "prefetch") && !nest->b) ||
+                 (lt_str_starts(part, "hold") && !nest->b) ||
+                 (lt_str_starts(part, "version") && !nest->w))
             continue;
+        else if (lt_str_starts(part, "unroll_folds"))
+            append_unrolls(&out, nest);
         else if (lt_str_starts(part, "parallel") && row == SCHEDULE_FLAT)
             lt_str_printf(&out, "; parallel %s.0", nest->v->u.loop.var->name);
         else if (!lt_str_starts(part, "parallel"))

@@ -22,9 +22,11 @@ typedef struct Nest {
     int loop_count;
     const Stmt *folds[MAX_LOOPS]; /* folding loops, outermost first */
     int fold_count;
-    const Stmt *m, *n, *v, *u, *p; /* roles; NULL: none */
-    const char *a, *b;             /* the operands that m and n walk; NULL: not simply loaded */
-    int mr, nr, mc;
+    const Stmt *m, *n, *v, *u, *y, *p; /* roles; NULL: none */
+    const char *a, *b;                 /* the operands that m and n walk; NULL: not simply loaded */
+    const Stmt *w; /* the loop that gets a version without conditions, or NULL */
+    int mr, nr, mc, vc;
+    bool has_few_taps; /* the folding loops are to be unrolled */
 } Nest;
 
 /* --- schedule_nest.c: reading a kernel ------------------------------------------------------ */
@@ -44,12 +46,19 @@ const Dim *lt_load_stride(Kernel *k, const Expr *load, const Dim *var);
 
 const char *lt_schedule_fill(const Nest *nest, ScheduleRow row);
 
+/* --- schedule_sweep.c: folds over few taps -------------------------------------------------- */
+
+/* The row for a fold whose results lie along its last loop; nest->v is that. */
+ScheduleRow lt_choose_columns(Nest *nest);
+
 /* --- schedule_tile.c: register tiles -------------------------------------------------------- */
 
 /* The row for a contraction, or for a convolution over channels. */
 ScheduleRow lt_choose_tile(Nest *nest);
 /* The text for a winograd kernel. */
 const char *lt_choose_winograd(Nest *nest);
+/* What e loads from an input along one loop and not along another one, or NULL. */
+const Expr *lt_operand_along(const Expr *e, const Dim *along, const Dim *not_along);
 /* Text that makes one loop of a convolution's positions. */
 const char *lt_fuse_positions(Nest *nest);
 

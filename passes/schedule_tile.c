@@ -21,8 +21,7 @@ static int rows_in_cache(const Nest *nest) {
     return (int)(rows < least ? least : rows > most ? most : rows);
 }
 
-/* What the innermost fold loads from a parameter along one loop of the tile alone, or NULL. */
-static const Expr *operand_along(const Expr *e, const Dim *along, const Dim *not_along) {
+const Expr *lt_operand_along(const Expr *e, const Dim *along, const Dim *not_along) {
     const Expr *found = NULL;
     if (e->kind == EXPR_LOAD)
         return e->u.load.buffer->kind == BUFFER_INPUT && lt_expr_mentions(e, along) &&
@@ -31,7 +30,7 @@ static const Expr *operand_along(const Expr *e, const Dim *along, const Dim *not
                    : NULL;
     for (int i = 0; i < 3 && (e->kind == EXPR_CALL || e->kind == EXPR_CONVERT) && !found; i++)
         if (e->u.call.args[i])
-            found = operand_along(e->u.call.args[i], along, not_along);
+            found = lt_operand_along(e->u.call.args[i], along, not_along);
     return found;
 }
 
@@ -41,8 +40,8 @@ static const Expr *find_operands(Nest *nest) {
     const Dim *m = nest->m->u.loop.var, *n = nest->n->u.loop.var;
     if (!update || update->kind != STMT_STORE || update->next)
         return NULL;
-    const Expr *a = operand_along(update->u.store.value, m, n);
-    const Expr *b = operand_along(update->u.store.value, n, m);
+    const Expr *a = lt_operand_along(update->u.store.value, m, n);
+    const Expr *b = lt_operand_along(update->u.store.value, n, m);
     nest->a = a ? a->u.load.buffer->name : NULL;
     const bool moves_on = nest->p || lt_loop_reaches(nest->n, nest->nr + 1);
     nest->b = b && moves_on ? b->u.load.buffer->name : NULL;
