@@ -159,16 +159,29 @@ typedef struct RecurrentProduct {
     int first_gate, gates;
 } RecurrentProduct;
 
+/* Rows of the weights come a few at a time: each is one stream, and a sum is loaded and stored once
+ * for all of them. */
 static Stmt *add_product(Lowering *lo, const Recurrence *r, RecurrentProduct p) {
-    LoopNest fold = {.count = 0};
-    const Dim *k = lt_lower_full_loop(lo, &fold, "k#", r->hidden);
-    const Columns c = begin_columns(lo, lt_dim_mul_const(lower_table(lo), r->hidden, p.gates));
+    enum { ROWS = 8 };
+    DimTable *t = lower_table(lo);
+    LoopNest blocks = {.count = 0}, fold = {.count = 0};
+    const int64_t rows = r->hidden->value % ROWS == 0 ? ROWS : 1;
+    const Dim *block = lt_lower_full_loop(lo, &blocks, "k#",
+                                          lt_dim_floordiv(t, r->hidden, lower_number(lo, rows)));
+    const Columns c = begin_columns(lo, lt_dim_mul_const(t, r->hidden, p.gates));
+    const Dim *row = lt_lower_full_loop(lo, &fold, "u#", lower_number(lo, rows));
+    const Dim *k = lt_dim_add(t, lt_dim_mul_const(t, block, rows), row);
     const Dim *column = gate(lo, r, c.v, p.first_gate);
+    const Accumulator acc = lt_lower_accumulator(lo, "acc", r->dtype);
     const At at = lt_lower_here((const Dim *const[]){k, column}, 2);
     const Expr *weight = lt_lower_at_as(lo, lt_input(lo->anchor, 1), &at, r->dtype);
     const Expr *factor = p.from ? local_get(lo, p.from, k) : state_get(lo, r, 0, k);
-    const Expr *sum = lt_expr_call(lo->k, FN_FMA, factor, weight, local_get(lo, r->gates, column));
-    return lt_lower_nest(lo, &fold, end_columns(lo, &c, local_set(lo, r->gates, column, sum)));
+    const Expr *sum = lt_expr_call(lo->k, FN_FMA, factor, weight, lt_lower_get(lo, acc));
+    Stmt *update = lt_stmt_join(lt_lower_take_prelude(lo), lt_lower_set(lo, acc, sum));
+    Stmt *body = lt_stmt_join(lt_lower_begin(lo, acc, local_get(lo, r->gates, column)),
+                              lt_lower_nest(lo, &fold, update));
+    body = lt_stmt_join(body, local_set(lo, r->gates, column, lt_lower_get(lo, acc)));
+    return lt_lower_nest(lo, &blocks, end_columns(lo, &c, body));
 }
 
 /* h (gate `h` of the buffer) and c (gate 0, lstm) become state and result. */

@@ -65,7 +65,10 @@ static ScheduleRow choose_map(Nest *nest) {
     return nest->loop_count == 1 ? SCHEDULE_FLAT : SCHEDULE_NEST;
 }
 
-/* Every stage of a row runs in lanes: those that fold by rfactor, the others split. */
+enum { MOST_UNROLLED = 8 };
+
+/* Every stage of a row runs in lanes: those that fold by rfactor, the others split; short loops
+ * inside are unrolled. */
 static void append_row_stages(Str *out, Nest *nest, const Stmt *list, const char *prefix,
                               int lanes) {
     for (const Stmt *s = list; s; s = s->next) {
@@ -80,13 +83,19 @@ static void append_row_stages(Str *out, Nest *nest, const Stmt *list, const char
         }
         if (!lt_loop_reaches(s, lanes) || !lt_nest_walks(nest, s, false))
             continue;
-        bool folds = false;
-        for (const Stmt *inner = s->u.loop.body; inner; inner = inner->next)
+        bool folds = false, has_fold = false;
+        for (const Stmt *inner = s->u.loop.body; inner; inner = inner->next) {
+            has_fold |= inner->kind == STMT_FOR;
             folds |= inner->kind == STMT_STORE && inner->u.store.buffer->kind == BUFFER_REGISTER;
-        if (folds)
+        }
+        if (folds && !has_fold)
             lt_str_printf(out, "rfactor %s %d; ", name, 4 * lanes);
         else
             lt_str_printf(out, "split %s %d; vectorize %s.1; ", name, 2 * lanes, name);
+        for (const Stmt *inner = s->u.loop.body; inner; inner = inner->next)
+            if (inner->kind == STMT_FOR && lt_dim_is_const(inner->u.loop.extent) &&
+                inner->u.loop.extent->value <= MOST_UNROLLED)
+                lt_str_printf(out, "unroll %s; ", inner->u.loop.var->name);
     }
 }
 
