@@ -143,5 +143,7 @@ void lt_table_print(const TextTable *table, FILE *out);
 const char *lt_text_bytes(Arena *arena, double bytes);
 /* "1.234 ms": a time for people. In the arena. */
 const char *lt_text_seconds(Arena *arena, double seconds);
+/* The most memory that this program held so far, in bytes. */
+int64_t lt_peak_memory(void);
 
 #endif

@@ -217,3 +217,15 @@ const char *lt_text_seconds(Arena *arena, double seconds) {
         return lt_arena_printf(arena, "%.3f ms", seconds * 1e3);
     return lt_arena_printf(arena, "%.3f s", seconds);
 }
+
+/* Not ru_maxrss: that one outlives exec, and so begins with what whoever started us held. */
+int64_t lt_peak_memory(void) {
+    long long kilobytes = 0;
+    char line[128];
+    FILE *file = fopen("/proc/self/status", "r");
+    while (file && fgets(line, sizeof line, file) && sscanf(line, "VmHWM: %lld", &kilobytes) != 1)
+        ;
+    if (file)
+        fclose(file);
+    return (int64_t)kilobytes * 1024;
+}

@@ -1,5 +1,4 @@
 /* compile_stats.c - `--stats`: what a compilation made of a model, in one table. */
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "tools/compile.h"
@@ -28,7 +27,6 @@ void lt_compile_stats(Compilation *c, const char *out, FILE *stream) {
     if (!p)
         return;
     struct stat st;
-    struct rusage usage;
     TextTable table;
     Arena *a = &c->arena;
     lt_table_init(&table, a, "ll", "what\tvalue");
@@ -44,8 +42,7 @@ void lt_compile_stats(Compilation *c, const char *out, FILE *stream) {
     lt_table_row(&table, "passes\t%s", lt_text_seconds(a, c->pass_seconds));
     lt_table_row(&table, "code generation\t%s", lt_text_seconds(a, c->codegen_seconds));
     lt_table_row(&table, "in all\t%s", lt_text_seconds(a, lt_seconds_now() - c->started));
-    getrusage(RUSAGE_SELF, &usage);
-    lt_table_row(&table, "peak memory\t%s", lt_text_bytes(a, (double)usage.ru_maxrss * 1024));
+    lt_table_row(&table, "peak memory\t%s", lt_text_bytes(a, (double)lt_peak_memory()));
     if (out && stat(out, &st) == 0)
         lt_table_row(&table, "artifact\t%s", lt_text_bytes(a, (double)st.st_size));
     lt_table_print(&table, stream);

@@ -2,7 +2,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "runtime/base/str.h"
 #include "tools/run.h"
@@ -259,9 +258,7 @@ static void json_number(FILE *out, const char *key, double value) {
 static void print_json(const Run *run, const Statistics *s) {
     FILE *out = run->cli->out;
     lathe_model_info info;
-    struct rusage usage = {0};
     lathe_model_get_info(run->model, &info);
-    getrusage(RUSAGE_SELF, &usage);
     fputc('{', out);
     json_pair(out, "model", run->path);
     json_number(out, "load_ms", run->times.load * 1e3);
@@ -273,7 +270,7 @@ static void print_json(const Run *run, const Statistics *s) {
     fprintf(out, ", \"threads\": %d, \"arena_bytes\": %zu, \"weights_bytes\": %" PRIu64,
             lathe_context_threads(run->context), lathe_context_arena_bytes(run->context),
             info.weights_bytes);
-    fprintf(out, ", \"peak_rss_bytes\": %lld", (long long)usage.ru_maxrss * 1024);
+    fprintf(out, ", \"peak_rss_bytes\": %" PRId64, lt_peak_memory());
     if (run->options->profile)
         json_profile(run);
     fputs("}\n", out);
