@@ -228,7 +228,7 @@ demo:
 	@tools/demo.sh
 
 bench: all
-	@tools/bench.sh
+	@python3 tests/bench/bench.py $(ARGS)
 
 deps-check:
 	@tools/deps_check.sh
@@ -275,7 +275,7 @@ help:
 	    'make demo          compiles a real model and runs it on a real input' \
 	    'make check         every test that a commit must pass' \
 	    'make tests         builds the test programs; make build/tests/NAME builds one' \
-	    'make bench         lathe beside its peers' \
+	    'make bench         lathe beside its peers; ARGS=--help lists its options' \
 	    'make lint          sizes, style and include directions; make deps-check: the last alone' \
 	    'make format        applies .clang-format' \
 	    'make install       PREFIX=/usr/local DESTDIR=' \
