@@ -116,9 +116,21 @@ def machine():
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         cpu = next((line.split(":")[1].strip() for line in file if line.startswith("model name")),
                    "unknown")
-    return {"cpu": cpu, "cores": os.cpu_count(), "load_average_before": os.getloadavg()[0],
+    return {"cpu": cpu, "cores": os.cpu_count(),
             "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
             "kernel": os.uname().release}
+
+
+def busy_share():
+    """How much of all cores other programs take, while this one waits for a second."""
+    def ticks():
+        with open("/proc/stat", encoding="ascii") as file:
+            numbers = [int(word) for word in file.readline().split()[1:9]]
+        return sum(numbers), numbers[3] + numbers[4]
+    all_before, idle_before = ticks()
+    time.sleep(1)
+    all_after, idle_after = ticks()
+    return 1 - (idle_after - idle_before) / max(1, all_after - all_before)
 
 
 # ---- one run ----
@@ -131,7 +143,7 @@ class Bench:
                                 text=True, check=False).stdout.strip()
         self.results = {
             "date": time.strftime("%F %T"), "commit": commit, "machine": machine(),
-            "versions": {"lathe": version}, "rounds_done": 0, "peak": {},
+            "versions": {"lathe": version}, "rounds_done": 0, "busy": 0, "peak": {},
             "options": {key: getattr(options, key) for key in
                         ("models", "peers", "threads", "cpus", "rounds")},
             "models": {}}
@@ -237,13 +249,20 @@ class Bench:
             return f"{found['min_ms']:.3f} ms"
         self.attempt(name, program, f"{threads} thread" + "s" * (threads != "1"), work)
 
-    def round(self, number):
+    def peak(self):
+        """The best so far: it is measured beside each model that is judged by it."""
         for threads in self.options.threads:
             out, _, _ = call([f"{WORK}/peak", threads], self.options.timeout, self.cpus(threads))
             keep_best(self.results["peak"].setdefault(threads, {}), json.loads(out))
-            print(f"round {number + 1}, threads: {threads}, peak: {out.strip()}", flush=True)
+        return self.results["peak"]
+
+    def round(self, number):
+        self.results["busy"] = max(self.results["busy"], busy_share())
+        print(f"round {number + 1}, peak: {self.peak()}", flush=True)
         for name in self.options.models:
             programs = list(self.results["models"][name]["programs"])
+            if name in tables.COMPUTE_BOUND + tables.MEMORY_BOUND:
+                self.peak()
             if number == 0:
                 self.reference(name)
             for program in programs:
@@ -266,22 +285,34 @@ def keep_best(row, found):
         row[key] = value
 
 
-def main():
-    options = parse_arguments()
-    os.chdir(models.ROOT)
-    if not options.table:
-        os.makedirs(WORK, exist_ok=True)
-        prepare_environment(options.peers)
-        prepare_models(options.models)
-        build_peak()
-        bench = Bench(options)
+def measure_all(options):
+    os.makedirs(WORK, exist_ok=True)
+    prepare_environment(options.peers)
+    prepare_models(options.models)
+    build_peak()
+    bench = Bench(options)
+    bench.save()
+    try:
         for number in range(options.rounds):
             bench.round(number)
         if options.ablate:
             ablate.run(bench)
-        print(f"\nbench: the figures are in {options.output}\n")
-    with open(options.output, encoding="utf-8") as file:
-        tables.print_all(json.load(file))
+    except KeyboardInterrupt:
+        print("\nbench: interrupted; this is what was measured", file=sys.stderr)
+    print(f"\nbench: the figures are in {options.output}\n")
+
+
+def main():
+    options = parse_arguments()
+    os.chdir(models.ROOT)
+    try:
+        if not options.table:
+            measure_all(options)
+        with open(options.output, encoding="utf-8") as file:
+            tables.print_all(json.load(file))
+    except (Failure, OSError, subprocess.CalledProcessError) as failure:
+        print(f"bench: error: {failure}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -17,7 +17,7 @@ enum { LANES = 8 };
 #endif
 typedef float Vector __attribute__((vector_size(LANES * sizeof(float))));
 enum { ACCUMULATORS = 12, STEPS = 4000000, FMA_ROUNDS = 10, READ_ROUNDS = 8, MOST_THREADS = 256 };
-enum { STREAMS = 8 };
+enum { STREAMS = 8, AHEAD = 64 };
 static const size_t read_bytes = (size_t)512 << 20;
 
 typedef struct Worker {
@@ -57,8 +57,10 @@ static void read_all(Worker *w) {
     Vector sums[STREAMS] = {{0}};
     for (size_t i = 0; i + STREAMS <= w->vectors; i += STREAMS)
 #pragma GCC unroll 8
-        for (int j = 0; j < STREAMS; j++)
+        for (int j = 0; j < STREAMS; j++) {
+            __builtin_prefetch(w->data + i + j + AHEAD, 0, 0);
             sums[j] += w->data[i + (size_t)j];
+        }
     for (int j = 0; j < STREAMS; j++)
         w->sink += sums[j][0];
 }

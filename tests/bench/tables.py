@@ -8,6 +8,7 @@ COMPUTE_BOUND = ("bert_base", "gpt2_prefill64", "mlp", "gemm_1024")
 MEMORY_BOUND = ("gpt2_step64",)
 TITLES = {"lathe": "lathe", **{name: peer.title for name, peer in PEERS.items()}}
 DASH = "-"
+BUSY = 0.1  # the share of the cores from which other programs are in the way
 
 
 def number(value):
@@ -131,28 +132,28 @@ def peer_costs(results):
     print_table("What the peers cost besides (resident: less Python and the inputs)", heads, rows)
 
 
+def ablation_cell(row, usual, key, unit):
+    """What the variant takes, by what the usual build takes; the usual build's own in its row."""
+    if "wrong" in row:
+        return "wrong"
+    if row.get(key) is None:
+        return "too slow" if "more than" in row.get("error", "") else DASH
+    if row is usual or not usual.get(key):
+        return unit(row[key])
+    return f"{row[key] / usual[key]:.2f}"
+
+
 def ablation(results):
     found = results.get("ablation", {"models": {}})
     names = list(found["models"])
-    if not names:
-        return
-    variants = list(next(iter(found["models"].values())))
-    rows = []
-    for variant in variants:
-        cells = []
-        for name in names:
-            row, usual = found["models"][name].get(variant, {}), found["models"][name]["usual"]
-            if "wrong" in row:
-                cells.append("wrong")
-            elif row.get("min_ms") is None:
-                cells.append("too slow" if "more than" in row.get("error", "") else DASH)
-            elif variant == "usual" or usual.get("min_ms") is None:
-                cells.append(f"{number(row['min_ms'])} ms")
-            else:
-                cells.append(f"{row['min_ms'] / usual['min_ms']:.2f}")
-        rows.append([variant, *cells])
-    print_table(f"With one optimization off: time by the usual time (threads: {found['threads']})",
-                ["build", *names], rows)
+    variants = list(found["models"][names[0]]) if names else []
+    for title, key, unit in (("Time", "min_ms", lambda ms: f"{number(ms)} ms"),
+                             ("Arena", "arena_bytes", lambda size: f"{megabytes(size)} MB")):
+        rows = [[variant, *[ablation_cell(found["models"][name].get(variant, {}),
+                                          found["models"][name]["usual"], key, unit)
+                            for name in names]] for variant in variants]
+        print_table(f"{title} with one optimization off, by the usual build's", ["build", *names],
+                    rows)
 
 
 def failures(results):
@@ -171,9 +172,10 @@ def print_all(results):
     versions = ", ".join(f"{TITLES[name]} {version}"
                          for name, version in results["versions"].items())
     machine = results["machine"]
-    print(f"{machine['cpu']}, {machine['cores']} cores, load average before: "
-          f"{machine['load_average_before']:.1f}; {results['date']}; rounds: "
+    print(f"{machine['cpu']}, {machine['cores']} cores; {results['date']}; rounds: "
           f"{results['rounds_done']}; {versions}; commit {results['commit']}")
+    if results["busy"] > BUSY:
+        print(f"\nOther programs took {results['busy']:.0%} of the cores: the figures are rough.")
     for threads in results["options"]["threads"]:
         times(results, threads)
     parts_of_peak(results)
