@@ -48,7 +48,8 @@ def fix_dims(model, inputs):
         dim.dim_value = size
     del model.graph.value_info[:]
     for value in model.graph.output:
-        value.type.tensor_type.ClearField("shape")
+        for dim in value.type.tensor_type.shape.dim:
+            dim.Clear()
     return onnx.shape_inference.infer_shapes(model, data_prop=True), True
 
 

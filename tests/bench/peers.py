@@ -99,7 +99,7 @@ class Iree(Peer):
             if result.returncode == 0 and words is not importer:
                 break
             if result.returncode != 0 and words in (importer, compiler):
-                raise RuntimeError(f"{os.path.basename(words[0])}: {result.stderr[:3000]}")
+                raise RuntimeError(f"{os.path.basename(words[0])}: {result.stderr.strip()[-1500:]}")
         os.unlink(text)
 
     def load(self, model, artifact, inputs, threads):
