@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -348,4 +349,38 @@ int lt_compile_run(Compilation *c, const char *out) {
     if (code || !out || !can_emit(c))
         return code;
     return lt_compile_emit(c, out);
+}
+
+/* --- compiling to run at once ---------------------------------------------------------------- */
+
+bool lt_compile_is_model(const char *path) {
+    static const char *const suffixes[] = {".onnx", ".lir", ".tflite", "-symbol.json"};
+    size_t length = strlen(path);
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+        size_t tail = strlen(suffixes[i]);
+        if (length >= tail && strcasecmp(path + length - tail, suffixes[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+int lt_compile_temporary(const char *model, const CompileOptions *options, Arena *arena,
+                         const char **artifact) {
+    const char *folder = getenv("TMPDIR");
+    char *path =
+        lt_arena_printf(arena, "%s/lathe-XXXXXX.so", folder && *folder ? folder : "/tmp");
+    int file = mkstemps(path, (int)strlen(".so"));
+    if (file < 0) {
+        fprintf(stderr, "%s: error: cannot write: %s\n", path, strerror(errno));
+        return STATUS_IO;
+    }
+    close(file);
+    Compilation c;
+    lt_compile_init(&c, model, options);
+    int code = lt_compile_run(&c, path);
+    lt_compile_free(&c);
+    *artifact = path;
+    if (code)
+        unlink(path);
+    return code;
 }

@@ -27,6 +27,18 @@ typedef struct CompileOptions {
     bool verify, time_passes, remarks, json, color, quiet, progress, no_debug_info;
 } CompileOptions;
 
+/* The rows that a tool takes which compiles only to run. */
+#define COMPILE_LEVEL_ROWS(S, f) \
+    CLI_ROW(S, f.o0, CLI_FLAG, "-O0", NULL, "naive kernels, no fusion"), \
+        CLI_ROW(S, f.o1, CLI_FLAG, "-O1", NULL, \
+                "graph passes and schedules, quick code generation"), \
+        CLI_ROW(S, f.o2, CLI_FLAG, "-O2", NULL, "the default"), \
+        CLI_ROW(S, f.o3, CLI_FLAG, "-O3", NULL, "more time in code generation"), \
+        CLI_ROW(S, f.schedule, CLI_STRING, "--schedule", "FILE", \
+                "use the schedule in FILE for every kernel", .advanced = true)
+#define COMPILE_DISABLE_ROW(S, f) \
+    CLI_ROW(S, f.disable, CLI_STRING, "--disable", "PASS[,PASS]", "leave passes out")
+
 /* Rows for a tool's table: every option that changes what is compiled. `S` is the tool's struct,
  * `f` its CompileOptions field. */
 #define COMPILE_ROWS(S, f) \
@@ -37,18 +49,12 @@ typedef struct CompileOptions {
                 "fix a symbolic dim; NAME=LO..HI gives its range"), \
         CLI_ROW(S, f.inputs, CLI_PAIR, "--input", "NAME=SHAPE", \
                 "the shape of an input: --input x=1x3xHxW"), \
-        CLI_ROW(S, f.o0, CLI_FLAG, "-O0", NULL, "naive kernels, no fusion"), \
-        CLI_ROW(S, f.o1, CLI_FLAG, "-O1", NULL, \
-                "graph passes and schedules, quick code generation"), \
-        CLI_ROW(S, f.o2, CLI_FLAG, "-O2", NULL, "the default"), \
-        CLI_ROW(S, f.o3, CLI_FLAG, "-O3", NULL, "more time in code generation"), \
-        CLI_ROW(S, f.schedule, CLI_STRING, "--schedule", "FILE", \
-                "use the schedule in FILE for every kernel", .advanced = true), \
+        COMPILE_LEVEL_ROWS(S, f), \
         CLI_HEADING("Passes"), \
         CLI_ROW(S, f.print_after, CLI_STRING, "--print-after", "PASS[,PASS]", \
                 "print the IR there; `all` for all"), \
         CLI_ROW(S, f.stop_after, CLI_STRING, "--stop-after", "PASS", "stop there"), \
-        CLI_ROW(S, f.disable, CLI_STRING, "--disable", "PASS[,PASS]", "leave passes out"), \
+        COMPILE_DISABLE_ROW(S, f), \
         CLI_ROW(S, f.pass_limit, CLI_INT, "--pass-limit", "N", "run the first N passes only", \
                 .min = -1, .max = 1000), \
         CLI_ROW(S, f.time_passes, CLI_FLAG, "--time-passes", NULL, \
@@ -79,6 +85,12 @@ typedef struct Compilation {
 void lt_compile_init(Compilation *c, const char *path, const CompileOptions *options);
 /* Reads, runs the passes, writes. out may be NULL when options->stop_after ends before it. */
 int lt_compile_run(Compilation *c, const char *out);
+/* Whether the name is that of a model file, rather than of an artifact. */
+bool lt_compile_is_model(const char *path);
+/* Compiles the model into a new file among the temporary ones ($TMPDIR, /tmp). After 0, *artifact is
+ * its path, in the arena, and the caller removes it; after another exit code there is no file. */
+int lt_compile_temporary(const char *model, const CompileOptions *options, Arena *arena,
+                         const char **artifact);
 /* The first step alone: the module is in c->ctx.module. */
 int lt_compile_read(Compilation *c);
 /* The named passes, or the pipeline when names is NULL. */

@@ -1,10 +1,11 @@
-/* lathe_run.c - runs a compiled model: once, for its outputs, or many times, for its speed.
+/* lathe_run.c - runs a model: once, for its outputs, or many times, for its speed.
  *
  * The steps are the lines of use_model. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "tools/run.h"
 
@@ -18,7 +19,8 @@ static const CliOption table[] = {
         "random[:SEED] or zeros; inputs that are not named are random. Random floats are\n"
         "standard normal, random integers and bools are 0 or 1"),
     ROW(dims, CLI_PAIR, "--dim", "NAME=N",
-        "the value of a symbolic dim, for random inputs and zeros"),
+        "the value of a symbolic dim, for random inputs and zeros; a model file is compiled\n"
+        "for it, or for NAME=LO..HI"),
     ROW(output_dir, CLI_STRING, "--output-dir", "DIR",
         "write every output to DIR/NAME.npy ('/' in a name becomes '_')"),
     ROW(print, CLI_FLAG, "--print", NULL, "print the outputs' values (the first 1000 of each)"),
@@ -34,6 +36,10 @@ static const CliOption table[] = {
         "write a Chrome trace of the kernels; without FILE.json: print a table of them",
         .choices = ".json"),
 
+    CLI_HEADING("Compiling a model file"),
+    COMPILE_LEVEL_ROWS(RunOptions, compile),
+    COMPILE_DISABLE_ROW(RunOptions, compile),
+
     CLI_HEADING("Reports"),
     ROW(info, CLI_FLAG, "--info", NULL, "signature, target, sizes; runs nothing"),
     ROW(json, CLI_FLAG, "--json", NULL, "times (or --info) as one JSON object on standard output"),
@@ -41,8 +47,9 @@ static const CliOption table[] = {
 
 static const CliTool tool = {
     .name = "lathe-run",
-    .synopsis = "MODEL.so [options]",
-    .summary = "Runs a model that lathec compiled.",
+    .synopsis = "MODEL [options]",
+    .summary = "Runs an artifact (.so) that lathec made, or a model file (.onnx, .lir), which is\n"
+               "compiled for this machine first.",
     .options = table,
     .option_count = sizeof table / sizeof *table,
     .footer =
@@ -69,9 +76,9 @@ static double now(void) {
 
 static int check_options(const Cli *cli, const RunOptions *options) {
     if (cli->arguments.len == 0)
-        return lt_cli_wrong(cli, "no MODEL.so is given");
+        return lt_cli_wrong(cli, "no MODEL is given");
     if (cli->arguments.len > 1)
-        return lt_cli_wrong(cli, "expected one MODEL.so, found also '%s'", cli->arguments.data[1]);
+        return lt_cli_wrong(cli, "expected one MODEL, found also '%s'", cli->arguments.data[1]);
     if (options->repeat && options->seconds > 0)
         return lt_cli_wrong(cli, "--repeat and --seconds exclude each other");
     if (options->json && options->print)
@@ -80,10 +87,25 @@ static int check_options(const Cli *cli, const RunOptions *options) {
     return GO_ON;
 }
 
+/* A model file becomes an artifact among the temporary files, compiled for the dims that are given:
+ * they are no longer symbols to set. */
+static int compile_model(Run *run, RunOptions *options) {
+    run->artifact = run->path;
+    if (!lt_compile_is_model(run->path))
+        return GO_ON;
+    options->compile.dims = options->dims;
+    options->compile.json = options->json;
+    options->dims = (CliList){0};
+    int code = lt_compile_temporary(run->path, &options->compile, run->arena, &run->artifact);
+    return code ? code : GO_ON;
+}
+
 static int load(Run *run) {
     double start = now();
     lathe_context_options options = {sizeof options, (int32_t)run->options->threads};
-    lathe_status status = lathe_model_open(run->path, NULL, &run->model);
+    lathe_status status = lathe_model_open(run->artifact, NULL, &run->model);
+    if (run->artifact != run->path)
+        unlink(run->artifact); /* it is mapped, and nobody else needs it */
     if (!status)
         status = lathe_context_new(run->model, &options, &run->context);
     run->times.load = now() - start;
@@ -164,7 +186,7 @@ int main(int argc, char **argv) {
         return OUT_OF_MEMORY;
     }
     arena.out_of_memory = &out_of_memory;
-    RunOptions options = {.warmup = DEFAULT_WARMUP};
+    RunOptions options = {.warmup = DEFAULT_WARMUP, .compile = {.pass_limit = -1}};
     Cli cli = {.tool = &tool, .arena = &arena, .out = stdout, .err = stderr};
     int code = lt_cli_parse(&cli, argc, argv, &options);
     if (code == GO_ON)
@@ -172,7 +194,9 @@ int main(int argc, char **argv) {
     if (code == GO_ON) {
         Run run = {
             .cli = &cli, .arena = &arena, .options = &options, .path = cli.arguments.data[0]};
-        code = use_model(&run);
+        code = compile_model(&run, &options);
+        if (code == GO_ON)
+            code = use_model(&run);
         lathe_context_free(run.context);
         lathe_model_close(run.model);
     }

@@ -4,10 +4,11 @@
 #define LATHE_TOOLS_RUN_H
 
 #include "lathe/runtime.h"
-#include "tools/cli.h"
+#include "tools/compile.h"
 #include "tools/npy.h"
 
 typedef struct RunOptions {
+    CompileOptions compile; /* of a model file */
     CliList inputs; /* NAME=SOURCE or SOURCE */
     CliList dims;   /* NAME=N */
     const char *output_dir;
@@ -34,7 +35,8 @@ typedef struct Run {
     Cli *cli;
     Arena *arena;
     const RunOptions *options;
-    const char *path;
+    const char *path;     /* as the user typed it */
+    const char *artifact; /* the same, or the temporary one that was made of it */
     lathe_model *model;
     lathe_context *context;
     HostTensor *inputs; /* one for each of the model's; borrowed by the context */

@@ -191,6 +191,8 @@ void lt_run_guess_dims(Run *run) {
         if (run->symbols[i] >= 0)
             continue;
         run->symbols[i] = symbol->lo > 0 || symbol->hi == 0 ? symbol->lo : 1;
+        if (symbol->lo == symbol->hi)
+            continue;
         fprintf(run->cli->err, "%s: note: %s is %" PRId64 "; --dim %s=N chooses another\n",
                 run->cli->tool->name, symbol->symbol, run->symbols[i], symbol->symbol);
     }

@@ -129,13 +129,13 @@ done
 [ "$(wc -l <out)" = 1 ]
 count $? "--json is one line"
 expect 0 --help
-says out 'Usage: lathe-run MODEL.so [options]'
+says out 'Usage: lathe-run MODEL [options]'
 expect 0 --version
 says out 'lathe-run (lathe) '
 
 # ---- wrong use and broken files ----
 expect 2
-says err 'lathe-run: error: no MODEL.so is given'
+says err 'lathe-run: error: no MODEL is given'
 expect 2 model.so static.so
 expect 2 model.so --thread 2
 says err "did you mean '--threads'?"

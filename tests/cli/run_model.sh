@@ -1,0 +1,82 @@
+#!/bin/bash
+# run_model.sh - lathe-run on model files: compiled into a temporary artifact, run, and nothing left.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+
+run=$PWD/build/bin/lathe-run
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/tmp"
+export TMPDIR=$work/tmp
+passed=0 failed=0
+
+count() { # STATUS WHAT: counts what just ran
+	if [ "$1" = 0 ]; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "failed: $2"
+		sed 's/^/  stdout: /' "$work/out"
+		sed 's/^/  stderr: /' "$work/err"
+	fi
+}
+
+expect() { # CODE ARGUMENTS...: the exit code, and no temporary file; output is in out and err
+	local code=$1
+	shift
+	"$run" "$@" >"$work/out" 2>"$work/err"
+	local found=$?
+	[ $found = "$code" ]
+	count $? "lathe-run $* exits with $code (found $found)"
+	[ -z "$(ls -A "$TMPDIR")" ]
+	count $? "lathe-run $* leaves nothing in TMPDIR"
+}
+
+says() { # FILE TEXT: a line of out or err holds the text
+	grep -qF -- "$2" "$work/$1"
+	count $? "$1 holds: $2"
+}
+
+cd "$work" || exit 1
+cat >model.lir <<'END'
+graph main(%x: f32[batch,4]) {
+  %w = const f32[4,2] [1, 0, 0, 1, 1, 0, 0, 1]
+  %1 = contract %x, %w {spec = "mk,kn->mn"}
+  %2 = relu %1
+  yield %2
+}
+END
+
+# ---- run ----
+expect 0 model.lir --dim batch=3 --print
+says out 'f32[3,2]'
+[ ! -s err ]
+count $? "a dim that is given needs no note"
+expect 0 model.lir --print
+says err 'batch is 1; --dim batch=N chooses another'
+says out 'f32[1,2]'
+expect 0 model.lir --dim batch=2..4 --info
+says out '2..4'
+expect 0 model.lir --dim batch=2 --input random:5 --output-dir first
+expect 0 model.lir --dim batch=2 --input random:5 --output-dir second -O0 --disable simplify
+cmp -s first/*.npy second/*.npy
+count $? "options of the compiler do not change these numbers"
+expect 0 model.lir --dim batch=2 --repeat 3 --json
+says out '"model": "model.lir"'
+expect 2 model.lir --dim bach=2
+says err "there is no dim 'bach'"
+expect 2 model.lir --disable lower
+says err "'lower' cannot be left out"
+expect 74 missing.lir
+says err 'missing.lir: error: No such file or directory'
+echo 'graph main(%x: f32[2]) { yield %y }' >bad.lir
+expect 4 bad.lir
+echo >model.tflite
+expect 3 model.tflite
+TMPDIR=$work/none "$run" model.lir >out 2>err
+[ $? = 74 ]
+count $? "no folder for temporary files"
+
+cd / || exit 1
+echo "run_model: $passed passed, $failed failed"
+[ $failed = 0 ]
