@@ -142,8 +142,7 @@ static bool check_guards(Evaluation *ev) {
     return true;
 }
 
-bool lt_eval_module(Evaluation *ev, Arena *arena, Module *m, const Tensor *const *inputs,
-                    const Tensor **outputs) {
+bool lt_eval_begin(Evaluation *ev, Arena *arena, Module *m, const Tensor *const *inputs) {
     const Graph *g = m->main;
     *ev = (Evaluation){.arena = arena, .module = m};
     ev->symbols = LT_ARRAY(arena, int64_t, m->dims.symbols.len + 1);
@@ -159,7 +158,13 @@ bool lt_eval_module(Evaluation *ev, Arena *arena, Module *m, const Tensor *const
         if (!check_input(ev, g->inputs.data[i], inputs[i]))
             return false;
     }
-    if (!check_guards(ev))
+    return check_guards(ev);
+}
+
+bool lt_eval_module(Evaluation *ev, Arena *arena, Module *m, const Tensor *const *inputs,
+                    const Tensor **outputs) {
+    const Graph *g = m->main;
+    if (!lt_eval_begin(ev, arena, m, inputs))
         return false;
     for (const Node *node = g->first; node && node->op != OP_YIELD; node = node->next) {
         if (!lt_eval_node(ev, node))

@@ -36,6 +36,8 @@ typedef struct Evaluation {
  * False: ev->error. */
 bool lt_eval_module(Evaluation *ev, Arena *arena, Module *m, const Tensor *const *inputs,
                     const Tensor **outputs);
+/* Its first step alone: takes the inputs and binds the symbols; the nodes are the caller's. */
+bool lt_eval_begin(Evaluation *ev, Arena *arena, Module *m, const Tensor *const *inputs);
 /* One node, whose inputs are in ev->values. */
 bool lt_eval_node(Evaluation *ev, const Node *node);
 /* Evaluates a node whose operands are all constants, static shapes; one Const per output in out.

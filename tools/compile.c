@@ -367,8 +367,7 @@ bool lt_compile_is_model(const char *path) {
 int lt_compile_temporary(const char *model, const CompileOptions *options, Arena *arena,
                          const char **artifact) {
     const char *folder = getenv("TMPDIR");
-    char *path =
-        lt_arena_printf(arena, "%s/lathe-XXXXXX.so", folder && *folder ? folder : "/tmp");
+    char *path = lt_arena_printf(arena, "%s/lathe-XXXXXX.so", folder && *folder ? folder : "/tmp");
     int file = mkstemps(path, (int)strlen(".so"));
     if (file < 0) {
         fprintf(stderr, "%s: error: cannot write: %s\n", path, strerror(errno));

@@ -24,6 +24,9 @@ static const CliOption table[] = {
     ROW(output_dir, CLI_STRING, "--output-dir", "DIR",
         "write every output to DIR/NAME.npy ('/' in a name becomes '_')"),
     ROW(print, CLI_FLAG, "--print", NULL, "print the outputs' values (the first 1000 of each)"),
+    ROW(check, CLI_STRING, "--check", "MODEL",
+        "compare every output with what the evaluator makes of the model file MODEL on the\n"
+        "same inputs (slow: plain loops); without an artifact, MODEL is compiled and checked"),
 
     CLI_HEADING("Running"),
     ROW(threads, CLI_INT, "--threads", "N", "threads (default: physical cores)", .min = 1,
@@ -54,8 +57,8 @@ static const CliTool tool = {
     .option_count = sizeof table / sizeof *table,
     .footer =
         "Exit codes: 0 done; 1 failed; 2 wrong use, or inputs that do not fit; 3 something is not\n"
-        "supported; 4 malformed file; 6 the machine lacks something; 70 internal error; 74 a file\n"
-        "could not be read or written.",
+        "supported; 4 malformed file; 5 --check found wrong numbers; 6 the machine lacks\n"
+        "something; 70 internal error; 74 a file could not be read or written.",
 };
 
 int lt_run_fail(const Run *run, lathe_status status, const char *format, ...) {
@@ -75,10 +78,12 @@ static double now(void) {
 }
 
 static int check_options(const Cli *cli, const RunOptions *options) {
-    if (cli->arguments.len == 0)
+    if (cli->arguments.len == 0 && !options->check)
         return lt_cli_wrong(cli, "no MODEL is given");
     if (cli->arguments.len > 1)
         return lt_cli_wrong(cli, "expected one MODEL, found also '%s'", cli->arguments.data[1]);
+    if (options->check && options->info)
+        return lt_cli_wrong(cli, "--info runs nothing that --check could compare");
     if (options->repeat && options->seconds > 0)
         return lt_cli_wrong(cli, "--repeat and --seconds exclude each other");
     if (options->json && options->print)
@@ -157,7 +162,7 @@ static int run_model(Run *run) {
 }
 
 static int use_model(Run *run) {
-    int code = load(run);
+    int code = load(run), checked = GO_ON;
     if (code == GO_ON)
         code = lt_run_inputs(run);
     if (code != GO_ON)
@@ -173,7 +178,11 @@ static int use_model(Run *run) {
     if (code == GO_ON)
         code = lt_run_write_outputs(run);
     if (code == GO_ON)
+        checked = lt_run_check(run);
+    if (code == GO_ON && (checked == GO_ON || run->differences))
         code = lt_run_report(run);
+    if (code == GO_ON)
+        code = checked;
     return code == GO_ON ? 0 : code;
 }
 
@@ -192,8 +201,10 @@ int main(int argc, char **argv) {
     if (code == GO_ON)
         code = check_options(&cli, &options);
     if (code == GO_ON) {
-        Run run = {
-            .cli = &cli, .arena = &arena, .options = &options, .path = cli.arguments.data[0]};
+        Run run = {.cli = &cli,
+                   .arena = &arena,
+                   .options = &options,
+                   .path = cli.arguments.len ? cli.arguments.data[0] : options.check};
         code = compile_model(&run, &options);
         if (code == GO_ON)
             code = use_model(&run);

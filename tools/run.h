@@ -6,12 +6,14 @@
 #include "lathe/runtime.h"
 #include "tools/compile.h"
 #include "tools/npy.h"
+#include "tools/oracle.h"
 
 typedef struct RunOptions {
     CompileOptions compile; /* of a model file */
-    CliList inputs; /* NAME=SOURCE or SOURCE */
-    CliList dims;   /* NAME=N */
+    CliList inputs;         /* NAME=SOURCE or SOURCE */
+    CliList dims;           /* NAME=N */
     const char *output_dir;
+    const char *check;   /* the model file to compare with */
     const char *profile; /* NULL: no; "": a table; else the trace's path */
     int64_t threads, repeat, warmup;
     double seconds;
@@ -43,6 +45,7 @@ typedef struct Run {
     Source *sources;    /* one for each input; without --input: random, seeded by its index */
     int64_t *symbols;   /* values of the model's symbolic dims; -1: not known */
     RunTimes times;
+    Difference *differences; /* one for each output once --check compared them */
 } Run;
 
 /* Prints "PATH: error: TEXT"; returns the exit code of the status. */
@@ -54,6 +57,8 @@ int lt_run_inputs(Run *run);
 void lt_run_guess_dims(Run *run);
 /* Gives every input to the context; those that --input does not name are random. */
 int lt_run_bind(Run *run);
+/* --check: compares the outputs with the evaluator's. */
+int lt_run_check(Run *run);
 
 /* --info. */
 int lt_run_describe(Run *run);

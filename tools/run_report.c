@@ -1,5 +1,6 @@
 /* run_report.c - what lathe-run says: --info, times, --json. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -255,6 +256,20 @@ static void json_number(FILE *out, const char *key, double value) {
     lt_json_double(out, value);
 }
 
+static void json_check(const Run *run) {
+    FILE *out = run->cli->out;
+    fputs(", \"check\": [", out);
+    for (uint32_t i = 0; i < lathe_output_count(run->model); i++) {
+        const Difference *d = &run->differences[i];
+        fputs(i ? ", {" : "{", out);
+        json_pair(out, "output", lathe_output_info(run->model, i)->name);
+        fprintf(out, ", \"right\": %s", d->differs ? "false" : "true");
+        json_number(out, "greatest_error", d->shapes_differ ? NAN : d->greatest);
+        fprintf(out, ", \"wrong\": %" PRId64 ", \"elements\": %" PRId64 "}", d->wrong, d->elements);
+    }
+    fputc(']', out);
+}
+
 static void print_json(const Run *run, const Statistics *s) {
     FILE *out = run->cli->out;
     lathe_model_info info;
@@ -273,6 +288,8 @@ static void print_json(const Run *run, const Statistics *s) {
     fprintf(out, ", \"peak_rss_bytes\": %" PRId64, lt_peak_memory());
     if (run->options->profile)
         json_profile(run);
+    if (run->differences)
+        json_check(run);
     fputs("}\n", out);
 }
 
@@ -281,7 +298,8 @@ int lt_run_report(Run *run) {
     Statistics statistics = summarize(&run->times);
     if (options->json)
         print_json(run, &statistics);
-    else if (options->repeat || options->seconds > 0 || !(options->print || options->output_dir))
+    else if (options->repeat || options->seconds > 0 ||
+             !(options->print || options->output_dir || options->check))
         print_times(run, &statistics);
     if (!options->profile)
         return GO_ON;

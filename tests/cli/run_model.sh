@@ -1,9 +1,11 @@
 #!/bin/bash
-# run_model.sh - lathe-run on model files: compiled into a temporary artifact, run, and nothing left.
+# run_model.sh - lathe-run on model files: compiled into a temporary artifact, run, checked against the evaluator, and
+# nothing left. Needs the models of `make models`.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
-run=$PWD/build/bin/lathe-run
+root=$PWD
+run=$root/build/bin/lathe-run
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/tmp"
@@ -76,6 +78,30 @@ expect 3 model.tflite
 TMPDIR=$work/none "$run" model.lir >out 2>err
 [ $? = 74 ]
 count $? "no folder for temporary files"
+
+# ---- check ----
+sed 's/\[1, 0, 0, 1, 1, 0, 0, 1\]/[1, 0, 0, 1, 1, 0, 0, 2]/' model.lir >other.lir
+sed 's/(%x: f32\[batch,4\])/(%x: f32[batch,4], %y: f32[2])/' model.lir >wider.lir
+"$root/build/bin/lathec" model.lir -o model.so
+expect 0 --check model.lir
+says out ': right: greatest error'
+expect 0 model.so --dim batch=3 --check model.lir
+says out 'f32[3,2]: right: greatest error'
+expect 5 model.so --dim batch=3 --check other.lir
+says out 'f32[3,2]: WRONG: greatest error'
+says err 'model.so: error: 1 of 1 outputs differ from what the evaluator makes of other.lir'
+expect 5 model.so --dim batch=3 --check other.lir --json
+says out '"right": false'
+expect 0 model.so --check model.lir --repeat 2 --json
+says out '"right": true, "greatest_error": '
+expect 2 model.so --check wider.lir
+says err 'it was not made of wider.lir'
+expect 2 model.so --check model.lir --info
+expect 74 model.so --check missing.lir
+expect 0 --check "$root/build/models/mlp.onnx"
+"$root/build/bin/lathec" "$root/build/models/magika.onnx" --dim unk__214=2 -o magika.so
+expect 0 magika.so --input zeros --check "$root/build/models/magika.onnx"
+says out 'f32[2,214]: right'
 
 cd / || exit 1
 echo "run_model: $passed passed, $failed failed"

@@ -1,18 +1,15 @@
 /* compare.c - `compare WANTED.npy FOUND.npy`: are two arrays the same, to the tolerance that the
  * models' tests promise?
  *
- * Prints the greatest error. Exit code 0: every element is within TOLERANCE_ABSOLUTE +
- * TOLERANCE_RELATIVE * |wanted|; 1: one is not, or dtypes or dims differ; 2: a file cannot be read.
- * The tolerances allow sums in another order over some thousand terms through a hundred layers, and
- * no more. */
+ * Prints the greatest error. Exit code 0: every element is within TOLERANCE_F32_ABSOLUTE +
+ * TOLERANCE_F32_RELATIVE * |wanted|; 1: one is not, or dtypes or dims differ; 2: a file cannot be
+ * read. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "tools/npy.h"
-
-#define TOLERANCE_RELATIVE 1e-3
-#define TOLERANCE_ABSOLUTE 1e-4
+#include "tools/tolerance.h"
 
 static double element(const HostTensor *t, int64_t i) {
     switch (t->dtype) {
@@ -55,7 +52,7 @@ int main(int argc, char **argv) {
     for (int64_t i = 0; i < count; i++) {
         double w = element(&wanted, i), f = element(&found, i), difference = fabs(w - f);
         /* Written so that a NaN counts as wrong. */
-        if (!(difference <= TOLERANCE_ABSOLUTE + TOLERANCE_RELATIVE * fabs(w)))
+        if (!(difference <= TOLERANCE_F32_ABSOLUTE + TOLERANCE_F32_RELATIVE * fabs(w)))
             wrong++;
         if (difference > worst)
             worst = difference;
