@@ -178,6 +178,12 @@ static const char *next_word(Arena *arena, const char **text, const char *end) {
     return word.text;
 }
 
+void lt_cli_words(Arena *arena, const char *text, CliList *words) {
+    const char *end = text + strlen(text), *word;
+    while ((word = next_word(arena, &text, end)))
+        list_push(arena, words, word);
+}
+
 static int expand_word(Parse *p, const char *word, int depth);
 
 static int expand_file(Parse *p, const char *path, int depth) {
@@ -260,6 +266,7 @@ static int store(Parse *p, const CliOption *option, const char *value) {
     switch (option->kind) {
     case CLI_GROUP: break;
     case CLI_FLAG: *(bool *)field = true; break;
+    case CLI_WORDS:
     case CLI_STRING:
     case CLI_OPTIONAL: *(const char **)field = value; break;
     case CLI_INT: return store_int(p, option, value);
@@ -314,7 +321,7 @@ static int take_option(Parse *p, const CliOption *option, const char *attached) 
     }
     if (attached)
         return store(p, option, attached);
-    if (!next || is_option(p, next))
+    if (!next || (option->kind != CLI_WORDS && is_option(p, next)))
         return lt_cli_wrong(p->cli, "%s needs a value: %s", option->name,
                             option->argument ? option->argument : option->choices);
     p->next++;

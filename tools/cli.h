@@ -58,6 +58,7 @@ typedef enum CliKind {
     CLI_CHOICE,   /* int: index into `choices`, "a|b|c"; argument NULL: help shows the choices */
     CLI_OPTIONAL, /* const char *: "" when no value is given. The value is `--name=VALUE`, or the
                    * next word when that ends in `choices` (".json") */
+    CLI_WORDS,    /* const char *: the next word, even where it looks like an option */
     CLI_PAIR,     /* CliList: appended if it is NAME=VALUE with a NAME that is not empty */
 } CliKind;
 
@@ -112,6 +113,8 @@ int lt_cli_wrong(const Cli *cli, const char *format, ...) __attribute__((format(
 /* Splits at the first '=': *name is the part before it (NULL when there is no '='), *value the
  * rest. */
 void lt_cli_split(Arena *arena, const char *text, const char **name, const char **value);
+/* The words of a text, quotes and backslashes as in a shell: appended to words. */
+void lt_cli_words(Arena *arena, const char *text, CliList *words);
 /* A whole decimal or 0x number, with an optional suffix k, M or G. */
 bool lt_cli_int(const char *text, int64_t *out);
 /* "LO..HI" or "N" (then lo = hi); false unless lo <= hi. */

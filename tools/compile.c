@@ -337,18 +337,26 @@ static bool can_emit(const Compilation *c) {
     }
 }
 
-int lt_compile_run(Compilation *c, const char *out) {
-    if (setjmp(c->out_of_memory)) {
-        clear_progress(c);
-        fprintf(stderr, "%s: error: out of memory\n", c->path);
-        return STATUS_MACHINE;
-    }
+int lt_compile_guarded(Compilation *c, CompileBody *body, void *user) {
+    if (setjmp(c->out_of_memory) == 0)
+        return body(c, user);
+    clear_progress(c);
+    fprintf(stderr, "%s: error: out of memory\n", c->path);
+    return STATUS_MACHINE;
+}
+
+static int run_all(Compilation *c, void *user) {
+    const char *out = user;
     int code = lt_compile_read(c);
     if (!code)
         code = lt_compile_passes(c, NULL, 0);
     if (code || !out || !can_emit(c))
         return code;
     return lt_compile_emit(c, out);
+}
+
+int lt_compile_run(Compilation *c, const char *out) {
+    return lt_compile_guarded(c, run_all, (void *)(uintptr_t)out);
 }
 
 /* --- compiling to run at once ---------------------------------------------------------------- */

@@ -83,6 +83,9 @@ typedef struct Compilation {
 /* Prepares c; path and options stay the caller's. Exit codes everywhere: 0, or what the process
  * should return, with all diagnostics printed on stderr. */
 void lt_compile_init(Compilation *c, const char *path, const CompileOptions *options);
+/* Calls body(c, user) and gives its exit code; when memory runs out in it, says so and gives 6. */
+typedef int CompileBody(Compilation *c, void *user);
+int lt_compile_guarded(Compilation *c, CompileBody *body, void *user);
 /* Reads, runs the passes, writes. out may be NULL when options->stop_after ends before it. */
 int lt_compile_run(Compilation *c, const char *out);
 /* Whether the name is that of a model file, rather than of an artifact. */

@@ -12,5 +12,11 @@ void lt_dump_dot(Str *out, const Module *m);
 int lt_dump_write_graph(const char *dot, const char *dot_path, const char *svg_path);
 /* The arena over the steps: one row a buffer, one column a step (or several), and the peak. */
 void lt_dump_memory(const Compilation *c, FILE *out);
+/* Runs the passes; for each that is listed ("all": for every one), a diff of what it changed. The
+ * model has been read. An exit code. */
+int lt_dump_diff(Compilation *c, const char *list);
+/* Runs both, which are not read yet, and shows the first pass after which their IR differs. `words`
+ * are the options that only the second has. An exit code. */
+int lt_dump_diff_with(Compilation *without, Compilation *with, const char *words);
 
 #endif

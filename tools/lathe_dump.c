@@ -6,8 +6,8 @@
 
 typedef struct Options {
     CompileOptions compile;
-    const char *passes, *after, *dot, *svg, *node;
-    bool all, kernels, llvm, assembly, memory;
+    const char *passes, *after, *diff_with, *dot, *svg, *node;
+    bool all, diff, kernels, llvm, assembly, memory;
 } Options;
 
 #define ROW(field, ...) CLI_ROW(Options, field, __VA_ARGS__)
@@ -15,6 +15,11 @@ static const CliOption table[] = {
     CLI_HEADING("What is shown"),
     ROW(after, CLI_STRING, "--after", "PASS[,PASS]", "the IR after these passes; `none`: as read"),
     ROW(all, CLI_FLAG, "--all", NULL, "the IR after every pass"),
+    ROW(diff, CLI_FLAG, "--diff", NULL,
+        "instead of the IR, what each pass changed in it (with --after: these passes)"),
+    ROW(diff_with, CLI_WORDS, "--diff-with", "OPTIONS",
+        "build twice, with and without these options (one word: --diff-with \"-O1 --dim n=4\"),\n"
+        "and show the first pass after which the IR differs"),
     ROW(passes, CLI_STRING, "--passes", "a,b,c", "run just these passes and print the IR"),
     ROW(dot, CLI_STRING, "--dot", "FILE", "the graph for Graphviz, where --stop-after ends"),
     ROW(svg, CLI_STRING, "--svg", "FILE", "the same, drawn"),
@@ -98,12 +103,15 @@ static int print_kernels(Compilation *c, const Options *o) {
     return 2;
 }
 
-static int dump(Compilation *c, const Options *o) {
+static int dump(Compilation *c, void *options) {
+    const Options *o = options;
     int code = lt_compile_read(c);
     if (code)
         return code;
     if (o->passes)
         return run_named(c, o->passes);
+    if (o->diff)
+        return lt_dump_diff(c, o->after ? o->after : "all");
     bool program = o->kernels || o->llvm || o->assembly || o->memory;
     bool graph = o->dot || o->svg;
     bool as_read = !program && !graph && !o->all && !o->after && !o->compile.stop_after &&
@@ -128,21 +136,55 @@ static int dump(Compilation *c, const Options *o) {
     return o->kernels || o->llvm || o->assembly ? print_kernels(c, o) : 0;
 }
 
+/* Levels replace each other; all else adds to what is there. */
+static int parse_more(const Cli *cli, const char *text, Options *options) {
+    const CompileOptions base = options->compile;
+    CompileOptions *c = &options->compile;
+    CliList words = {0};
+    Cli more = {.tool = cli->tool, .arena = cli->arena, .out = cli->out, .err = cli->err};
+    c->o0 = c->o1 = c->o2 = c->o3 = false;
+    lt_vec_push(cli->arena, &words, cli->tool->name);
+    lt_cli_words(cli->arena, text, &words);
+    char **argv = (char **)(uintptr_t)words.data;
+    int code = lt_cli_parse(&more, (int)words.len, argv, options);
+    if (code < 0 && more.arguments.len)
+        code = lt_cli_wrong(cli, "--diff-with: '%s' is no option", more.arguments.data[0]);
+    if (c->o0 || c->o1 || c->o2 || c->o3)
+        return code;
+    c->o0 = base.o0, c->o1 = base.o1, c->o2 = base.o2, c->o3 = base.o3;
+    return code;
+}
+
+static int build_twice(const char *path, const Options *options, const Options *more) {
+    Compilation a, b;
+    lt_compile_init(&a, path, &options->compile);
+    lt_compile_init(&b, path, &more->compile);
+    int code = lt_dump_diff_with(&a, &b, options->diff_with);
+    lt_compile_free(&b);
+    lt_compile_free(&a);
+    return code;
+}
+
+static int diff_with(const Cli *cli, const Options *options) {
+    Options more = *options;
+    int code = parse_more(cli, options->diff_with, &more);
+    return code < 0 ? build_twice(cli->arguments.data[0], options, &more) : code;
+}
+
 static int use_model(const Cli *cli, Options *options) {
     if (cli->arguments.len != 1)
         return lt_cli_wrong(cli, "one MODEL is expected");
-    if (options->all)
+    bool print = !options->diff && !options->diff_with;
+    if (print && options->all)
         options->compile.print_after = "all";
-    if (options->after && strcmp(options->after, "none") != 0)
+    if (print && options->after && strcmp(options->after, "none") != 0)
         options->compile.print_after = options->after;
     options->compile.quiet = !options->compile.remarks;
+    if (options->diff_with)
+        return diff_with(cli, options);
     Compilation c;
     lt_compile_init(&c, cli->arguments.data[0], &options->compile);
-    int code = 6;
-    if (setjmp(c.out_of_memory))
-        fprintf(stderr, "%s: error: out of memory\n", c.path);
-    else
-        code = dump(&c, options);
+    int code = lt_compile_guarded(&c, dump, options);
     lt_compile_free(&c);
     return code;
 }

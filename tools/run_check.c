@@ -7,7 +7,7 @@
 #include "tools/oracle.h"
 #include "tools/run.h"
 
-enum { GO_ON = -1, OUT_OF_MEMORY = 6 };
+enum { GO_ON = -1 };
 
 /* The model is read for the shapes at hand, so that what the artifact was specialized to needs not
  * be told again. Text has its shapes in it. */
@@ -75,7 +75,8 @@ static int compare_outputs(Run *run, const OracleRun *oracle) {
                  : GO_ON;
 }
 
-static int judge(Run *run, Compilation *c) {
+static int judge(Compilation *c, void *user) {
+    Run *run = user;
     int code = lt_compile_read(c);
     if (code)
         return code;
@@ -104,11 +105,7 @@ int lt_run_check(Run *run) {
     ask_for_shapes(run, &options);
     Compilation c;
     lt_compile_init(&c, run->options->check, &options);
-    int code = OUT_OF_MEMORY;
-    if (setjmp(c.out_of_memory))
-        fprintf(stderr, "%s: error: out of memory\n", run->options->check);
-    else
-        code = judge(run, &c);
+    int code = lt_compile_guarded(&c, judge, run);
     lt_compile_free(&c);
     return code;
 }

@@ -39,6 +39,16 @@ check "the text reads back" 0 'relu' "$work/dce.lir"
 if grep -q exp "$work/dce.lir"; then failed=$((failed + 1)); else passed=$((passed + 1)); fi
 check "after one pass" 0 'after fuse' "$model" --after fuse
 check "after all passes" 0 'after plan-memory' "$model" --all
+check "what a pass changed" 0 '^-%[0-9]* = exp' "$model" --diff
+check "what the others changed" 0 '; simplify changed nothing' "$model" --diff
+check "the change of one pass" 0 '^+.*fused' "$model" --diff --after fuse
+check "two builds part" 0 'the IR differs first after dce' "$model" --diff-with "--disable dce"
+check "how they part" 0 '^+.*exp' "$model" --diff-with "--disable dce"
+check "two builds by level" 0 'the IR differs first after pack' "$model" --diff-with -O0 --disable dce
+check "two builds at once" 0 'the IR is the same' "$model" --diff-with "--verify --disable decompose"
+check "a word that is no option" 2 "'nothing' is no option" "$model" --diff-with "nothing"
+check "a wrong option" 2 "unknown option '--nothing'" "$model" --diff-with "--nothing"
+check "no options" 2 'needs a value' "$model" --diff-with
 check "kernels" 0 'parallel' "$model" --kernels
 check "assembly" 0 'ret' "$model" --asm --target x86-64
 check "LLVM IR" 0 'define' "$model" --llvm
