@@ -18,5 +18,8 @@ int lt_dump_diff(Compilation *c, const char *list);
 /* Runs both, which are not read yet, and shows the first pass after which their IR differs. `words`
  * are the options that only the second has. An exit code. */
 int lt_dump_diff_with(Compilation *without, Compilation *with, const char *words);
+/* Runs the model after every pass, on inputs from `sources` (--input NAME=FILE.npy, ...), and names
+ * the first pass that changes its outputs. The model has been read. 5 when there is one. */
+int lt_dump_bisect(Compilation *c, const CliList *sources);
 
 #endif

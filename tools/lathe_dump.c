@@ -3,11 +3,13 @@
 #include <string.h>
 
 #include "tools/dump.h"
+#include "tools/graph_inputs.h"
 
 typedef struct Options {
     CompileOptions compile;
     const char *passes, *after, *diff_with, *dot, *svg, *node;
-    bool all, diff, kernels, llvm, assembly, memory;
+    CliList sources; /* the words of --input that are no shapes */
+    bool all, diff, bisect, kernels, llvm, assembly, memory;
 } Options;
 
 #define ROW(field, ...) CLI_ROW(Options, field, __VA_ARGS__)
@@ -20,6 +22,10 @@ static const CliOption table[] = {
     ROW(diff_with, CLI_WORDS, "--diff-with", "OPTIONS",
         "build twice, with and without these options (one word: --diff-with \"-O1 --dim n=4\"),\n"
         "and show the first pass after which the IR differs"),
+    ROW(bisect, CLI_FLAG, "--bisect", NULL,
+        "run the model after every pass, compare with the evaluator, and name the first pass and\n"
+        "value that differ. Inputs are random, or --input NAME=FILE.npy, FILE.pb, random:SEED,\n"
+        "zeros. Exit code 5 when something differs. Slow: plain loops"),
     ROW(passes, CLI_STRING, "--passes", "a,b,c", "run just these passes and print the IR"),
     ROW(dot, CLI_STRING, "--dot", "FILE", "the graph for Graphviz, where --stop-after ends"),
     ROW(svg, CLI_STRING, "--svg", "FILE", "the same, drawn"),
@@ -110,6 +116,8 @@ static int dump(Compilation *c, void *options) {
         return code;
     if (o->passes)
         return run_named(c, o->passes);
+    if (o->bisect)
+        return lt_dump_bisect(c, &o->sources);
     if (o->diff)
         return lt_dump_diff(c, o->after ? o->after : "all");
     bool program = o->kernels || o->llvm || o->assembly || o->memory;
@@ -171,10 +179,23 @@ static int diff_with(const Cli *cli, const Options *options) {
     return code < 0 ? build_twice(cli->arguments.data[0], options, &more) : code;
 }
 
+/* --input gives a shape, or with --bisect the elements. */
+static void split_inputs(const Cli *cli, Options *options) {
+    CliList all = options->compile.inputs;
+    options->compile.inputs = (CliList){0};
+    for (size_t i = 0; i < all.len; i++) {
+        const char *name, *value;
+        lt_cli_split(cli->arena, all.data[i], &name, &value);
+        bool source = options->bisect && lt_is_input_source(value);
+        lt_vec_push(cli->arena, source ? &options->sources : &options->compile.inputs, all.data[i]);
+    }
+}
+
 static int use_model(const Cli *cli, Options *options) {
     if (cli->arguments.len != 1)
         return lt_cli_wrong(cli, "one MODEL is expected");
-    bool print = !options->diff && !options->diff_with;
+    split_inputs(cli, options);
+    bool print = !options->diff && !options->bisect && !options->diff_with;
     if (print && options->all)
         options->compile.print_after = "all";
     if (print && options->after && strcmp(options->after, "none") != 0)

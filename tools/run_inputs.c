@@ -1,56 +1,13 @@
 /* run_inputs.c - where lathe-run's inputs come from: files, random numbers, zeros. */
 #include <inttypes.h>
-#include <math.h>
 #include <string.h>
 
-#include "runtime/base/half.h"
 #include "runtime/base/str.h"
+#include "tools/random.h"
 #include "tools/run.h"
 #include "tools/tensor_pb.h"
 
 enum { GO_ON = -1 };
-
-/* --- random numbers: SplitMix64 (Steele, Lea, Flood 2014), the same on every machine --- */
-
-static uint64_t next_random(uint64_t *state) {
-    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
-static double next_uniform(uint64_t *state) { return (double)(next_random(state) >> 11) * 0x1p-53; }
-
-/* Standard normal, Box and Muller's transform. */
-static double next_normal(uint64_t *state) {
-    double radius = sqrt(-2 * log(1 - next_uniform(state)));
-    return radius * cos(2 * 3.14159265358979323846 * next_uniform(state));
-}
-
-static void set_float(const HostTensor *tensor, int64_t i, double value) {
-    switch (tensor->dtype) {
-    case LATHE_F64: ((double *)tensor->data)[i] = value; break;
-    case LATHE_F16: ((uint16_t *)tensor->data)[i] = lt_f32_to_f16((float)value); break;
-    case LATHE_BF16: ((uint16_t *)tensor->data)[i] = lt_f32_to_bf16((float)value); break;
-    default: ((float *)tensor->data)[i] = (float)value;
-    }
-}
-
-static bool is_float(lathe_dtype dtype) {
-    return dtype == LATHE_F32 || dtype == LATHE_F64 || dtype == LATHE_F16 || dtype == LATHE_BF16;
-}
-
-/* Integers are 0 or 1: valid as token ids, masks, lengths and indices of any model. */
-static void fill_random(const HostTensor *tensor, int64_t seed) {
-    uint64_t state = (uint64_t)seed;
-    size_t width = lathe_dtype_size(tensor->dtype);
-    for (int64_t i = 0, count = lt_host_tensor_count(tensor); i < count; i++) {
-        if (is_float(tensor->dtype))
-            set_float(tensor, i, next_normal(&state));
-        else /* little endian: the low byte comes first */
-            ((uint8_t *)tensor->data)[(size_t)i * width] = next_random(&state) >> 63;
-    }
-}
 
 /* --- --dim --- */
 
@@ -122,9 +79,7 @@ static int take_file(Run *run, uint32_t index, const char *path) {
     const lathe_tensor_info *info = lathe_input_info(run->model, index);
     HostTensor *tensor = &run->inputs[index];
     const char *error = "";
-    lathe_status status = lt_str_ends(path, ".pb")
-                              ? lt_tensor_pb_read(run->arena, path, tensor, &error)
-                              : lt_npy_read(run->arena, path, tensor, &error);
+    lathe_status status = lt_tensor_file_read(run->arena, path, tensor, &error);
     if (status) {
         fprintf(run->cli->err, "%s: error: %s\n", path, error);
         return lt_cli_exit_code(status);
@@ -212,7 +167,7 @@ static int make_input(Run *run, uint32_t index) {
         return lt_run_fail(run, LATHE_BAD_SHAPE, "input '%s' is too large", info->name);
     tensor->data = lt_arena_alloc_aligned(run->arena, tensor->bytes, 64);
     if (source->kind != SOURCE_ZEROS)
-        fill_random(tensor, source->seed);
+        lt_host_tensor_random(tensor, source->seed);
     return GO_ON;
 }
 

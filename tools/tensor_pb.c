@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "runtime/base/file.h"
+#include "runtime/base/str.h"
 
 enum { WIRE_VARINT, WIRE_64, WIRE_BYTES, WIRE_32 = 5 };
 /* Field numbers of TensorProto. */
@@ -220,4 +221,10 @@ lathe_status lt_tensor_pb_read(Arena *arena, const char *path, HostTensor *out,
     lathe_status status = lt_tensor_pb_parse(arena, file.data, file.size, out, error);
     lt_file_unmap(&file);
     return status;
+}
+
+lathe_status lt_tensor_file_read(Arena *arena, const char *path, HostTensor *out,
+                                 const char **error) {
+    return lt_str_ends(path, ".pb") ? lt_tensor_pb_read(arena, path, out, error)
+                                    : lt_npy_read(arena, path, out, error);
 }

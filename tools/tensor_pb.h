@@ -9,5 +9,8 @@
 lathe_status lt_tensor_pb_read(Arena *arena, const char *path, HostTensor *out, const char **error);
 lathe_status lt_tensor_pb_parse(Arena *arena, const void *bytes, size_t size, HostTensor *out,
                                 const char **error);
+/* A file of either kind, by its suffix: TensorProto (.pb) or numpy's array. */
+lathe_status lt_tensor_file_read(Arena *arena, const char *path, HostTensor *out,
+                                 const char **error);
 
 #endif

@@ -49,6 +49,12 @@ check "two builds at once" 0 'the IR is the same' "$model" --diff-with "--verify
 check "a word that is no option" 2 "'nothing' is no option" "$model" --diff-with "nothing"
 check "a wrong option" 2 "unknown option '--nothing'" "$model" --diff-with "--nothing"
 check "no options" 2 'needs a value' "$model" --diff-with
+check "no pass is wrong" 0 'after each of 21 passes the outputs are those of the model' "$model" --bisect
+check "no pass is wrong at -O0" 0 'the greatest error is' "$model" --bisect -O0 --input in0=random:3
+check "on zeros" 0 'the greatest error is 0$' "$model" --bisect --input in0=zeros
+check "an unknown input" 2 'no input of this name' "$model" --bisect --input nobody=zeros
+check "a missing input file" 74 'No such file' "$model" --bisect --input in0=missing.npy
+check "a shape for text" 2 '--input cannot change them' "$model" --bisect --input in0=4x8
 check "kernels" 0 'parallel' "$model" --kernels
 check "assembly" 0 'ret' "$model" --asm --target x86-64
 check "LLVM IR" 0 'define' "$model" --llvm
