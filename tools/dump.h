@@ -21,5 +21,8 @@ int lt_dump_diff_with(Compilation *without, Compilation *with, const char *words
 /* Runs the model after every pass, on inputs from `sources` (--input NAME=FILE.npy, ...), and names
  * the first pass that changes its outputs. The model has been read. 5 when there is one. */
 int lt_dump_bisect(Compilation *c, const CliList *sources);
+/* Shrinks the model, which has been read, while `command FILE.lir` exits with 0, and prints what is
+ * left. An exit code. */
+int lt_dump_reduce(Compilation *c, const char *command);
 
 #endif

@@ -7,7 +7,7 @@
 
 typedef struct Options {
     CompileOptions compile;
-    const char *passes, *after, *diff_with, *dot, *svg, *node;
+    const char *passes, *after, *diff_with, *reduce, *dot, *svg, *node;
     CliList sources; /* the words of --input that are no shapes */
     bool all, diff, bisect, kernels, llvm, assembly, memory;
 } Options;
@@ -26,6 +26,11 @@ static const CliOption table[] = {
         "run the model after every pass, compare with the evaluator, and name the first pass and\n"
         "value that differ. Inputs are random, or --input NAME=FILE.npy, FILE.pb, random:SEED,\n"
         "zeros. Exit code 5 when something differs. Slow: plain loops"),
+    ROW(reduce, CLI_WORDS, "--reduce", "COMMAND",
+        "shrink the IR as read while it stays interesting, and print what is left. COMMAND runs\n"
+        "in a shell with the path of a .lir file as its last word; exit code 0 says that this\n"
+        "IR is still interesting. Example: --reduce ./crashes.sh, where crashes.sh holds\n"
+        "! lathec \"$1\" -o /dev/null"),
     ROW(passes, CLI_STRING, "--passes", "a,b,c", "run just these passes and print the IR"),
     ROW(dot, CLI_STRING, "--dot", "FILE", "the graph for Graphviz, where --stop-after ends"),
     ROW(svg, CLI_STRING, "--svg", "FILE", "the same, drawn"),
@@ -116,6 +121,8 @@ static int dump(Compilation *c, void *options) {
         return code;
     if (o->passes)
         return run_named(c, o->passes);
+    if (o->reduce)
+        return lt_dump_reduce(c, o->reduce);
     if (o->bisect)
         return lt_dump_bisect(c, &o->sources);
     if (o->diff)

@@ -5,6 +5,7 @@ cd "$(dirname "$0")/../.." || exit 1
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+export TMPDIR=$work
 passed=0 failed=0
 
 cat >"$work/model.lir" <<'LIR'
@@ -55,6 +56,11 @@ check "on zeros" 0 'the greatest error is 0$' "$model" --bisect --input in0=zero
 check "an unknown input" 2 'no input of this name' "$model" --bisect --input nobody=zeros
 check "a missing input file" 74 'No such file' "$model" --bisect --input in0=missing.npy
 check "a shape for text" 2 '--input cannot change them' "$model" --bisect --input in0=4x8
+check "reduced to one node" 0 '^  %1 = relu %0 : f32\[4,16\]' "$model" --reduce "grep -q relu"
+check "nothing to reduce" 1 'does not find the model interesting' "$model" --reduce "grep -q tanh"
+check "no command" 2 'cannot be run' "$model" --reduce "$work/nothing"
+check "reduced for a failure" 0 'of IR became' "$model" --reduce "! build/bin/lathec --stop-after nothing"
+if ls "$TMPDIR"/lathe-reduce-* 2>/dev/null; then failed=$((failed + 1)); else passed=$((passed + 1)); fi
 check "kernels" 0 'parallel' "$model" --kernels
 check "assembly" 0 'ret' "$model" --asm --target x86-64
 check "LLVM IR" 0 'define' "$model" --llvm
