@@ -2,6 +2,7 @@
 #include "tools/compile.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -52,10 +53,10 @@ static void codegen_progress(void *user, int done, int total) {
 
 /* --- diagnostics --------------------------------------------------------------------------- */
 
-static void print_json_diag(const Compilation *c, const Diag *d) {
+static void print_json_diag(const char *file, const Diag *d) {
     static const char *const levels[] = {"note", "remark", "warning", "error"};
     fputs("{\"file\": ", stderr);
-    lt_json_string(stderr, c->path);
+    lt_json_string(stderr, file);
     fprintf(stderr, ", \"level\": \"%s\", \"status\": %d, \"node\": ", levels[d->level], d->status);
     lt_json_string(stderr, d->loc && d->loc->node ? d->loc->node : "");
     fputs(", \"op\": ", stderr);
@@ -63,6 +64,19 @@ static void print_json_diag(const Compilation *c, const Diag *d) {
     fputs(", \"text\": ", stderr);
     lt_json_string(stderr, d->text);
     fputs("}\n", stderr);
+}
+
+int lt_compile_fail(Compilation *c, const char *file, int status, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    const char *text = lt_arena_vprintf(&c->arena, format, args);
+    va_end(args);
+    clear_progress(c);
+    if (c->options->json)
+        print_json_diag(file, &(Diag){.level = DIAG_ERROR, .status = status, .text = text});
+    else
+        fprintf(stderr, "%s: error: %s\n", file, text);
+    return lt_cli_exit_code(status);
 }
 
 int lt_compile_report(Compilation *c) {
@@ -74,7 +88,7 @@ int lt_compile_report(Compilation *c) {
         if (c->options->quiet && d->level < DIAG_ERROR)
             continue;
         if (c->options->json)
-            print_json_diag(c, d);
+            print_json_diag(c->path, d);
         else
             fprintf(stderr, "%s\n", lt_diag_format(c->diags, d, c->options->color));
     }
@@ -128,14 +142,6 @@ void lt_compile_free(Compilation *c) {
     lt_arena_free(&c->arena);
 }
 
-static int wrong_use(Compilation *c, const char *format, const char *detail) {
-    clear_progress(c);
-    fprintf(stderr, "%s: error: ", c->path);
-    fprintf(stderr, format, detail);
-    fputc('\n', stderr);
-    return STATUS_USE;
-}
-
 static int read_overrides(Compilation *c, ImportOptions *import) {
     const CompileOptions *o = c->options;
     DimOverride *dims = LT_ARRAY(&c->arena, DimOverride, o->dims.len + 1);
@@ -144,7 +150,8 @@ static int read_overrides(Compilation *c, ImportOptions *import) {
         const char *value;
         lt_cli_split(&c->arena, o->dims.data[i], &dims[i].name, &value);
         if (!lt_cli_range(value, &dims[i].lo, &dims[i].hi) || dims[i].lo < 0)
-            return wrong_use(c, "--dim %s: expected NAME=N or NAME=LO..HI", o->dims.data[i]);
+            return lt_compile_fail(c, c->path, STATUS_USE,
+                                   "--dim %s: expected NAME=N or NAME=LO..HI", o->dims.data[i]);
     }
     for (size_t i = 0; i < o->inputs.len; i++)
         lt_cli_split(&c->arena, o->inputs.data[i], &inputs[i].name, &inputs[i].shape);
@@ -168,8 +175,9 @@ static int check_disabled(Compilation *c, const char *list) {
         size_t length = strcspn(list, ",");
         const char *name = lt_arena_strndup(&c->arena, list, length);
         if (is_needed(lt_pass_find(name)))
-            return wrong_use(c, "--disable: '%s' cannot be left out; --stop-after ends before it",
-                             name);
+            return lt_compile_fail(
+                c, c->path, STATUS_USE,
+                "--disable: '%s' cannot be left out; --stop-after ends before it", name);
         list += length + (list[length] == ',');
     }
     return 0;
@@ -180,11 +188,10 @@ static int check_pass_names(Compilation *c, const char *option, const char *list
     while (list && *list) {
         size_t length = strcspn(list, ",");
         const char *name = lt_arena_strndup(&c->arena, list, length);
-        if (!lt_pass_find(name) && !(all_too && strcmp(name, "all") == 0)) {
-            const char *detail =
-                lt_arena_printf(&c->arena, "%s: there is no pass named '%s'", option, name);
-            return wrong_use(c, "%s; --list-passes names them", detail);
-        }
+        if (!lt_pass_find(name) && !(all_too && strcmp(name, "all") == 0))
+            return lt_compile_fail(c, c->path, STATUS_USE,
+                                   "%s: there is no pass named '%s'; --list-passes names them",
+                                   option, name);
         list += length + (list[length] == ',');
     }
     return 0;
@@ -206,31 +213,49 @@ static int read_schedule(Compilation *c) {
         return 0;
     MappedFile file;
     char error[128];
-    if (!lt_file_map(&file, c->options->schedule, error, sizeof error)) {
-        fprintf(stderr, "%s: error: %s\n", c->options->schedule, error);
-        return STATUS_IO;
-    }
+    if (!lt_file_map(&file, c->options->schedule, error, sizeof error))
+        return lt_compile_fail(c, c->options->schedule, STATUS_IO, "%s", error);
     c->ctx.schedule_override = lt_arena_strndup(&c->arena, (const char *)file.data, file.size);
     lt_file_unmap(&file);
     return 0;
 }
 
+/* The reader maps files: standard input goes into one that has no name, and lives as long as the
+ * process, as the mapping does. */
+static int readable_path(Compilation *c, const char **path) {
+    *path = c->path;
+    if (strcmp(c->path, "-") != 0)
+        return 0;
+    FILE *file = tmpfile();
+    char block[65536];
+    for (size_t n; file && (n = fread(block, 1, sizeof block, stdin)) > 0;)
+        if (fwrite(block, 1, n, file) != n)
+            return lt_compile_fail(c, c->path, STATUS_IO, "cannot write: %s", strerror(errno));
+    if (!file || ferror(stdin) || fflush(file) != 0)
+        return lt_compile_fail(c, c->path, STATUS_IO, "%s", strerror(errno));
+    *path = lt_arena_printf(&c->arena, "/proc/self/fd/%d", fileno(file));
+    return 0;
+}
+
 int lt_compile_read(Compilation *c) {
     ImportOptions import;
-    const char *target = c->options->target;
-    c->ctx.target = target ? lt_target_find(target) : lt_codegen_host_target();
-    if (!c->ctx.target)
-        return wrong_use(c, "there is no target named '%s'; --list-targets names them", target);
-    int code = check_pass_options(c);
+    int code = lt_compile_target(c);
+    if (!code)
+        code = check_pass_options(c);
     if (!code)
         code = read_overrides(c, &import);
     if (!code)
         code = read_schedule(c);
     if (code)
         return code;
+    const char *path;
+    code = readable_path(c, &path);
+    if (code)
+        return code;
     double start = lt_seconds_now();
     show_progress(c, "reading", 0, 1);
-    c->ctx.module = lt_import_file(&c->arena, c->path, &import, &c->diags);
+    c->ctx.module = lt_import_file(&c->arena, path, &import, &c->diags);
+    c->diags->file = c->path;
     c->read_seconds = lt_seconds_now() - start;
     if (!c->ctx.module) {
         code = finish(c);
@@ -267,9 +292,7 @@ int lt_compile_passes(Compilation *c, const char *const *names, int count) {
 }
 
 static int cannot_write(Compilation *c, const char *out) {
-    clear_progress(c);
-    fprintf(stderr, "%s: error: cannot write: %s\n", out, strerror(errno));
-    return STATUS_IO;
+    return lt_compile_fail(c, out, STATUS_IO, "cannot write: %s", strerror(errno));
 }
 
 static int write_text(Compilation *c, const char *out, const Str *text) {
@@ -290,6 +313,17 @@ static void print_kernels(Str *text, const Program *p) {
     }
 }
 
+int lt_emit_kind(const char *out) {
+    static const struct {
+        const char *suffix;
+        EmitKind kind;
+    } suffixes[] = {{".o", EMIT_OBJ}, {".lir", EMIT_IR}, {".ll", EMIT_LLVM_IR}, {".s", EMIT_ASM}};
+    for (size_t i = 0; out && i < sizeof suffixes / sizeof *suffixes; i++)
+        if (lt_str_ends(out, suffixes[i].suffix))
+            return suffixes[i].kind;
+    return EMIT_SO;
+}
+
 int lt_compile_emit(Compilation *c, const char *out) {
     const CompileOptions *o = c->options;
     Str text;
@@ -307,7 +341,7 @@ int lt_compile_emit(Compilation *c, const char *out) {
         .level = c->ctx.level,
         .weights_path = o->weights,
         .debug_info = !o->no_debug_info,
-        .tune_host = !o->target,
+        .tune_host = !o->target && !o->cpu,
         .progress = codegen_progress,
         .user = c,
     };
@@ -340,9 +374,7 @@ static bool can_emit(const Compilation *c) {
 int lt_compile_guarded(Compilation *c, CompileBody *body, void *user) {
     if (setjmp(c->out_of_memory) == 0)
         return body(c, user);
-    clear_progress(c);
-    fprintf(stderr, "%s: error: out of memory\n", c->path);
-    return STATUS_MACHINE;
+    return lt_compile_fail(c, c->path, STATUS_MACHINE, "out of memory");
 }
 
 static int run_all(Compilation *c, void *user) {

@@ -10,12 +10,20 @@
 #include "passes/pass.h"
 #include "tools/cli.h"
 
-typedef enum { EMIT_SO, EMIT_OBJ, EMIT_IR, EMIT_KERNELS, EMIT_LLVM_IR, EMIT_ASM } EmitKind;
+typedef enum {
+    EMIT_SO,
+    EMIT_OBJ,
+    EMIT_IR,
+    EMIT_KERNELS,
+    EMIT_LLVM_IR,
+    EMIT_ASM,
+    EMIT_LIMIT
+} EmitKind;
 #define EMIT_CHOICES "so|obj|ir|kernels|llvm-ir|asm"
 
 /* What the user may ask of a compilation; the fields that a table of options fills. */
 typedef struct CompileOptions {
-    const char *target;
+    const char *target, *cpu, *features;
     const char *weights;
     const char *schedule; /* path of a file with schedule text */
     const char *print_after, *stop_after, *disable;
@@ -44,13 +52,17 @@ typedef struct CompileOptions {
 #define COMPILE_ROWS(S, f) \
     CLI_HEADING("What is compiled"), \
         CLI_ROW(S, f.target, CLI_STRING, "--target", "NAME", \
-                "a row of --list-targets (default: the best that this machine can run)"), \
+                "a row of --list-targets, or a triple for the least of its machines\n" \
+                "(default: the best that this machine can run)"), \
+        CLI_ROW(S, f.cpu, CLI_STRING, "--cpu", "NAME", \
+                "the CPU of a row of --list-targets, or native"), \
+        CLI_ROW(S, f.features, CLI_WORDS, "--features", "+x,-y", \
+                "what the CPU has besides, or lacks: --features +avx512vnni,-fma"), \
         CLI_ROW(S, f.dims, CLI_PAIR, "--dim", "NAME=N", \
                 "fix a symbolic dim; NAME=LO..HI gives its range"), \
         CLI_ROW(S, f.inputs, CLI_PAIR, "--input", "NAME=SHAPE", \
                 "the shape of an input: --input x=1x3xHxW"), \
-        COMPILE_LEVEL_ROWS(S, f), \
-        CLI_HEADING("Passes"), \
+        COMPILE_LEVEL_ROWS(S, f), CLI_HEADING("Passes"), \
         CLI_ROW(S, f.print_after, CLI_STRING, "--print-after", "PASS[,PASS]", \
                 "print the IR there; `all` for all"), \
         CLI_ROW(S, f.stop_after, CLI_STRING, "--stop-after", "PASS", "stop there"), \
@@ -97,11 +109,20 @@ int lt_compile_temporary(const char *model, const CompileOptions *options, Arena
                          const char **artifact);
 /* The first step alone: the module is in c->ctx.module. */
 int lt_compile_read(Compilation *c);
+/* Chooses what the suffix of `out` says; so when it says nothing. */
+int lt_emit_kind(const char *out);
 /* The named passes, or the pipeline when names is NULL. */
 int lt_compile_passes(Compilation *c, const char *const *names, int count);
 int lt_compile_emit(Compilation *c, const char *out);
 /* Prints what was not printed yet; the exit code that follows from it. */
 int lt_compile_report(Compilation *c);
+/* The target that these options name, in c's arena if it is no row of the table; c->ctx.target. An
+ * exit code. */
+int lt_compile_target(Compilation *c);
+/* An error that is not of the model: printed as all diagnostics are. Gives the status's exit code.
+ */
+int lt_compile_fail(Compilation *c, const char *file, int status, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 void lt_compile_stats(Compilation *c, const char *out, FILE *stream);
 void lt_compile_free(Compilation *c);
 double lt_seconds_now(void);

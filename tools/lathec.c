@@ -6,9 +6,12 @@
 
 #include "tools/compile.h"
 
+enum { UNSUPPORTED = 3 };
+
 typedef struct Options {
     CompileOptions compile;
-    const char *out;
+    const char *out, *tune, *params;
+    int precision;
     bool stats, check, list_passes, list_ops, list_targets;
 } Options;
 
@@ -16,14 +19,21 @@ typedef struct Options {
 static const CliOption table[] = {
     CLI_HEADING("Output"),
     ROW(out, CLI_STRING, "-o", "OUT", "write to OUT; - is standard output (text only)"),
-    ROW(compile.emit, CLI_CHOICE, "--emit", NULL, "what to write (default: so)",
-        .choices = EMIT_CHOICES),
+    ROW(compile.emit, CLI_CHOICE, "--emit", NULL,
+        "what to write (default: what the suffix\n"
+        "of OUT says, .o .lir .ll .s, else so)",
+        .choices = EMIT_CHOICES "|cuda"),
     ROW(compile.weights, CLI_STRING, "--weights", "FILE",
         "keep the weights outside the artifact, in FILE"),
     ROW(stats, CLI_FLAG, "--stats", NULL, "nodes, kernels, memory, times, sizes, on stderr"),
     ROW(check, CLI_FLAG, "--check", NULL,
         "say what is not supported, node by node; compile nothing"),
     COMPILE_ROWS(Options, compile),
+    CLI_HEADING("Not supported yet"),
+    ROW(precision, CLI_CHOICE, "--precision", NULL, "f32 is: results are as the model states",
+        .choices = "f32|bf16|f16|tf32", .advanced = true),
+    ROW(tune, CLI_STRING, "--tune", "LOG", "use the best of a tuning log", .advanced = true),
+    ROW(params, CLI_STRING, "--params", "FILE", "the weights of an MXNet model", .advanced = true),
     CLI_HEADING("Messages"),
     ROW(compile.json, CLI_FLAG, "--json", NULL, "diagnostics as JSON lines"),
     ROW(compile.color, CLI_FLAG, "--color", NULL, "diagnostics in color"),
@@ -38,12 +48,43 @@ static const CliOption table[] = {
     ROW(list_targets, CLI_FLAG, "--list-targets", NULL, "the targets"),
 };
 
+static void print_passes(FILE *out) {
+    for (int i = 0; i < lt_pass_count; i++)
+        fprintf(out, "%-12s -O%d  %s\n", lt_passes[i].name, lt_passes[i].level, lt_passes[i].doc);
+}
+
+static void print_ops(FILE *out) {
+    for (int i = 0; i < LT_OP_LIMIT; i++)
+        fprintf(out, "%s\n", lt_op_info[i].name);
+    for (int i = 0; i < LT_FN_LIMIT; i++)
+        fprintf(out, "%s (scalar function, %d operands)\n", lt_scalar_info[i].name,
+                lt_scalar_info[i].arity);
+}
+
+static void print_targets(FILE *out) {
+    const Target *host = lt_codegen_host_target();
+    for (int i = 0; i < lt_target_count; i++) {
+        const Target *t = &lt_targets[i];
+        fprintf(out, "%-14s %-26s %2d-byte vectors, tile %dx%d%s\n", t->name, t->triple,
+                t->vector_bytes, t->tile_rows, t->tile_vectors,
+                t == host ? "  (this machine)" : "");
+    }
+}
+
+static const CliTopic topics[] = {
+    {"passes", "the same as --list-passes", print_passes},
+    {"ops", "the same as --list-ops", print_ops},
+    {"targets", "the same as --list-targets", print_targets},
+};
+
 static const CliTool tool = {
     .name = "lathec",
     .synopsis = "[options] MODEL -o OUT",
     .summary = "Compiles a model (.onnx, or lathe IR, .lir) into one file that liblathe_rt runs.",
     .options = table,
     .option_count = sizeof table / sizeof *table,
+    .topics = topics,
+    .topic_count = sizeof topics / sizeof *topics,
     .footer =
         "Examples:\n"
         "  lathec resnet.onnx -o resnet.so\n"
@@ -53,31 +94,6 @@ static const CliTool tool = {
         "4 malformed input; 6 the machine lacks something; 70 internal error; 74 a file could not\n"
         "be read or written.",
 };
-
-static int print_passes(void) {
-    for (int i = 0; i < lt_pass_count; i++)
-        printf("%-12s -O%d  %s\n", lt_passes[i].name, lt_passes[i].level, lt_passes[i].doc);
-    return 0;
-}
-
-static int print_ops(void) {
-    for (int i = 0; i < LT_OP_LIMIT; i++)
-        printf("%s\n", lt_op_info[i].name);
-    for (int i = 0; i < LT_FN_LIMIT; i++)
-        printf("%s (scalar function, %d operands)\n", lt_scalar_info[i].name,
-               lt_scalar_info[i].arity);
-    return 0;
-}
-
-static int print_targets(void) {
-    const Target *host = lt_codegen_host_target();
-    for (int i = 0; i < lt_target_count; i++) {
-        const Target *t = &lt_targets[i];
-        printf("%-14s %-26s %2d-byte vectors, tile %dx%d%s\n", t->name, t->triple, t->vector_bytes,
-               t->tile_rows, t->tile_vectors, t == host ? "  (this machine)" : "");
-    }
-    return 0;
-}
 
 static int check_model(Compilation *c) {
     int code = lt_compile_read(c);
@@ -108,7 +124,24 @@ static const char *wrong_files(const Options *o, const char *model) {
     return NULL;
 }
 
-static int use_model(const Cli *cli, const Options *options) {
+/* What will be, and is not: never ignored. */
+static const char *unsupported(const Options *o) {
+    if (o->compile.emit == EMIT_LIMIT)
+        return "--emit cuda: GPUs are not supported yet";
+    if (o->precision)
+        return "--precision: only f32 is supported yet";
+    if (o->tune)
+        return "--tune is not supported yet; --schedule FILE chooses a schedule";
+    return o->params ? "--params: MXNet models are not supported yet" : NULL;
+}
+
+static int use_model(const Cli *cli, Options *options) {
+    if (unsupported(options)) {
+        fprintf(cli->err, "lathec: error: %s\n", unsupported(options));
+        return UNSUPPORTED;
+    }
+    if (options->compile.emit < 0)
+        options->compile.emit = lt_emit_kind(options->out);
     if (cli->arguments.len != 1)
         return lt_cli_wrong(cli, cli->arguments.len ? "more than one MODEL is given"
                                                     : "no MODEL is given");
@@ -131,14 +164,19 @@ int main(int argc, char **argv) {
     signal(SIGXFSZ, SIG_IGN); /* a file that grows too large is an error to report and clean up */
     Arena arena;
     lt_arena_init(&arena);
-    Options options = {.compile = {.pass_limit = -1}};
+    Options options = {.compile = {.pass_limit = -1, .emit = -1}};
     Cli cli = {.tool = &tool, .arena = &arena, .out = stdout, .err = stderr};
     int code = lt_cli_parse(&cli, argc, argv, &options);
     if (code < 0) {
-        code = options.list_passes    ? print_passes()
-               : options.list_ops     ? print_ops()
-               : options.list_targets ? print_targets()
-                                      : use_model(&cli, &options);
+        code = 0;
+        if (options.list_passes)
+            print_passes(stdout);
+        else if (options.list_ops)
+            print_ops(stdout);
+        else if (options.list_targets)
+            print_targets(stdout);
+        else
+            code = use_model(&cli, &options);
     }
     lt_arena_free(&arena);
     return code;

@@ -286,6 +286,77 @@ refuse 2 "$mlp" --disable dce,lower -o x.so
 says err "'lower' cannot be left out"
 refuse 2 "$mlp" --disable plan-memory -o x.so
 
+# ---- what will be ----
+for option in '--precision bf16' '--tune log.txt' '--params p.params' '--emit cuda' '--target cuda' \
+	'--target cuda:sm_90' '--cpu znver9'; do
+	# shellcheck disable=SC2086 # several words
+	refuse 3 "$mlp" $option -o x.so
+	says err 'supported'
+done
+expect 0 "$mlp" --precision f32 -o f.so
+refuse 2 "$mlp" --precision f8 -o x.so
+
+# ---- targets ----
+if [ "$(uname -m)" = x86_64 ]; then
+	expect 0 "$mlp" --target x86_64-linux-gnu -o triple.so
+	expect 0 "$mlp" --target x86-64 -o row.so
+	cmp -s triple.so row.so
+	count $? "a triple stands for the least of its machines"
+	expect 0 "$mlp" --target x86-64 --cpu x86-64-v3 -o cpu.so
+	expect 0 "$mlp" --target x86-64-avx2 -o row.so
+	cmp -s cpu.so row.so
+	count $? "--cpu names a row"
+	expect 0 "$mlp" --target x86-64 --features +avx,+fma -o features.so
+	"$run" features.so --info >"$work/out" 2>"$work/err"
+	says out 'x86-64+avx+fma'
+	expect 0 "$mlp" --target x86-64-avx2 --features -f16c,-bmi2 -o features.so
+	right ./features.so
+	expect 0 "$mlp" --cpu native -o native.so
+	right ./native.so
+fi
+refuse 2 "$mlp" --features +warp -o x.so
+says err "found '+warp'"
+refuse 2 "$mlp" --target riscv64-linux-gnu -o x.so
+
+# ---- suffixes, standard input, topics, option files ----
+for suffix in o ll s; do
+	expect 0 "$mlp" -o "suffix.$suffix"
+done
+cmp -s suffix.o a.o && cmp -s suffix.s a.s
+count $? "the suffix decides what is written"
+expect 0 "$mlp" --emit so -o kind.o
+"$run" kind.o --info >"$work/out" 2>"$work/err"
+count $? "--emit decides before the suffix"
+"$lathec" - -o stdin.so <"$mlp" >"$work/out" 2>"$work/err" && cmp -s stdin.so a.so
+count $? "a model from a file on standard input"
+# shellcheck disable=SC2002 # a pipe is the point
+cat mlp.lir | "$lathec" - -o stdin.so >"$work/out" 2>"$work/err" && cmp -s stdin.so e.so
+count $? "a model from a pipe"
+echo 'graph' | "$lathec" - -o stdin.so >"$work/out" 2>"$work/err"
+[ $? = 4 ]
+count $? "a bad model from a pipe"
+says err '-:'
+for topic in ops passes targets; do
+	expect 0 "--list-$topic"
+	cp "$work/out" list
+	expect 0 --help $topic
+	cmp -s "$work/out" list
+	count $? "--help $topic"
+done
+printf -- '--emit ir\n--stop-after "dce" -o -\n' >options
+expect 0 "@options" "$mlp"
+says out 'graph main('
+refuse 74 @missing "$mlp"
+
+# ---- JSON for what is not of the model, too ----
+for use in '--stop-after fuss' '--dim a=x' '--target z80' '--features +warp' '-o none/x.ll' '--schedule none.txt'; do
+	# shellcheck disable=SC2086 # several words
+	"$lathec" "$mlp" -o x.so $use --json >"$work/out" 2>"$work/err"
+	"$python" -c 'import json, sys; [json.loads(line)["level"] for line in open(sys.argv[1])]' "$work/err" &&
+		[ -s "$work/err" ]
+	count $? "$use: errors are JSON"
+done
+
 cd "$root" || exit 1
 echo "lathec: $passed passed, $failed failed"
 [ $failed = 0 ] && [ $passed != 0 ]
