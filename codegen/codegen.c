@@ -141,13 +141,20 @@ static void count_kernel(Progress *progress) {
 }
 
 /* Kernels of other units are only declared: hidden symbols that the linker resolves. */
+static const char *kernel_symbol_of(UnitJob *job, size_t i) {
+    Arena *arena = &job->arena;
+    const char *name = job->program->kernels.data[i]->name, *owner = job->options->static_name;
+    return owner ? lt_arena_printf(arena, "%s.%s.%zu", owner, name, i)
+                 : lt_arena_printf(arena, "%s.%zu", name, i);
+}
+
 static bool emit_unit(UnitJob *job) {
     const Program *p = job->program;
     Unit *u = job->unit;
     LLVMValueRef *kernels = LT_ARRAY(&job->arena, LLVMValueRef, p->kernels.len + 1);
     for (size_t i = 0; i < p->kernels.len; i++) {
         const Kernel *k = p->kernels.data[i];
-        const char *symbol = lt_arena_printf(&job->arena, "%s.%zu", k->name, i);
+        const char *symbol = kernel_symbol_of(job, i);
         const bool is_mine = i % job->stride == job->first;
         if (is_mine) {
             lt_unit_emit_kernel(u, k, symbol, true);
@@ -228,37 +235,58 @@ static size_t unit_count(const CodegenOptions *o, const Program *p) {
     return wanted < most ? wanted : most > 0 ? most : 1;
 }
 
+typedef enum { OUTPUT_SHARED, OUTPUT_OBJECT, OUTPUT_ARCHIVE } OutputKind;
+
 typedef struct LinkTask {
     const CodegenOptions *options;
     const char *out_path;
-    bool is_shared;
+    OutputKind kind;
 } LinkTask;
 
-static bool write_relocatable(const ObjectCode *code, const char *path, DiagList *diags) {
+static bool write_object(const ObjectCode *code, const char *path) {
     OutputFile out;
-    bool done = lt_output_open(&out, path);
-    if (done) {
-        lt_output_write(&out, code->data, code->size);
-        done = lt_output_commit(&out, 0644);
-    }
+    if (!lt_output_open(&out, path))
+        return false;
+    lt_output_write(&out, code->data, code->size);
+    return lt_output_commit(&out, 0644);
+}
+
+static bool write_archive(const ObjectCode *code, const LinkTask *task, Arena *arena) {
+    const char *name = task->options->static_name;
+    const char *symbols[] = {lt_arena_printf(arena, "%s_descriptor", name),
+                             lt_arena_printf(arena, "%s_weights", name)};
+    const ArchiveMember member = {lt_arena_printf(arena, "%.12s.o", name), symbols, 2};
+    return lt_archive_write(code, &member, task->out_path);
+}
+
+/* objects: of the units, and the weights behind them. */
+static bool link_static(const ObjectCode *objects, size_t count, const LinkTask *task, Arena *arena,
+                        DiagList *diags) {
+    ObjectCode result;
+    if (!lt_link_relocatable(objects, count, arena, &result, diags))
+        return false;
+    const bool done = task->kind == OUTPUT_OBJECT ? write_object(&result, task->out_path)
+                                                  : write_archive(&result, task, arena);
     if (!done)
-        lt_error(diags, LATHE_IO, NULL, "%s cannot be written: %s", path, strerror(errno));
+        lt_error(diags, LATHE_IO, NULL, "%s cannot be written: %s", task->out_path,
+                 strerror(errno));
     return done;
 }
 
 static bool link_jobs(const UnitJob *jobs, size_t count, const Program *p, const LinkTask *task,
                       DiagList *diags) {
-    ObjectCode objects[MAX_UNITS], result;
+    ObjectCode objects[MAX_UNITS + 1], result;
     for (size_t i = 0; i < count; i++)
         objects[i] = jobs[i].object;
     Arena arena;
     lt_arena_init(&arena);
+    if (task->kind != OUTPUT_SHARED)
+        objects[count] = lt_weights_object(p, task->options, &arena);
     const bool done =
-        task->is_shared
+        task->kind == OUTPUT_SHARED
             ? lt_link_shared(objects, count, LT_DESCRIPTOR_SYMBOL, &arena, &result, diags) &&
                   lt_artifact_write(p, task->options, &result, task->out_path, diags)
-            : lt_link_relocatable(objects, count, &arena, &result, diags) &&
-                  write_relocatable(&result, task->out_path, diags);
+            : link_static(objects, count + 1, task, &arena, diags);
     lt_arena_free(&arena);
     return done;
 }
@@ -275,14 +303,41 @@ static bool compile(const Program *p, const LinkTask *task, DiagList *diags) {
 
 bool lt_codegen_so(const Program *p, const CodegenOptions *o, const char *out_path,
                    DiagList *diags) {
-    const CodegenOptions full = complete(o);
-    return compile(p, &(LinkTask){&full, out_path, true}, diags);
+    CodegenOptions full = complete(o);
+    full.static_name = NULL;
+    return compile(p, &(LinkTask){&full, out_path, OUTPUT_SHARED}, diags);
+}
+
+/* Irregular operations lie in the runtime, which these do without. */
+static bool check_static(const Program *p, DiagList *diags) {
+    bool is_good = true;
+    for (size_t i = 0; i < p->steps.len; i++) {
+        const Step *s = &p->steps.data[i];
+        if (s->kind == STEP_LIBRARY) {
+            lt_error(diags, LATHE_UNSUPPORTED, s->loc,
+                     "it needs the runtime's library: --emit so can have it, obj and lib cannot");
+            is_good = false;
+        }
+    }
+    return is_good;
+}
+
+static bool compile_static(const Program *p, const CodegenOptions *o, const char *out_path,
+                           OutputKind kind, DiagList *diags) {
+    CodegenOptions full = complete(o);
+    if (!full.static_name)
+        full.static_name = "lathe_model";
+    return check_static(p, diags) && compile(p, &(LinkTask){&full, out_path, kind}, diags);
 }
 
 bool lt_codegen_object(const Program *p, const CodegenOptions *o, const char *out_path,
                        DiagList *diags) {
-    const CodegenOptions full = complete(o);
-    return compile(p, &(LinkTask){&full, out_path, false}, diags);
+    return compile_static(p, o, out_path, OUTPUT_OBJECT, diags);
+}
+
+bool lt_codegen_archive(const Program *p, const CodegenOptions *o, const char *out_path,
+                        DiagList *diags) {
+    return compile_static(p, o, out_path, OUTPUT_ARCHIVE, diags);
 }
 
 bool lt_codegen_text(const Program *p, const CodegenOptions *o, CodegenText kind, Str *out,

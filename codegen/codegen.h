@@ -24,6 +24,8 @@ typedef struct CodegenOptions {
     bool
         tune_host; /* schedule instructions for the CPU that compiles; features stay the target's */
     int threads;   /* code generation; 0: two. The result depends on it, so tools leave it alone */
+    const char *static_name; /* of objects: symbols are NAME_descriptor, NAME_weights and NAME.*, so
+                              * that several models fit into one program; NULL: lathe_model */
     void (*progress)(void *user, int done, int total); /* kernels; may be NULL */
     void *user;
 } CodegenOptions;
@@ -36,9 +38,14 @@ bool lt_codegen_so(const Program *p, const CodegenOptions *o, const char *out_pa
 /* Appends the optimized LLVM IR, or the assembly. */
 bool lt_codegen_text(const Program *p, const CodegenOptions *o, CodegenText kind, Str *out,
                      DiagList *diags);
-/* Writes one relocatable object: host entry and kernels, without the weights. */
+/* Writes one relocatable object: host entry, kernels and weights. */
 bool lt_codegen_object(const Program *p, const CodegenOptions *o, const char *out_path,
                        DiagList *diags);
+/* The same as the only member of a static library. */
+bool lt_codegen_archive(const Program *p, const CodegenOptions *o, const char *out_path,
+                        DiagList *diags);
+/* Appends the C header that goes with both: a typed call of the model. */
+void lt_codegen_header(Str *out, const Program *p, const CodegenOptions *o);
 
 /* The best row of the target table that this machine can run. */
 const Target *lt_codegen_host_target(void);
@@ -70,6 +77,15 @@ bool lt_link_relocatable(const ObjectCode *objects, size_t count, Arena *arena, 
                          DiagList *diags);
 /* Loads a shared object from memory, as dlopen does. NULL: an error is in diags. */
 void *lt_load_code(const ObjectCode *shared, DiagList *diags);
+/* The weights as an object with the one symbol NAME_weights. */
+ObjectCode lt_weights_object(const Program *p, const CodegenOptions *o, Arena *arena);
+/* The name of a file in a library, at most 15 characters, and what it defines. */
+typedef struct ArchiveMember {
+    const char *name;
+    const char *const *symbols;
+    size_t symbol_count;
+} ArchiveMember;
+bool lt_archive_write(const ObjectCode *code, const ArchiveMember *member, const char *path);
 /* The ELF, padding, weights and footer. */
 bool lt_artifact_write(const Program *p, const CodegenOptions *o, const ObjectCode *elf,
                        const char *out_path, DiagList *diags);

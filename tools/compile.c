@@ -317,7 +317,11 @@ int lt_emit_kind(const char *out) {
     static const struct {
         const char *suffix;
         EmitKind kind;
-    } suffixes[] = {{".o", EMIT_OBJ}, {".lir", EMIT_IR}, {".ll", EMIT_LLVM_IR}, {".s", EMIT_ASM}};
+    } suffixes[] = {{".o", EMIT_OBJ},
+                    {".a", EMIT_LIB},
+                    {".lir", EMIT_IR},
+                    {".ll", EMIT_LLVM_IR},
+                    {".s", EMIT_ASM}};
     for (size_t i = 0; out && i < sizeof suffixes / sizeof *suffixes; i++)
         if (lt_str_ends(out, suffixes[i].suffix))
             return suffixes[i].kind;
@@ -349,8 +353,8 @@ int lt_compile_emit(Compilation *c, const char *out) {
     bool ok = true;
     if (o->emit == EMIT_SO)
         ok = lt_codegen_so(c->ctx.program, &options, out, c->diags);
-    else if (o->emit == EMIT_OBJ)
-        ok = lt_codegen_object(c->ctx.program, &options, out, c->diags);
+    else if (o->emit == EMIT_OBJ || o->emit == EMIT_LIB)
+        ok = lt_compile_static(c, &options, out);
     else
         ok = lt_codegen_text(c->ctx.program, &options,
                              o->emit == EMIT_ASM ? CODEGEN_ASM : CODEGEN_LLVM_IR, &text, c->diags);
@@ -358,7 +362,7 @@ int lt_compile_emit(Compilation *c, const char *out) {
     int code = finish(c);
     if (!ok || code)
         return code ? code : STATUS_INTERNAL;
-    return o->emit == EMIT_SO || o->emit == EMIT_OBJ ? 0 : write_text(c, out, &text);
+    return lt_emit_is_binary(o->emit) ? 0 : write_text(c, out, &text);
 }
 
 /* --stop-after and --pass-limit may end before there is what --emit wants. */

@@ -13,13 +13,14 @@
 typedef enum {
     EMIT_SO,
     EMIT_OBJ,
+    EMIT_LIB,
     EMIT_IR,
     EMIT_KERNELS,
     EMIT_LLVM_IR,
     EMIT_ASM,
     EMIT_LIMIT
 } EmitKind;
-#define EMIT_CHOICES "so|obj|ir|kernels|llvm-ir|asm"
+#define EMIT_CHOICES "so|obj|lib|ir|kernels|llvm-ir|asm"
 
 /* What the user may ask of a compilation; the fields that a table of options fills. */
 typedef struct CompileOptions {
@@ -111,6 +112,14 @@ int lt_compile_temporary(const char *model, const CompileOptions *options, Arena
 int lt_compile_read(Compilation *c);
 /* Chooses what the suffix of `out` says; so when it says nothing. */
 int lt_emit_kind(const char *out);
+/* Whether this kind is made of machine code: a file, not text. */
+static inline bool lt_emit_is_binary(int kind) {
+    return kind == EMIT_SO || kind == EMIT_OBJ || kind == EMIT_LIB;
+}
+/* --emit obj and lib: `out`, and the header beside it. */
+bool lt_compile_static(Compilation *c, CodegenOptions *codegen, const char *out);
+/* OUT with .h for its suffix: the header. In the arena. */
+const char *lt_header_path(Arena *arena, const char *out);
 /* The named passes, or the pipeline when names is NULL. */
 int lt_compile_passes(Compilation *c, const char *const *names, int count);
 int lt_compile_emit(Compilation *c, const char *out);

@@ -21,7 +21,8 @@ static const CliOption table[] = {
     ROW(out, CLI_STRING, "-o", "OUT", "write to OUT; - is standard output (text only)"),
     ROW(compile.emit, CLI_CHOICE, "--emit", NULL,
         "what to write (default: what the suffix\n"
-        "of OUT says, .o .lir .ll .s, else so)",
+        "of OUT says, .o .a .lir .ll .s, else so). obj and lib are for static linking: a C header\n"
+        "with typed functions is written beside them; they need no runtime",
         .choices = EMIT_CHOICES "|cuda"),
     ROW(compile.weights, CLI_STRING, "--weights", "FILE",
         "keep the weights outside the artifact, in FILE"),
@@ -112,9 +113,13 @@ static bool same_file(const char *a, const char *b) {
 /* What is written must not replace the model, nor one output the other. */
 static const char *wrong_files(const Options *o, const char *model) {
     const char *out = o->out, *weights = o->compile.weights;
-    bool text = o->compile.emit != EMIT_SO && o->compile.emit != EMIT_OBJ;
-    if (out && strcmp(out, "-") == 0 && !text)
-        return "--emit so and obj cannot go to standard output";
+    bool is_static = o->compile.emit == EMIT_OBJ || o->compile.emit == EMIT_LIB;
+    if (out && strcmp(out, "-") == 0 && lt_emit_is_binary(o->compile.emit))
+        return "--emit so, obj and lib cannot go to standard output";
+    if (out && is_static && lt_str_ends(out, ".h"))
+        return "the header, which has this name, would replace the output";
+    if (weights && is_static)
+        return "--emit obj and lib have the weights in them: --weights is for artifacts";
     if (weights && strcmp(weights, "-") == 0)
         return "--weights cannot go to standard output";
     if ((out && same_file(out, model)) || (weights && same_file(weights, model)))

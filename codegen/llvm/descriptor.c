@@ -197,7 +197,9 @@ void lt_host_emit_descriptor(Host *h, const LLVMValueRef functions[3]) {
         functions[2],
         number(u, u->i64, scratch_bytes(p)),
     };
+    const char *owner = u->options->static_name;
     LLVMValueRef descriptor = make_global(u, make_struct(u, fields, sizeof fields / sizeof *fields),
-                                          LT_DESCRIPTOR_SYMBOL);
+                                          owner ? lt_arena_printf(u->arena, "%s_descriptor", owner)
+                                                : LT_DESCRIPTOR_SYMBOL);
     LLVMSetLinkage(descriptor, LLVMExternalLinkage);
 }

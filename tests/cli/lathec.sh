@@ -319,10 +319,12 @@ says err "found '+warp'"
 refuse 2 "$mlp" --target riscv64-linux-gnu -o x.so
 
 # ---- suffixes, standard input, topics, option files ----
+mv a.o object.o
+mv a.s text.s
 for suffix in o ll s; do
-	expect 0 "$mlp" -o "suffix.$suffix"
+	expect 0 "$mlp" -o "a.$suffix"
 done
-cmp -s suffix.o a.o && cmp -s suffix.s a.s
+cmp -s object.o a.o && cmp -s text.s a.s
 count $? "the suffix decides what is written"
 expect 0 "$mlp" --emit so -o kind.o
 "$run" kind.o --info >"$work/out" 2>"$work/err"
