@@ -252,14 +252,22 @@ define pc
 	    >'$(DESTDIR)$(PREFIX)/lib/pkgconfig/$(1).pc'
 endef
 
+MAN         := $(PREFIX)/share/man/man1
+COMPLETIONS := $(PREFIX)/share/bash-completion/completions
+
+# Man pages and completion are what the tools say of themselves.
 install: all
 	@install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/lib/pkgconfig' \
-	    '$(DESTDIR)$(PREFIX)/include/lathe'
+	    '$(DESTDIR)$(PREFIX)/include/lathe' '$(DESTDIR)$(MAN)' '$(DESTDIR)$(COMPLETIONS)'
 	$(if $(TOOLS),@install -m 755 $(TOOLS) '$(DESTDIR)$(PREFIX)/bin')
 	@install -m 644 $(filter %.a,$(LIBRARIES)) '$(DESTDIR)$(PREFIX)/lib'
 	@install -m 755 $(filter %.so,$(LIBRARIES)) '$(DESTDIR)$(PREFIX)/lib'
 	@install -m 644 $(wildcard include/lathe/*.h include/lathe/*.def) \
 	    '$(DESTDIR)$(PREFIX)/include/lathe'
+	@for tool in $(TOOLS); do name=$${tool##*/}; \
+	    $$tool --help man >'$(DESTDIR)$(MAN)'/$$name.1 && \
+	    $$tool --help bash >'$(DESTDIR)$(COMPLETIONS)'/$$name || exit 1; \
+	done
 	$(call pc,lathe_rt,The runtime of compiled models,-lpthreadpool $(LIBS))
 	$(call pc,lathe,A compiler for trained models,$(LLVM_LIBS) $(LIBS))
 	@echo "installed in $(DESTDIR)$(PREFIX)"

@@ -346,7 +346,12 @@ static bool take_common(Parse *p, const char *word, int *code) {
             tool->topics[i].print(cli->out);
             return true;
         }
-    lt_cli_help(cli, all);
+    if (topic && strcmp(topic, "man") == 0)
+        lt_cli_man(cli);
+    else if (topic && strcmp(topic, "bash") == 0)
+        lt_cli_bash(cli);
+    else
+        lt_cli_help(cli, all);
     return true;
 }
 

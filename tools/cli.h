@@ -72,6 +72,7 @@ typedef struct CliOption {
     const char *choices;
     const char *alias; /* second spelling: "-j" */
     bool advanced;     /* shown by --help-all only */
+    const char *words; /* completion: a command whose lines begin with the values; may be NULL */
 } CliOption;
 
 #define CLI_HEADING(text) {.kind = CLI_GROUP, .help = text}
@@ -107,6 +108,9 @@ typedef struct Cli {
  * said. --help, -h, --help-all and --version are understood without being in the table. */
 int lt_cli_parse(Cli *cli, int argc, char **argv, void *options);
 void lt_cli_help(const Cli *cli, bool all);
+/* A man page, and completion for bash: `--help man` and `--help bash` of every tool. */
+void lt_cli_man(const Cli *cli);
+void lt_cli_bash(const Cli *cli);
 /* Prints "tool: error: TEXT" and how to get help on cli->err; returns 2, the exit code of wrong
  * use. */
 int lt_cli_wrong(const Cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -81,6 +81,10 @@ static void print_common(const Cli *cli, bool all, int width) {
     for (size_t i = 0; i < tool->topic_count; i++)
         print_row(cli->out, lt_arena_printf(cli->arena, "--help %s", tool->topics[i].name),
                   tool->topics[i].help, width);
+    if (all) {
+        print_row(cli->out, "--help man", "a man page", width);
+        print_row(cli->out, "--help bash", "completion for bash", width);
+    }
     print_row(cli->out, "--version", "the version", width);
     print_row(cli->out, "@FILE", "more options, from FILE", width);
 }

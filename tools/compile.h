@@ -46,7 +46,8 @@ typedef struct CompileOptions {
         CLI_ROW(S, f.schedule, CLI_STRING, "--schedule", "FILE", \
                 "use the schedule in FILE for every kernel", .advanced = true)
 #define COMPILE_DISABLE_ROW(S, f) \
-    CLI_ROW(S, f.disable, CLI_STRING, "--disable", "PASS[,PASS]", "leave passes out")
+    CLI_ROW(S, f.disable, CLI_STRING, "--disable", "PASS[,PASS]", "leave passes out", \
+            .words = "lathec --list-passes")
 
 /* Rows for a tool's table: every option that changes what is compiled. `S` is the tool's struct,
  * `f` its CompileOptions field. */
@@ -54,7 +55,8 @@ typedef struct CompileOptions {
     CLI_HEADING("What is compiled"), \
         CLI_ROW(S, f.target, CLI_STRING, "--target", "NAME", \
                 "a row of --list-targets, or a triple for the least of its machines\n" \
-                "(default: the best that this machine can run)"), \
+                "(default: the best that this machine can run)", \
+                .words = "lathec --list-targets"), \
         CLI_ROW(S, f.cpu, CLI_STRING, "--cpu", "NAME", \
                 "the CPU of a row of --list-targets, or native"), \
         CLI_ROW(S, f.features, CLI_WORDS, "--features", "+x,-y", \
@@ -65,8 +67,9 @@ typedef struct CompileOptions {
                 "the shape of an input: --input x=1x3xHxW"), \
         COMPILE_LEVEL_ROWS(S, f), CLI_HEADING("Passes"), \
         CLI_ROW(S, f.print_after, CLI_STRING, "--print-after", "PASS[,PASS]", \
-                "print the IR there; `all` for all"), \
-        CLI_ROW(S, f.stop_after, CLI_STRING, "--stop-after", "PASS", "stop there"), \
+                "print the IR there; `all` for all", .words = "lathec --list-passes"), \
+        CLI_ROW(S, f.stop_after, CLI_STRING, "--stop-after", "PASS", "stop there", \
+                .words = "lathec --list-passes"), \
         COMPILE_DISABLE_ROW(S, f), \
         CLI_ROW(S, f.pass_limit, CLI_INT, "--pass-limit", "N", "run the first N passes only", \
                 .min = -1, .max = 1000), \

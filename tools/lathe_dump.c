@@ -15,7 +15,8 @@ typedef struct Options {
 #define ROW(field, ...) CLI_ROW(Options, field, __VA_ARGS__)
 static const CliOption table[] = {
     CLI_HEADING("What is shown"),
-    ROW(after, CLI_STRING, "--after", "PASS[,PASS]", "the IR after these passes; `none`: as read"),
+    ROW(after, CLI_STRING, "--after", "PASS[,PASS]", "the IR after these passes; `none`: as read",
+        .words = "lathec --list-passes"),
     ROW(all, CLI_FLAG, "--all", NULL, "the IR after every pass"),
     ROW(diff, CLI_FLAG, "--diff", NULL,
         "instead of the IR, what each pass changed in it (with --after: these passes)"),
@@ -31,7 +32,8 @@ static const CliOption table[] = {
         "in a shell with the path of a .lir file as its last word; exit code 0 says that this\n"
         "IR is still interesting. Example: --reduce ./crashes.sh, where crashes.sh holds\n"
         "! lathec \"$1\" -o /dev/null"),
-    ROW(passes, CLI_STRING, "--passes", "a,b,c", "run just these passes and print the IR"),
+    ROW(passes, CLI_STRING, "--passes", "a,b,c", "run just these passes and print the IR",
+        .words = "lathec --list-passes"),
     ROW(dot, CLI_STRING, "--dot", "FILE", "the graph for Graphviz, where --stop-after ends"),
     ROW(svg, CLI_STRING, "--svg", "FILE", "the same, drawn"),
     ROW(kernels, CLI_FLAG, "--kernels", NULL, "the kernels, with their schedules"),

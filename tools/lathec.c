@@ -19,7 +19,7 @@ typedef struct Options {
 static const CliOption table[] = {
     CLI_HEADING("Output"),
     ROW(out, CLI_STRING, "-o", "OUT", "write to OUT; - is standard output (text only)"),
-    ROW(compile.emit, CLI_CHOICE, "--emit", NULL,
+    ROW(compile.emit, CLI_CHOICE, "--emit", EMIT_CHOICES,
         "what to write (default: what the suffix\n"
         "of OUT says, .o .a .lir .ll .s, else so). obj and lib are for static linking: a C header\n"
         "with typed functions is written beside them; they need no runtime",

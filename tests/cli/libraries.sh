@@ -99,5 +99,37 @@ expect "a program with the shared runtime" build_and_run "$work/shared" $(flags 
 expect "a program with the static runtime" build_and_run "$work/static" \
 	$(flags --cflags lathe_rt) "$work/root/usr/lib/liblathe_rt.a" -lpthreadpool -ldl -lm -pthread
 
+manual_is_clean() { # TOOL: roff has nothing to complain about, and every option is there
+	local page=$work/root/usr/share/man/man1/$1.1 option
+	grep -q "^\.TH " "$page" || return 1
+	if command -v groff >/dev/null; then
+		groff -man -ww -Tutf8 -z "$page" 2>"$work/roff" && [ ! -s "$work/roff" ] || return 1
+	fi
+	for option in $("build/bin/$1" --help-all | sed -n 's/^  \(-[-a-zA-Z0-9]*\).*/\1/p'); do
+		grep -qF -- "\\fB${option//-/\\-}\\fR" "$page" || { echo "no $option" && return 1; }
+	done
+}
+
+completes() { # TOOL EXPECTED WORD...: what follows the words of a command line, as bash asks for it
+	local tool=$1 expected=$2
+	shift 2
+	bash -c '. "$1" && shift && COMP_WORDS=("$@") && COMP_CWORD=$(($# - 1)) &&
+		"$(complete -p "$1" | sed "s/.*-F \([^ ]*\) .*/\1/")" && echo "${COMPREPLY[*]}"' \
+		- "$work/root/usr/share/bash-completion/completions/$tool" "$tool" "$@" >"$work/words"
+	cat "$work/words"
+	[ "$(cat "$work/words")" = "$expected" ]
+}
+
+PATH=$work/root/usr/bin:$PATH
+for tool in lathec lathe-run lathe-dump; do
+	expect "the manual of $tool" manual_is_clean $tool
+	expect "completion for $tool" bash -n "$work/root/usr/share/bash-completion/completions/$tool"
+done
+expect "options complete" completes lathec "--time-passes" --ti
+expect "choices complete" completes lathec "lib llvm-ir" --emit l
+expect "passes complete" completes lathe-dump "layout lower" --after l
+expect "targets complete" completes lathec "x86-64-avx512 x86-64-avx2" --target x86-64-
+expect "files are left to bash" completes lathec "" -o ''
+
 echo "libraries: $passed passed, $failed failed"
 [ $failed = 0 ]
