@@ -1,6 +1,7 @@
 /* dump_reduce.c - `lathe-dump --reduce COMMAND`: reduce.c with a command that judges. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,14 @@ typedef struct Judge {
     int exit_code;     /* of the command's last run; -1: it was killed or did not start */
     bool cannot_write;
 } Judge;
+
+/* Ctrl-C ends the search, not the program: what was found so far is printed. */
+static volatile sig_atomic_t is_stopped;
+
+static void stop(int number) {
+    (void)number;
+    is_stopped = 1;
+}
 
 static bool write_file(const char *path, const char *text) {
     OutputFile out;
@@ -55,17 +64,19 @@ static int run_command(const Judge *judge) {
 
 static bool is_interesting(void *user, const char *text) {
     Judge *judge = user;
+    if (is_stopped)
+        return false;
     if (!write_file(judge->path, text)) {
         judge->cannot_write = true;
         return false;
     }
     judge->exit_code = run_command(judge);
-    return judge->exit_code == 0;
+    return judge->exit_code == 0 && !is_stopped;
 }
 
 static void show_progress(void *user, int tries, size_t bytes) {
     const Judge *judge = user;
-    if (!judge->title)
+    if (!judge->title || is_stopped)
         return;
     fprintf(stderr, "\r\033[K%s: reduced to %zu bytes, %d tries", judge->title, bytes, tries);
     fflush(stderr);
@@ -89,6 +100,8 @@ static int reduce(Compilation *c, Judge *judge) {
     lt_module_print(&text, c->ctx.module);
     if (!is_interesting(judge, text.text))
         return refuse(judge);
+    signal(SIGINT, stop);
+    signal(SIGTERM, stop);
     Reduction reduction = {
         .is_interesting = is_interesting, .progress = show_progress, .user = judge};
     const char *reduced = lt_reduce(&reduction, &c->arena, text.text);
@@ -99,7 +112,9 @@ static int reduce(Compilation *c, Judge *judge) {
     fprintf(stderr, "%s: %zu bytes of IR became %zu; %d of %d tries were interesting\n", c->path,
             text.len, strlen(reduced), reduction.kept, reduction.tries);
     fputs(reduced, stdout);
-    return 0;
+    if (is_stopped)
+        fprintf(stderr, "%s: error: stopped before the smallest was found\n", c->path);
+    return is_stopped ? EXIT_FAILED : 0;
 }
 
 int lt_dump_reduce(Compilation *c, const char *command) {

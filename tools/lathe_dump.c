@@ -50,6 +50,14 @@ static const CliTool tool = {
     .summary = "Shows what the passes make of a model. Without options: the IR as it is read.",
     .options = table,
     .option_count = sizeof table / sizeof *table,
+    .footer =
+        "Examples:\n"
+        "  lathe-dump resnet.onnx --diff --after simplify,fuse\n"
+        "  lathe-dump resnet.onnx --kernels --node Conv_0\n"
+        "  lathe-dump resnet.onnx --bisect --input image=cat.npy\n\n"
+        "Exit codes: 0 done; 1 failed; 2 wrong use; 3 the model needs what is not supported;\n"
+        "4 malformed input; 5 --bisect found a difference; 6 the machine lacks something;\n"
+        "70 internal error; 74 a file could not be read or written.",
 };
 
 enum { MAX_PASSES = 64 };

@@ -69,10 +69,14 @@ static int compare_outputs(Run *run, const OracleRun *oracle) {
             fprintf(run->cli->out, "%s %s: %s: %s\n", name, lt_tensor_type_text(run->arena, &found),
                     d->differs ? "WRONG" : "right", lt_difference_text(run->arena, wanted, d));
     }
-    return wrong ? lt_run_fail(run, LATHE_MISMATCH,
-                               "%u of %u outputs differ from what the evaluator makes of %s", wrong,
-                               count, run->options->check)
-                 : GO_ON;
+    if (!wrong)
+        return GO_ON;
+    int code = lt_run_fail(run, LATHE_MISMATCH,
+                           "%u of %u outputs differ from what the evaluator makes of %s", wrong,
+                           count, run->options->check);
+    fprintf(run->cli->err, "%s: note: 'lathe-dump %s --bisect' looks for the pass and the value\n",
+            run->path, run->options->check);
+    return code;
 }
 
 static int judge(Compilation *c, void *user) {

@@ -60,6 +60,9 @@ check "reduced to one node" 0 '^  %1 = relu %0 : f32\[4,16\]' "$model" --reduce 
 check "nothing to reduce" 1 'does not find the model interesting' "$model" --reduce "grep -q tanh"
 check "no command" 2 'cannot be run' "$model" --reduce "$work/nothing"
 check "reduced for a failure" 0 'of IR became' "$model" --reduce "! build/bin/lathec --stop-after nothing"
+printf '#!/bin/bash\ngrep -q relu "$1" || exit 1\n[ -e "$0.ran" ] && kill -INT $PPID\ntouch "$0.ran"\n' >"$work/stops.sh"
+chmod +x "$work/stops.sh"
+check "stopped, and something is left" 1 'graph main' "$model" --reduce "exec $work/stops.sh"
 if ls "$TMPDIR"/lathe-reduce-* 2>/dev/null; then failed=$((failed + 1)); else passed=$((passed + 1)); fi
 check "kernels" 0 'parallel' "$model" --kernels
 check "assembly" 0 'ret' "$model" --asm --target x86-64

@@ -90,6 +90,7 @@ says out 'f32[3,2]: right: greatest error'
 expect 5 model.so --dim batch=3 --check other.lir
 says out 'f32[3,2]: WRONG: greatest error'
 says err 'model.so: error: 1 of 1 outputs differ from what the evaluator makes of other.lir'
+says err "'lathe-dump other.lir --bisect' looks for the pass"
 expect 5 model.so --dim batch=3 --check other.lir --json
 says out '"right": false'
 expect 0 model.so --check model.lir --repeat 2 --json

@@ -5,7 +5,7 @@
 #include "tools/cli.h"
 
 typedef struct Options {
-    const char *out, *profile;
+    const char *out, *profile, *more;
     int64_t threads;
     double seconds;
     bool json, level;
@@ -29,6 +29,8 @@ static const CliOption table[] = {
     ROW(pairs, CLI_PAIR, "--dim", "NAME=N", "dims"),
     CLI_HEADING("Expert"),
     ROW(level, CLI_FLAG, "-O2", NULL, "optimize", .advanced = true),
+    ROW(more, CLI_WORDS, "--more", "OPTIONS", "other options", .advanced = true,
+        .words = "tool --list"),
 };
 static const CliTopic topics[] = {{"ops", "which ops there are", print_topic}};
 static const CliTool tool = {.name = "tool",
@@ -268,10 +270,43 @@ START_TEST(prints_tables) {
 }
 END_TEST
 
+START_TEST(takes_words_that_look_like_options) {
+    ck_assert_int_eq(parse("--more -O2 x"), -1);
+    ck_assert_str_eq(options.more, "-O2");
+    ck_assert(!options.level);
+    ck_assert_int_eq(parse("--more"), 2);
+    CliList words = {0};
+    lt_cli_words(&arena, " -O2  --dim 'a b'=\\\"3 ", &words);
+    ck_assert_uint_eq(words.len, 3);
+    ck_assert_str_eq(words.data[0], "-O2");
+    ck_assert_str_eq(words.data[2], "a b=\"3");
+}
+END_TEST
+
+START_TEST(writes_a_man_page) {
+    ck_assert_int_eq(parse("--help man"), 0);
+    ck_assert_ptr_nonnull(strstr(printed, ".TH TOOL 1"));
+    ck_assert_ptr_nonnull(strstr(printed, "tool \\- does things\n"));
+    ck_assert_ptr_nonnull(strstr(printed, "\\fB\\-\\-output\\fR, \\fB\\-o\\fR \\fIOUT\\fR\n"));
+    ck_assert_ptr_nonnull(strstr(printed, ".SS Expert\n"));
+}
+END_TEST
+
+START_TEST(writes_completion) {
+    ck_assert_int_eq(parse("--help bash"), 0);
+    ck_assert_ptr_nonnull(strstr(printed, "--emit) words=\"so obj asm\" ;;"));
+    ck_assert_ptr_nonnull(strstr(printed, "-o|--output) return ;;"));
+    ck_assert_ptr_nonnull(strstr(printed, "--more) words=$(tool --list 2>/dev/null | cut"));
+    ck_assert_ptr_nonnull(strstr(printed, "complete -o default -F _tool tool\n"));
+}
+END_TEST
+
 int main(void) {
     const TTest *const tests[] = {
-        stores_values, takes_optional_values,    explains_wrong_use, reads_response_files,
-        prints_help,   reads_numbers_and_ranges, writes_json,        prints_tables};
+        stores_values,        takes_optional_values, explains_wrong_use,
+        reads_response_files, prints_help,           reads_numbers_and_ranges,
+        writes_json,          prints_tables,         takes_words_that_look_like_options,
+        writes_a_man_page,    writes_completion};
     lt_arena_init(&arena);
     int code = lt_test_run("test_cli", tests, sizeof tests / sizeof *tests);
     lt_arena_free(&arena);
