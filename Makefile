@@ -49,7 +49,7 @@ ALL_CFLAGS   := $(COMMON) $(OPT) $(INCLUDES) $(CFLAGS)
 RT_CFLAGS     = $(COMMON) $(if $(filter runtime/kernels/%,$<),$(OPT),-Os) -ffunction-sections \
                 -fdata-sections $(INCLUDES) $(CFLAGS)
 LIBS         := -ldl -lm -pthread
-RT_LIBS      := -Wl,--as-needed -lpthreadpool $(LIBS)
+RT_LIBS      := -Wl,--as-needed $(LIBS)
 COMPILER_LIBS := -Wl,--as-needed $(LLVM_LIBS) $(RT_LIBS)
 TEST_LIBS    := -lcheck -lsubunit -lrt -Wl,--as-needed -lcjson $(COMPILER_LIBS)
 VERSION      := $(shell sed -n 's/^\#define LATHE_VERSION "\(.*\)".*/\1/p' include/lathe/runtime.h)
@@ -188,7 +188,7 @@ $(foreach source,$(TEST_MAINS),$(eval $(call test_rule,$(source))))
 
 # ---- checks -------------------------------------------------------------------------
 
-PACKAGES := gcc llvm-19-dev lld-19 libffi-dev check libsubunit-dev libpthreadpool-dev libcjson-dev \
+PACKAGES := gcc llvm-19-dev lld-19 libffi-dev check libsubunit-dev libcjson-dev \
             graphviz pkg-config zlib1g-dev libzstd-dev python3-venv clang universal-ctags
 PARALLEL  = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
@@ -268,7 +268,7 @@ install: all
 	    $$tool --help man >'$(DESTDIR)$(MAN)'/$$name.1 && \
 	    $$tool --help bash >'$(DESTDIR)$(COMPLETIONS)'/$$name || exit 1; \
 	done
-	$(call pc,lathe_rt,The runtime of compiled models,-lpthreadpool $(LIBS))
+	$(call pc,lathe_rt,The runtime of compiled models,$(LIBS))
 	$(call pc,lathe,A compiler for trained models,$(LLVM_LIBS) $(LIBS))
 	@echo "installed in $(DESTDIR)$(PREFIX)"
 

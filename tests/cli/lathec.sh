@@ -68,7 +68,7 @@ right() { # ARTIFACT: gives the stored results on the stored inputs
 
 : >"$work/out"
 ${CC:-cc} -std=c17 -D_GNU_SOURCE -O1 -I. -Iinclude -o "$work/compare" tests/models/compare.c tools/npy.c \
-	build/lib/liblathe_rt.a -lpthreadpool -lm 2>"$work/err"
+	build/lib/liblathe_rt.a -lm 2>"$work/err"
 count $? "compare is built"
 mkdir "$work/here" && cd "$work/here" || exit 1
 "$python" - 2>"$work/err" <<'END'

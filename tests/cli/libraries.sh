@@ -84,8 +84,8 @@ same_version() {
 
 program >"$work/main.c"
 expect "the runtime is small" small_enough
-expect "the runtime needs the C library and pthreadpool only" \
-	needs_only build/lib/liblathe_rt.so '\[(lib(pthreadpool|c|m|dl|pthread)|ld-linux-[a-z0-9-]*)\.so'
+expect "the runtime needs the C library only" \
+	needs_only build/lib/liblathe_rt.so '\[(lib(c|m|dl|pthread)|ld-linux-[a-z0-9-]*)\.so'
 expect "the runtime exports lathe_* only" exports_only_lathe build/lib/liblathe_rt.so
 expect "the runtime exports what runtime.h declares" defines_what_header_declares
 expect "runtime.h is C99" gcc -std=c99 -pedantic -Wall -Wextra -Werror -fsyntax-only -Iinclude \
@@ -97,7 +97,7 @@ expect "pkg-config knows the version" same_version
 # shellcheck disable=SC2046 # the flags are words
 expect "a program with the shared runtime" build_and_run "$work/shared" $(flags --cflags --libs lathe_rt)
 expect "a program with the static runtime" build_and_run "$work/static" \
-	$(flags --cflags lathe_rt) "$work/root/usr/lib/liblathe_rt.a" -lpthreadpool -ldl -lm -pthread
+	$(flags --cflags lathe_rt) "$work/root/usr/lib/liblathe_rt.a" -ldl -lm -pthread
 
 manual_is_clean() { # TOOL: roff has nothing to complain about, and every option is there
 	local page=$work/root/usr/share/man/man1/$1.1 option

@@ -17,7 +17,7 @@ result() { # 0|1 WORDS...
 }
 
 ${CC:-cc} -std=c17 -D_GNU_SOURCE -O1 -I. -Iinclude -o "$work/compare" tests/models/compare.c tools/npy.c \
-	build/lib/liblathe_rt.a -lpthreadpool -lm || exit 1
+	build/lib/liblathe_rt.a -lm || exit 1
 
 run_case() { # MODEL CASE-FOLDER
 	local inputs=() kind name file out=$work/$1-$(basename "$2") worst
