@@ -99,6 +99,36 @@ static int topology(int cpu, const char *item) {
     return value;
 }
 
+int32_t lt_quota_cores(const char *text) {
+    long long quota, period;
+    if (sscanf(text, "%lld %lld", &quota, &period) != 2 || quota <= 0 || period <= 0)
+        return 0;
+    const long long cores = quota / period + (quota % period != 0);
+    return cores > INT32_MAX ? 0 : (int32_t)cores;
+}
+
+/* What the container's cgroup allows, 0: any number. Version 2 has both numbers in one file,
+ * version 1 in two. */
+static int32_t container_cores(void) {
+    static const char *const files[][2] = {
+        {"/sys/fs/cgroup/cpu.max", NULL},
+        {"/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"}};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char text[128] = "";
+        size_t length = 0;
+        for (int j = 0; j < 2 && files[i][j]; j++) {
+            FILE *file = fopen(files[i][j], "re");
+            if (!file)
+                break;
+            length += fread(text + length, 1, sizeof text / 2 - 1, file);
+            fclose(file);
+        }
+        if (length)
+            return lt_quota_cores(text);
+    }
+    return 0;
+}
+
 int32_t lt_cpu_cores(void) {
     struct {
         int package, core;
@@ -119,5 +149,8 @@ int32_t lt_cpu_cores(void) {
             seen[count++].core = core;
         }
     }
+    const int32_t quota = container_cores();
+    if (quota && quota < count)
+        count = quota;
     return count ? count : 1;
 }

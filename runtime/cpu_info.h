@@ -11,7 +11,10 @@ const char *lt_cpu_arch(void);
 uint64_t lt_cpu_features(void);
 /* The name of the lowest feature in `bits`; "an unknown one" when it has none here. */
 const char *lt_cpu_feature_name(uint64_t bits);
-/* Physical cores among the CPUs that this process may run on; at least 1. */
+/* Physical cores among the CPUs that this process may run on, and no more than its container's
+ * quota of processor time is worth; at least 1. */
 int32_t lt_cpu_cores(void);
+/* What "QUOTA PERIOD" is worth, rounded up; 0: no quota ("max", -1). */
+int32_t lt_quota_cores(const char *text);
 
 #endif

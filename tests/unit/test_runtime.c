@@ -230,6 +230,12 @@ START_TEST(names_things) {
     ck_assert_int_eq(!!(features & LT_CPU_AVX512VNNI), !!__builtin_cpu_supports("avx512vnni"));
 #endif
     ck_assert_int_ge(lt_cpu_cores(), 1);
+    ck_assert_int_eq(lt_quota_cores("max 100000\n"), 0);
+    ck_assert_int_eq(lt_quota_cores("50000 100000\n"), 1);
+    ck_assert_int_eq(lt_quota_cores("250000 100000\n"), 3);
+    ck_assert_int_eq(lt_quota_cores("200000\n100000\n"), 2);
+    ck_assert_int_eq(lt_quota_cores("-1\n100000\n"), 0);
+    ck_assert_int_eq(lt_quota_cores(""), 0);
 }
 END_TEST
 
