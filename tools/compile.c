@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "runtime/base/file.h"
+#include "tools/temporary.h"
 
 enum { STATUS_USE = 2, STATUS_MACHINE = 6, STATUS_INTERNAL = 70, STATUS_IO = 74 };
 
@@ -410,20 +411,15 @@ bool lt_compile_is_model(const char *path) {
 
 int lt_compile_temporary(const char *model, const CompileOptions *options, Arena *arena,
                          const char **artifact) {
-    const char *folder = getenv("TMPDIR");
-    char *path = lt_arena_printf(arena, "%s/lathe-XXXXXX.so", folder && *folder ? folder : "/tmp");
-    int file = mkstemps(path, (int)strlen(".so"));
-    if (file < 0) {
-        fprintf(stderr, "%s: error: cannot write: %s\n", path, strerror(errno));
-        return STATUS_IO;
-    }
-    close(file);
     Compilation c;
     lt_compile_init(&c, model, options);
-    int code = lt_compile_run(&c, path);
+    *artifact = lt_temporary_new(arena, "model.so");
+    int code = *artifact
+                   ? lt_compile_run(&c, *artifact)
+                   : lt_compile_fail(&c, model, STATUS_IO,
+                                     "no folder for the artifact can be made: %s", strerror(errno));
     lt_compile_free(&c);
-    *artifact = path;
-    if (code)
-        unlink(path);
+    if (code && *artifact)
+        lt_temporary_remove();
     return code;
 }

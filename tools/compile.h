@@ -106,9 +106,8 @@ int lt_compile_guarded(Compilation *c, CompileBody *body, void *user);
 int lt_compile_run(Compilation *c, const char *out);
 /* Whether the name is that of a model file, rather than of an artifact. */
 bool lt_compile_is_model(const char *path);
-/* Compiles the model into a new file among the temporary ones ($TMPDIR, /tmp). After 0, *artifact
- * is its path, in the arena, and the caller removes it; after another exit code there is no file.
- */
+/* Compiles the model into a temporary file. After 0, *artifact is its path, in the arena, and the
+ * caller removes it (lt_temporary_remove); after another exit code there is none. */
 int lt_compile_temporary(const char *model, const CompileOptions *options, Arena *arena,
                          const char **artifact);
 /* The first step alone: the module is in c->ctx.module. */

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include "runtime/base/file.h"
 #include "tools/dump.h"
 #include "tools/reduce.h"
+#include "tools/temporary.h"
 
 extern char **environ;
 
@@ -118,18 +118,13 @@ static int reduce(Compilation *c, Judge *judge) {
 }
 
 int lt_dump_reduce(Compilation *c, const char *command) {
-    const char *temporary = getenv("TMPDIR");
-    char *folder = lt_arena_printf(&c->arena, "%s/lathe-reduce-XXXXXX",
-                                   temporary && *temporary ? temporary : "/tmp");
-    if (!mkdtemp(folder)) {
-        fprintf(stderr, "%s: error: cannot write: %s\n", folder, strerror(errno));
-        return EXIT_IO;
-    }
-    Judge judge = {.command = command,
-                   .path = lt_arena_printf(&c->arena, "%s/model.lir", folder),
-                   .title = isatty(STDERR_FILENO) ? c->path : NULL};
+    const char *path = lt_temporary_new(&c->arena, "model.lir");
+    if (!path)
+        return lt_compile_fail(c, c->path, EXIT_IO, "no folder for candidates can be made: %s",
+                               strerror(errno));
+    Judge judge = {
+        .command = command, .path = path, .title = isatty(STDERR_FILENO) ? c->path : NULL};
     int code = reduce(c, &judge);
-    unlink(judge.path);
-    rmdir(folder);
+    lt_temporary_remove();
     return code;
 }

@@ -208,9 +208,34 @@ static void split_inputs(const Cli *cli, Options *options) {
     }
 }
 
+/* Each of these is all that a run does. */
+static int check_modes(const Cli *cli, const Options *o) {
+    const struct {
+        const char *name;
+        bool given;
+    } modes[] = {{"--passes", o->passes},
+                 {"--reduce", o->reduce},
+                 {"--bisect", o->bisect},
+                 {"--diff", o->diff},
+                 {"--diff-with", o->diff_with},
+                 {"--dot", o->dot || o->svg},
+                 {"--kernels, --llvm, --asm and --memory",
+                  o->kernels || o->llvm || o->assembly || o->memory}};
+    const char *first = NULL;
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        if (modes[i].given && first)
+            return lt_cli_wrong(cli, "%s and %s exclude each other", first, modes[i].name);
+        if (modes[i].given)
+            first = modes[i].name;
+    }
+    return 0;
+}
+
 static int use_model(const Cli *cli, Options *options) {
     if (cli->arguments.len != 1)
         return lt_cli_wrong(cli, "one MODEL is expected");
+    if (check_modes(cli, options))
+        return 2;
     split_inputs(cli, options);
     bool print = !options->diff && !options->bisect && !options->diff_with;
     if (print && options->all)

@@ -5,9 +5,9 @@
 #include <stdarg.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "tools/run.h"
+#include "tools/temporary.h"
 
 enum { GO_ON = -1, OUT_OF_MEMORY = 6, DEFAULT_WARMUP = 2, MAX_RUNS = 10000000 };
 
@@ -110,7 +110,7 @@ static int load(Run *run) {
     lathe_context_options options = {sizeof options, (int32_t)run->options->threads};
     lathe_status status = lathe_model_open(run->artifact, NULL, &run->model);
     if (run->artifact != run->path)
-        unlink(run->artifact); /* it is mapped, and nobody else needs it */
+        lt_temporary_remove(); /* it is mapped, and nobody else needs it */
     if (!status)
         status = lathe_context_new(run->model, &options, &run->context);
     run->times.load = now() - start;

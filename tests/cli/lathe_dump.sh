@@ -63,7 +63,8 @@ check "reduced for a failure" 0 'of IR became' "$model" --reduce "! build/bin/la
 printf '#!/bin/bash\ngrep -q relu "$1" || exit 1\n[ -e "$0.ran" ] && kill -INT $PPID\ntouch "$0.ran"\n' >"$work/stops.sh"
 chmod +x "$work/stops.sh"
 check "stopped, and something is left" 1 'graph main' "$model" --reduce "exec $work/stops.sh"
-if ls "$TMPDIR"/lathe-reduce-* 2>/dev/null; then failed=$((failed + 1)); else passed=$((passed + 1)); fi
+if ls -d "$TMPDIR"/lathe-* 2>/dev/null; then failed=$((failed + 1)); else passed=$((passed + 1)); fi
+check "one thing at a time" 2 '--bisect and --diff exclude each other' "$model" --bisect --diff
 check "kernels" 0 'parallel' "$model" --kernels
 check "assembly" 0 'ret' "$model" --asm --target x86-64
 check "LLVM IR" 0 'define' "$model" --llvm

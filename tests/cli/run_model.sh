@@ -79,6 +79,20 @@ TMPDIR=$work/none "$run" model.lir >out 2>err
 [ $? = 74 ]
 count $? "no folder for temporary files"
 
+# ---- stopped while it compiles ----
+"$run" "$root/build/models/bert_base.onnx" >out 2>err &
+pid=$!
+for _ in $(seq 100); do
+	[ -n "$(ls -A "$TMPDIR")" ] && break
+	sleep 0.05
+done
+[ -n "$(ls -A "$TMPDIR")" ]
+count $? "a folder is there while it compiles"
+kill -TERM $pid
+wait $pid
+[ $? = 143 ] && [ -z "$(ls -A "$TMPDIR")" ]
+count $? "a signal leaves nothing behind"
+
 # ---- check ----
 sed 's/\[1, 0, 0, 1, 1, 0, 0, 1\]/[1, 0, 0, 1, 1, 0, 0, 2]/' model.lir >other.lir
 sed 's/(%x: f32\[batch,4\])/(%x: f32[batch,4], %y: f32[2])/' model.lir >wider.lir
