@@ -176,6 +176,56 @@ static void find_step(Bisect *b, Arena *arena, const Tensor *const *outputs) {
         }
 }
 
+/* --- a wrong plan ---------------------------------------------------------------------------- */
+
+static int64_t *symbol_values(const Bisect *b, Arena *arena) {
+    const Module *m = b->ctx->module;
+    int64_t *values = LT_ARRAY(arena, int64_t, m->dims.symbols.len + 1);
+    for (size_t i = 0; i < m->main->inputs.len; i++) {
+        const Type *type = m->main->inputs.data[i]->type;
+        for (int axis = 0; axis < type->rank; axis++)
+            if (type->dims[axis]->kind == DIM_SYMBOL)
+                values[type->dims[axis]->symbol] = b->inputs[i]->dims[axis];
+    }
+    return values;
+}
+
+/* A result that was written in its operand's place: the plan gave both the later end. */
+static bool is_in_place(const ProgramBuffer *x, const ProgramBuffer *y) {
+    return x->offset == y->offset && x->bytes == y->bytes && x->last_step == y->last_step;
+}
+
+/* Bytes of both, while both hold something that is still read. */
+static bool overlap(const ProgramBuffer *x, const ProgramBuffer *y, const int64_t *symbols) {
+    int64_t start_x = lt_dim_eval(x->offset, symbols), start_y = lt_dim_eval(y->offset, symbols);
+    bool bytes = start_x < start_y + lt_dim_eval(y->bytes, symbols) &&
+                 start_y < start_x + lt_dim_eval(x->bytes, symbols);
+    bool steps = x->first_step < y->last_step && y->first_step < x->last_step;
+    return bytes && steps && !is_in_place(x, y);
+}
+
+static const char *buffer_name(Arena *arena, const Program *p, size_t i) {
+    const char *name = p->buffers.data[i].name;
+    return name ? name : lt_arena_printf(arena, "%%%zu", i);
+}
+
+static void find_overlap(Bisect *b, Arena *arena) {
+    const Program *p = b->ctx->program;
+    const int64_t *symbols = symbol_values(b, arena);
+    for (size_t i = 0; i < p->buffers.len; i++)
+        for (size_t j = 0; j < i; j++) {
+            const ProgramBuffer *x = &p->buffers.data[i], *y = &p->buffers.data[j];
+            if (x->place != PLACE_ARENA || y->place != PLACE_ARENA || !overlap(x, y, symbols))
+                continue;
+            uint32_t from = x->first_step > y->first_step ? x->first_step : y->first_step;
+            lt_str_printf(&b->report,
+                          "  %s and %s share memory from step %u on, and are both used"
+                          " after it\n",
+                          buffer_name(arena, p, j), buffer_name(arena, p, i), from);
+            return;
+        }
+}
+
 /* --- stages ---------------------------------------------------------------------------------- */
 
 static void blame(Bisect *b, const Pass *pass, const char *error) {
@@ -221,7 +271,9 @@ static void judge_program(Bisect *b, const Pass *pass) {
         blame(b, pass, error);
     } else if (outputs_differ(b, outputs, &b->report)) {
         blame(b, pass, NULL);
-        if (!planned)
+        if (planned)
+            find_overlap(b, &arena);
+        else
             find_step(b, &arena, outputs);
     }
     lt_arena_free(&arena);

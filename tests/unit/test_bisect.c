@@ -196,6 +196,8 @@ START_TEST(blames_a_wrong_plan) {
     run(&wrong);
     ck_assert_str_eq(bisect.pass, "heap");
     ck_assert(says("output out"));
+    ck_assert_msg(says(" share memory from step "), "%s", bisect.report.text);
+    ck_assert(says("scaled"));
     end();
 }
 END_TEST
