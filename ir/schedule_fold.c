@@ -187,6 +187,49 @@ static int consumer_loops(Stmt *consumer, const char *loop, Stmt **out) {
     return 0;
 }
 
+/* The consumer's loops down to the one that takes the stage in. */
+typedef struct Stage {
+    const Buffer *buffer;
+    const Stmt *loops[MAX_DEPTH];
+    int depth;
+    bool elsewhere; /* something is read that another iteration computes */
+} Stage;
+
+static const Expr *check_load(Kernel *k, const Expr *e, void *user) {
+    Stage *s = user;
+    (void)k;
+    if (e->kind == EXPR_LOAD && e->u.load.buffer == s->buffer)
+        for (int i = 0; i < s->depth; i++)
+            s->elsewhere |= i >= s->buffer->rank || e->u.load.index[i] != s->loops[i]->u.loop.var;
+    return e;
+}
+
+/* Whether each iteration of the stage's loops (s->loops) stores to its own part of the buffer. */
+static bool stores_its_part(const Stage *s, const Stmt *list) {
+    for (const Stmt *at = list; at; at = at->next) {
+        if (at->kind == STMT_FOR && !stores_its_part(s, at->u.loop.body))
+            return false;
+        if (at->kind == STMT_IF &&
+            !(stores_its_part(s, at->u.branch.body) && stores_its_part(s, at->u.branch.otherwise)))
+            return false;
+        for (int i = 0; at->kind == STMT_STORE && at->u.store.buffer == s->buffer && i < s->depth;
+             i++)
+            if (i >= s->buffer->rank || at->u.store.index[i] != s->loops[i]->u.loop.var)
+                return false;
+    }
+    return true;
+}
+
+/* Whether statements behind the consumer read the buffer. */
+static bool reads_after(Kernel *k, Stmt *list, const Buffer *buffer) {
+    Stage s = {.buffer = buffer, .depth = MAX_DEPTH};
+    static const Stmt nowhere;
+    for (int i = 0; i < MAX_DEPTH; i++)
+        s.loops[i] = &nowhere;
+    lt_stmt_map(k, list, check_load, &s);
+    return s.elsewhere;
+}
+
 /* The stage's outermost loops run over the same extents and index the buffer's first axes directly,
  * so that one iteration of the consumer needs exactly one of the stage. */
 const char *lt_schedule_compute_at(Kernel *k, const char *stage, const char *loop) {
@@ -204,16 +247,28 @@ const char *lt_schedule_compute_at(Kernel *k, const char *stage, const char *loo
     if (!depth)
         return lt_arena_printf(k->arena, "compute_at: '%s' is not a loop of the next nest", loop);
     const Dim **by = lt_schedule_substitution(k);
+    Stage producers = {.buffer = buffer, .depth = depth};
     Stmt *body = nest;
     for (int i = 0; i < depth; i++) {
-        if (body->kind != STMT_FOR || body->next ||
+        if (body->kind != STMT_FOR || (i > 0 && body->next) ||
             body->u.loop.extent != consumers[i]->u.loop.extent)
             return lt_arena_printf(k->arena,
                                    "compute_at: the loops of '%s' do not match those down to '%s'",
                                    stage, loop);
         by[body->u.loop.var->symbol] = consumers[i]->u.loop.var;
+        producers.loops[i] = body;
         body = body->u.loop.body;
     }
+    Stage s = {.buffer = buffer, .depth = depth};
+    for (int i = 0; i < depth; i++)
+        s.loops[i] = consumers[i];
+    lt_stmt_map(k, consumers[0]->u.loop.body, check_load, &s);
+    if (!stores_its_part(&producers, body))
+        return lt_arena_printf(k->arena, "compute_at: '%s' is not stored part by part", stage);
+    if (s.elsewhere || reads_after(k, nest->next->next, buffer))
+        return lt_arena_printf(
+            k->arena, "compute_at: what '%s' holds is read in other iterations of '%s' too", stage,
+            loop);
     Stmt *target = consumers[depth - 1];
     target->u.loop.body = lt_stmt_join(lt_stmt_copy(k, body, by, NULL), target->u.loop.body);
     *producer = nest->next;
