@@ -104,8 +104,8 @@ START_TEST(compute_the_same) {
         "split j 8; vectorize j.1; unroll k",
         "split j 4; vectorize j.1; cache j.1",
         "split i 3; split j 4; reorder i.0 j.0 i.1 j.1; unroll i.1; vectorize j.1; cache i.1 j.1",
-        "block i 8; split j 4; split i.1 3; reorder i.0 j.0 i.1.0 i.1.1 j.1; vectorize j.1; "
-        "cache i.1.1 j.1; fuse i.0 j.0; parallel i.0_j.0",
+        ("block i 8; split j 4; split i.1 3; reorder i.0 j.0 i.1.0 i.1.1 j.1; vectorize j.1; "
+         "cache i.1.1 j.1; fuse i.0 j.0; parallel i.0_j.0"),
     };
     setup();
     for (size_t i = 0; i < sizeof schedules / sizeof *schedules; i++)
