@@ -24,18 +24,42 @@ typedef struct Folded {
     ScalarFn fn;
 } Folded;
 
-/* acc[] = fn(acc[], x) or fn(x, acc[]), or fma(a, b, acc[]), which adds. */
+static bool reads_buffer(const Expr *e, const Buffer *buffer) {
+    if (e->kind == EXPR_LOAD)
+        return e->u.load.buffer == buffer ||
+               (e->u.load.predicate && reads_buffer(e->u.load.predicate, buffer));
+    for (int i = 0; i < 3 && (e->kind == EXPR_CALL || e->kind == EXPR_CONVERT); i++)
+        if (e->u.call.args[i] && reads_buffer(e->u.call.args[i], buffer))
+            return true;
+    return false;
+}
+
+static bool is_folded(const Folded *folded, int count, const Buffer *buffer) {
+    for (int i = 0; i < count; i++)
+        if (folded[i].buffer == buffer)
+            return true;
+    return false;
+}
+
+/* acc[] = fn(acc[], x) or fn(x, acc[]), or fma(a, b, acc[]), which adds; x, a and b do not read
+ * acc.
+ */
 static bool read_update(const Stmt *s, Folded *out) {
     const Expr *value = s->u.store.value;
-    if (value->kind != EXPR_CALL || s->u.store.buffer->rank != 0)
+    const Buffer *acc = s->u.store.buffer;
+    if (value->kind != EXPR_CALL || acc->rank != 0)
         return false;
     ScalarFn fn = value->u.call.fn;
-    int uses = 0;
+    int direct = 0, readers = 0;
     for (int i = 0; i < 3; i++) {
         const Expr *arg = value->u.call.args[i];
-        uses += arg && arg->kind == EXPR_LOAD && arg->u.load.buffer == s->u.store.buffer;
+        if (!arg || !reads_buffer(arg, acc))
+            continue;
+        readers++;
+        direct += arg->kind == EXPR_LOAD && arg->u.load.buffer == acc && !arg->u.load.predicate &&
+                  (fn != FN_FMA || i == 2);
     }
-    if (uses != 1)
+    if (direct != 1 || readers != 1)
         return false;
     *out = (Folded){.buffer = s->u.store.buffer, .fn = fn == FN_FMA ? FN_ADD : fn};
     return fn == FN_FMA || lt_scalar_info[fn].associative;
@@ -48,7 +72,8 @@ static const char *collect_folded(Kernel *k, const Stmt *list, Folded *folded, i
             if (error)
                 return error;
         } else if (s->kind == STMT_STORE && s->u.store.buffer->kind == BUFFER_REGISTER) {
-            if (*count == MAX_FOLDED || !read_update(s, &folded[*count]))
+            if (*count == MAX_FOLDED || is_folded(folded, *count, s->u.store.buffer) ||
+                !read_update(s, &folded[*count]))
                 return lt_arena_printf(k->arena,
                                        "rfactor: '%s' is not folded by an associative function",
                                        s->u.store.buffer->name);
@@ -58,6 +83,18 @@ static const char *collect_folded(Kernel *k, const Stmt *list, Folded *folded, i
         }
     }
     return NULL;
+}
+
+/* Whether a condition in the list reads one of the accumulators: it would see a part of the sum. */
+static bool conditions_read(const Stmt *list, const Folded *folded, int count) {
+    for (const Stmt *s = list; s; s = s->next) {
+        for (int i = 0; s->kind == STMT_IF && i < count; i++)
+            if (reads_buffer(s->u.branch.condition, folded[i].buffer))
+                return true;
+        if (s->kind == STMT_IF && conditions_read(s->u.branch.body, folded, count))
+            return true;
+    }
+    return false;
 }
 
 static const Expr *identity(Kernel *k, ScalarFn fn, DType dtype) {
@@ -125,6 +162,11 @@ const char *lt_schedule_rfactor(Kernel *k, const char *loop, int64_t lanes) {
         return error;
     if (count == 0)
         return lt_arena_printf(k->arena, "rfactor: nothing is folded by '%s'", loop);
+    if (conditions_read((*link)->u.loop.body, folded, count))
+        return lt_arena_printf(k->arena,
+                               "rfactor: '%s' is not folded by an associative function under a "
+                               "condition on itself",
+                               folded[0].buffer->name);
     error = lt_schedule_split(k, loop, lanes);
     if (error)
         return error;

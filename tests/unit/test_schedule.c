@@ -137,6 +137,19 @@ START_TEST(texts) {
 }
 END_TEST
 
+/* A fold of one column whose update is what the test says. */
+static const char *folding(const char *update) {
+    return lt_arena_printf(&arena,
+                           "kernel fold(m in 0..20, n in 0..20; a: f32[m, n] in, out: f32[1] out) "
+                           "reduce {\n"
+                           "  alloc acc: f32[] register\n"
+                           "  acc[] = 1\n"
+                           "  for k in 7 { %s }\n"
+                           "  out[0] = acc[]\n"
+                           "}\n",
+                           update);
+}
+
 static void expect_error(const char *text, const char *schedule, const char *words) {
     const char *error = lt_schedule_apply(parse(text), schedule);
     ck_assert_msg(error && strstr(error, words), "%s: '%s', expected '%s'", schedule,
@@ -157,6 +170,18 @@ START_TEST(refuse) {
     expect_error(product, "cache j", "no constant extent");
     expect_error(product, "split k 7; cache k.1", "there is no accumulator inside");
     expect_error(sums, "rfactor k 3", "must be a power of two");
+    static const char *const updates[] = {
+        "acc[] = fma(acc[], a[0, k], a[0, k])",
+        "acc[] = fma(a[0, k], acc[], acc[])",
+        "acc[] = acc[] + a[0, k] * acc[]",
+        "acc[] = acc[] - a[0, k]",
+        "acc[] = acc[] + a[0, k] acc[] = max(acc[], a[0, k])",
+        "acc[] = acc[] + a[0, k] where (acc[] < 3)",
+        "if (acc[] < 3) { acc[] = acc[] + a[0, k] }",
+    };
+    for (size_t i = 0; i < sizeof updates / sizeof *updates; i++)
+        expect_error(folding(updates[i]), "rfactor k 4",
+                     "is not folded by an associative function");
     expect_error(product, "rfactor z 4", "no loop named 'z'");
     expect_error(stages, "compute_at u i", "there is no local buffer 'u'");
     expect_error(stages, "compute_at t j", "is read in other iterations of 'j' too");
