@@ -62,6 +62,15 @@ Stmt *lt_stmt_replace_var(Kernel *k, const Stmt *list, const Dim *var, const Dim
 bool lt_dim_mentions(const Dim *d, const Dim *symbol);
 bool lt_expr_mentions(const Expr *e, const Dim *symbol);
 
+/* The input of that name, or NULL. */
+const Buffer *lt_schedule_input(const Kernel *k, const char *name);
+/* The load of the buffer in the list; NULL: there is none, or not just one. */
+const Expr *lt_schedule_only_load(Kernel *k, Stmt *list, const Buffer *buffer);
+/* The Dim behind an integer expression, or NULL. */
+const Dim *lt_expr_dim(Kernel *k, const Expr *e);
+/* What d grows by when the symbol grows by one. */
+const Dim *lt_dim_step(Kernel *k, const Dim *d, const Dim *symbol);
+
 /* Rewrites every expression of a list in place, operands first; `fn` sees each rebuilt node. */
 typedef const Expr *ExprMapFn(Kernel *k, const Expr *e, void *user);
 const Expr *lt_expr_map(Kernel *k, const Expr *e, ExprMapFn *fn, void *user);

@@ -132,19 +132,12 @@ typedef struct TileGuard {
     const Dim *last; /* greatest valid value of var: bound - 1 - rest */
 } TileGuard;
 
-/* The Dim behind an integer expression, or NULL. */
-static const Dim *dim_of(Kernel *k, const Expr *e) {
-    if (e->kind == EXPR_CONST)
-        return lt_dim_const(&k->dims, e->u.i);
-    return e->kind == EXPR_INDEX ? e->u.dim : NULL;
-}
-
 static bool read_guard(Tile *t, const Expr *condition, TileGuard *out) {
     Kernel *k = t->kernel;
     if (condition->kind != EXPR_CALL || condition->u.call.fn != FN_LT)
         return false;
-    const Dim *position = dim_of(k, condition->u.call.args[0]);
-    const Dim *bound = dim_of(k, condition->u.call.args[1]);
+    const Dim *position = lt_expr_dim(k, condition->u.call.args[0]);
+    const Dim *bound = lt_expr_dim(k, condition->u.call.args[1]);
     if (!position || !bound)
         return false;
     for (int i = t->loop_count - 1; i >= 0; i--) {

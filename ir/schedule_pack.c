@@ -27,25 +27,7 @@ typedef struct Pack {
     const Dim *vars[MAX_PACK_AXES], *extents[MAX_PACK_AXES];
     int64_t sizes[MAX_PACK_AXES]; /* the greatest extents */
     const Expr *load;             /* the one that is packed */
-    bool differs;                 /* there is another one */
 } Pack;
-
-static const Buffer *input_named(const Kernel *k, const char *name) {
-    for (uint32_t i = 0; i < k->param_count; i++)
-        if (k->buffers.data[i]->kind == BUFFER_INPUT && strcmp(k->buffers.data[i]->name, name) == 0)
-            return k->buffers.data[i];
-    return NULL;
-}
-
-static const Expr *find_load(Kernel *k, const Expr *e, void *user) {
-    Pack *p = user;
-    (void)k;
-    if (e->kind != EXPR_LOAD || e->u.load.buffer != p->buffer)
-        return e;
-    p->differs |= p->load && p->load != e;
-    p->load = e;
-    return e;
-}
 
 static const Expr *use_copy(Kernel *k, const Expr *e, void *user) {
     const Pack *p = user;
@@ -62,13 +44,14 @@ static const char *find_axes(Pack *p, const Stmt *around, const char *const *loo
         const Stmt *s = lt_schedule_find(&probe, loops[i]);
         int64_t lo;
         if (!s)
-            return lt_arena_printf(k->arena, "pack: '%s' is not inside '%s'", loops[i],
+            return lt_arena_printf(k->arena, "%s: '%s' is not inside '%s'", p->verb, loops[i],
                                    around->u.loop.var->name);
         p->vars[i] = s->u.loop.var;
         p->extents[i] = s->u.loop.extent;
         lt_dim_range(&k->dims, s->u.loop.extent, &lo, &p->sizes[i]);
         if (p->sizes[i] < 1 || p->sizes[i] > LT_MAX_SCRATCH)
-            return lt_arena_printf(k->arena, "pack: the extent of '%s' has no bound", loops[i]);
+            return lt_arena_printf(k->arena, "%s: the extent of '%s' has no bound", p->verb,
+                                   loops[i]);
     }
     return NULL;
 }
@@ -104,7 +87,7 @@ static const char *make_copy(Pack *p) {
     for (int i = 0; i < p->axis_count; i++) {
         dims[i] = lt_dim_const(&k->dims, p->sizes[i]);
         if (__builtin_mul_overflow(bytes, p->sizes[i], &bytes) || bytes > LT_MAX_SCRATCH / 2)
-            return lt_arena_printf(k->arena, "pack: the copy of '%s' is too large",
+            return lt_arena_printf(k->arena, "%s: the copy of '%s' is too large", p->verb,
                                    p->buffer->name);
     }
     p->copy = lt_kernel_local(k, p->in_registers ? BUFFER_REGISTER : BUFFER_SCRATCH,
@@ -163,7 +146,7 @@ static bool extents_are_visible(const Pack *p, const Stmt *list) {
 const char *lt_schedule_pack(Kernel *k, const PackSpec *spec) {
     Stmt **link = lt_schedule_link(k, spec->loop);
     Pack p = {.kernel = k,
-              .buffer = input_named(k, spec->buffer),
+              .buffer = lt_schedule_input(k, spec->buffer),
               .axis_count = spec->axis_count,
               .lanes = spec->lanes,
               .in_registers = spec->in_registers,
@@ -171,21 +154,22 @@ const char *lt_schedule_pack(Kernel *k, const PackSpec *spec) {
     if (!link)
         return lt_arena_printf(k->arena, "there is no loop named '%s'", spec->loop);
     if (!p.buffer)
-        return lt_arena_printf(k->arena, "pack: there is no input '%s'", spec->buffer);
+        return lt_arena_printf(k->arena, "%s: there is no input '%s'", p.verb, spec->buffer);
     if (p.axis_count < 1 || p.axis_count > MAX_PACK_AXES || p.lanes < 1 || p.lanes > LINE_BYTES)
-        return "pack: takes 1 to 64 lanes and at least one loop";
+        return lt_arena_printf(k->arena, "%s: takes 1 to 64 lanes and at least one loop", p.verb);
     Stmt *around = *link;
     const char *error = find_axes(&p, around, spec->axes);
     if (error)
         return error;
     Stmt *body = around->u.loop.body;
-    lt_stmt_map(k, body, find_load, &p);
-    if (!p.load || p.differs)
-        return lt_arena_printf(k->arena, "pack: '%s' is not read by exactly one expression",
+    p.load = lt_schedule_only_load(k, body, p.buffer);
+    if (!p.load)
+        return lt_arena_printf(k->arena, "%s: '%s' is not read by exactly one expression", p.verb,
                                spec->buffer);
     if (lt_expr_mentions(p.load, around->u.loop.var) || moves_with(&p, body) ||
         !extents_are_visible(&p, body))
-        return lt_arena_printf(k->arena, "pack: other loops than the axes move '%s'", spec->buffer);
+        return lt_arena_printf(k->arena, "%s: other loops than the axes move '%s'", p.verb,
+                               spec->buffer);
     for (int i = 0; p.in_registers && i < p.axis_count; i++)
         if (!lt_dim_is_const(p.extents[i]))
             return lt_arena_printf(k->arena, "hold: '%s' has no constant extent", spec->axes[i]);

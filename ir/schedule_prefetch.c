@@ -15,19 +15,8 @@ enum { LINE_BYTES = 64, MOST_LINES = 8 };
 typedef struct Prefetch {
     const Buffer *buffer;
     const Expr *load; /* the one of the buffer inside K */
-    bool differs;     /* there are others */
     const Stmt *part, *repeat, *step;
 } Prefetch;
-
-static const Expr *find_load(Kernel *k, const Expr *e, void *user) {
-    Prefetch *p = user;
-    (void)k;
-    if (e->kind == EXPR_LOAD && e->u.load.buffer == p->buffer) {
-        p->differs |= p->load && p->load != e;
-        p->load = e;
-    }
-    return e;
-}
 
 static const Stmt *find_inside(const Kernel *k, const Stmt *around, const char *name) {
     Kernel probe = *k;
@@ -75,7 +64,7 @@ static const char *check(Kernel *k, const Prefetch *p, const char *buffer) {
     int64_t lo, repeats;
     if (!p->buffer)
         return lt_arena_printf(k->arena, "prefetch: there is no input '%s'", buffer);
-    if (!p->load || p->differs)
+    if (!p->load)
         return lt_arena_printf(k->arena, "prefetch: '%s' is not read by exactly one expression",
                                buffer);
     lt_dim_range(&k->dims, p->repeat->u.loop.extent, &lo, &repeats);
@@ -90,11 +79,7 @@ static const char *check(Kernel *k, const Prefetch *p, const char *buffer) {
 }
 
 const char *lt_schedule_prefetch(Kernel *k, const char *buffer, const char *const loops[3]) {
-    Prefetch p = {.buffer = NULL};
-    for (uint32_t i = 0; i < k->param_count; i++)
-        if (k->buffers.data[i]->kind == BUFFER_INPUT &&
-            strcmp(k->buffers.data[i]->name, buffer) == 0)
-            p.buffer = k->buffers.data[i];
+    Prefetch p = {.buffer = lt_schedule_input(k, buffer)};
     const Stmt *found[3], *around = NULL;
     for (int i = 0; i < 3; i++) {
         around = found[i] = find_inside(k, around, loops[i]);
@@ -105,7 +90,7 @@ const char *lt_schedule_prefetch(Kernel *k, const char *buffer, const char *cons
     p.part = found[0];
     p.repeat = found[1];
     p.step = found[2];
-    lt_stmt_map(k, p.step->u.loop.body, find_load, &p);
+    p.load = lt_schedule_only_load(k, p.step->u.loop.body, p.buffer);
     const char *error = check(k, &p, buffer);
     if (error)
         return error;

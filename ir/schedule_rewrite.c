@@ -179,3 +179,46 @@ void lt_stmt_retarget(Kernel *k, Stmt *list, const Buffer *from, const Buffer *t
     lt_stmt_map(k, list, retarget_load, &r);
     retarget_stores(k, list, &r);
 }
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+const Buffer *lt_schedule_input(const Kernel *k, const char *name) {
+    for (uint32_t i = 0; i < k->param_count; i++)
+        if (k->buffers.data[i]->kind == BUFFER_INPUT && strcmp(k->buffers.data[i]->name, name) == 0)
+            return k->buffers.data[i];
+    return NULL;
+}
+
+typedef struct Loads {
+    const Buffer *buffer;
+    const Expr *load;
+    bool differ;
+} Loads;
+
+static const Expr *see_load(Kernel *k, const Expr *e, void *user) {
+    Loads *loads = user;
+    (void)k;
+    if (e->kind != EXPR_LOAD || e->u.load.buffer != loads->buffer)
+        return e;
+    loads->differ |= loads->load && loads->load != e;
+    loads->load = e;
+    return e;
+}
+
+const Expr *lt_schedule_only_load(Kernel *k, Stmt *list, const Buffer *buffer) {
+    Loads loads = {.buffer = buffer};
+    lt_stmt_map(k, list, see_load, &loads);
+    return loads.differ ? NULL : loads.load;
+}
+
+const Dim *lt_expr_dim(Kernel *k, const Expr *e) {
+    if (e->kind == EXPR_CONST)
+        return lt_dim_const(&k->dims, e->u.i);
+    return e->kind == EXPR_INDEX ? e->u.dim : NULL;
+}
+
+const Dim *lt_dim_step(Kernel *k, const Dim *d, const Dim *symbol) {
+    const Dim **by = lt_schedule_substitution(k);
+    by[symbol->symbol] = lt_dim_add_const(&k->dims, symbol, 1);
+    return lt_dim_sub(&k->dims, lt_dim_substitute(&k->dims, d, by), d);
+}

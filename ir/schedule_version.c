@@ -27,12 +27,6 @@ typedef struct Version {
     const char *error;
 } Version;
 
-static const Dim *dim_of(Kernel *k, const Expr *e) {
-    if (e->kind == EXPR_CONST)
-        return lt_dim_const(&k->dims, e->u.i);
-    return e->kind == EXPR_INDEX ? e->u.dim : NULL;
-}
-
 /* The greatest that d gets inside the loops; NULL: it is not known where. */
 static const Dim *greatest(Version *v, const Dim *d) {
     DimTable *t = &v->kernel->dims;
@@ -40,8 +34,7 @@ static const Dim *greatest(Version *v, const Dim *d) {
         const Dim *var = v->loops[i]->u.loop.var, **by = lt_schedule_substitution(v->kernel);
         if (!lt_dim_mentions(d, var))
             continue;
-        by[var->symbol] = lt_dim_add_const(t, var, 1);
-        const Dim *step = lt_dim_sub(t, lt_dim_substitute(t, d, by), d);
+        const Dim *step = lt_dim_step(v->kernel, d, var);
         if (!lt_dim_is_const(step))
             return NULL;
         by[var->symbol] = step->value > 0 ? lt_dim_add_const(t, v->loops[i]->u.loop.extent, -1)
@@ -58,8 +51,7 @@ static const Dim *greatest(Version *v, const Dim *d) {
 static bool narrow(Version *v, const Dim *most) {
     DimTable *t = &v->kernel->dims;
     const Dim *var = v->peeled->u.loop.var, **by = lt_schedule_substitution(v->kernel);
-    by[var->symbol] = lt_dim_add_const(t, var, 1);
-    const Dim *step = lt_dim_sub(t, lt_dim_substitute(t, most, by), most);
+    const Dim *step = lt_dim_step(v->kernel, most, var);
     by[var->symbol] = lt_dim_const(t, 0);
     const Dim *rest = lt_dim_substitute(t, most, by);
     if (!lt_dim_is_const(step) || step->value == 0)
@@ -83,8 +75,8 @@ static void add_condition(Version *v, const Expr *e) {
     if (v->peeled && !lt_expr_mentions(e, v->peeled->u.loop.var))
         return;
     const bool is_order = e->kind == EXPR_CALL && e->u.call.fn == FN_LT;
-    const Dim *a = is_order ? dim_of(k, e->u.call.args[0]) : NULL;
-    const Dim *b = is_order ? dim_of(k, e->u.call.args[1]) : NULL;
+    const Dim *a = is_order ? lt_expr_dim(k, e->u.call.args[0]) : NULL;
+    const Dim *b = is_order ? lt_expr_dim(k, e->u.call.args[1]) : NULL;
     const Dim *most = a && b ? greatest(v, lt_dim_sub(&k->dims, a, b)) : NULL;
     if (!most || (v->peeled && !narrow(v, most)))
         v->error = "version, peel: a condition is no order of indices that grow steadily";

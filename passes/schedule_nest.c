@@ -109,11 +109,10 @@ int lt_nest_lanes(const Nest *nest) {
 
 const Dim *lt_load_stride(Kernel *k, const Expr *load, const Dim *var) {
     DimTable *t = &k->dims;
-    const Dim *flat = lt_dim_const(t, 0), **by = lt_schedule_substitution(k);
+    const Dim *flat = lt_dim_const(t, 0);
     const Buffer *b = load->u.load.buffer;
     for (int i = 0; i < b->rank; i++)
         flat = lt_dim_add(t, lt_dim_mul(t, flat, b->dims[i]), load->u.load.index[i]);
-    by[var->symbol] = lt_dim_add_const(t, var, 1);
-    const Dim *stride = lt_dim_sub(t, lt_dim_substitute(t, flat, by), flat);
+    const Dim *stride = lt_dim_step(k, flat, var);
     return lt_dim_mentions(stride, var) ? NULL : stride;
 }
