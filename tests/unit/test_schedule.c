@@ -1,27 +1,10 @@
 /* test_schedule.c - the primitives of schedules: each computes what the nest computed before, on
  * extents around its factors, and says why when it does not apply. `pack`, `prefetch`, `version`,
  * `peel` and `hold` have files of their own. */
+#include "tests/unit/schedule_fixture.h"
 #include <math.h>
-#include <string.h>
-
-#include "ir/schedule.h"
-#include "tests/test.h"
 
 enum { MOST = 20 };
-
-static Arena arena;
-static DiagList diags;
-
-static void setup(void) {
-    lt_arena_init(&arena);
-    lt_diag_init(&diags, &arena, "schedule");
-}
-
-static Kernel *parse(const char *text) {
-    Kernel *k = lt_kernel_parse(&arena, text, strlen(text), &diags);
-    ck_assert_msg(k != NULL, "%s", text);
-    return k;
-}
 
 static const char product[] =
     "kernel product(m in 0..20, n in 0..20; a: f32[m, 7] in, b: f32[7, n] in, out: f32[m, n] out) "
@@ -69,8 +52,7 @@ static void check_same(const char *text, const char *schedule) {
     Kernel *k = parse(text);
     const char *error = lt_schedule_apply(k, schedule);
     ck_assert_msg(error == NULL, "%s: %s", schedule, error);
-    ck_assert_msg(lt_kernel_verify(k, &diags), "%s: %s", schedule,
-                  diags.items.len ? diags.items.data[0].text : "");
+    check_verified(k, schedule);
     ck_assert_str_eq(k->schedule, schedule);
     for (int64_t m = 0; m <= MOST; m++) {
         for (int64_t n = 0; n <= MOST; n++) {
@@ -113,7 +95,7 @@ START_TEST(compute_the_same) {
     check_same(sums, "rfactor k 8; parallel i");
     check_same(sums, "rfactor k 4");
     check_same(stages, "compute_at t i");
-    lt_arena_free(&arena);
+    teardown();
 }
 END_TEST
 
@@ -133,7 +115,7 @@ START_TEST(texts) {
     lt_kernel_print(&text, k, false);
     ck_assert_ptr_nonnull(strstr(text.text, "for i.0 in (m + 3) floordiv 4 {\n    for i.1 in 4 {\n"
                                             "      if (4*i.0 + i.1 < m) {"));
-    lt_arena_free(&arena);
+    teardown();
 }
 END_TEST
 
@@ -148,12 +130,6 @@ static const char *folding(const char *update) {
                            "  out[0] = acc[]\n"
                            "}\n",
                            update);
-}
-
-static void expect_error(const char *text, const char *schedule, const char *words) {
-    const char *error = lt_schedule_apply(parse(text), schedule);
-    ck_assert_msg(error && strstr(error, words), "%s: '%s', expected '%s'", schedule,
-                  error ? error : "no error", words);
 }
 
 START_TEST(refuse) {
@@ -189,7 +165,7 @@ START_TEST(refuse) {
     expect_error(stages, "compute_at t z", "'z' is not a loop of the next nest");
     expect_error(product, "spin i", "'spin' is not a schedule primitive");
     expect_error(product, "split i", "it takes 2 to 2");
-    lt_arena_free(&arena);
+    teardown();
 }
 END_TEST
 

@@ -1,27 +1,8 @@
 /* test_schedule_pack.c - `pack`: the copy that it makes, what it computes on any extents, and what
  * it refuses. */
-#include <string.h>
-
-#include "ir/schedule.h"
-#include "tests/test.h"
+#include "tests/unit/schedule_fixture.h"
 
 enum { MOST = 40 };
-
-static Arena arena;
-static DiagList diags;
-
-static void setup(void) {
-    lt_arena_init(&arena);
-    lt_diag_init(&diags, &arena, "pack");
-}
-
-static void teardown(void) { lt_arena_free(&arena); }
-
-static Kernel *parse(const char *text) {
-    Kernel *k = lt_kernel_parse(&arena, text, strlen(text), &diags);
-    ck_assert_msg(k != NULL, "%s", text);
-    return k;
-}
 
 static const char product[] =
     "kernel product(m in 1..40; a: f32[m, 20] in, b: f32[20, 6] in, out: f32[m, 6] out) "
@@ -51,10 +32,9 @@ static void run(const Kernel *k, int64_t rows, float *out) {
 
 START_TEST(computes_the_same) {
     setup();
-    static const char *const packs[] = {
-        "pack a n0.0 8 m0.1.0 m0.1.1 k0", "pack a n0.0 16 m0.1.0 m0.1.1 k0",
-        "pack a n0.0 1 m0.1.0 k0 m0.1.1"
-    };
+    static const char *const packs[] = {"pack a n0.0 8 m0.1.0 m0.1.1 k0",
+                                        "pack a n0.0 16 m0.1.0 m0.1.1 k0",
+                                        "pack a n0.0 1 m0.1.0 k0 m0.1.1"};
     for (size_t i = 0; i < sizeof packs / sizeof *packs; i++) {
         const Kernel *plain = parse(product);
         Kernel *k = parse(product);
@@ -62,8 +42,7 @@ START_TEST(computes_the_same) {
         ck_assert_msg(error == NULL, "%s", error);
         error = lt_schedule_apply(k, packs[i]);
         ck_assert_msg(error == NULL, "%s: %s", packs[i], error);
-        ck_assert_msg(lt_kernel_verify(k, &diags), "%s",
-                      lt_diag_format(&diags, &diags.items.data[0], false));
+        check_verified(k, packs[i]);
         for (int64_t rows = 1; rows <= MOST; rows++) {
             float want[MOST * 6], got[MOST * 6];
             run(plain, rows, want);
@@ -92,22 +71,16 @@ START_TEST(rows_do_not_collide) {
 }
 END_TEST
 
-static void expect_error(const char *schedule, const char *words) {
-    const char *error = lt_schedule_apply(parse(product), schedule);
-    ck_assert_msg(error && strstr(error, words), "%s: '%s', expected '%s'", schedule,
-                  error ? error : "no error", words);
-}
-
 START_TEST(refuses) {
     setup();
-    expect_error("pack a x 8 m0 k0", "no loop named 'x'");
-    expect_error("pack c m0 8 n0 k0", "no input 'c'");
-    expect_error("pack out m0 8 n0 k0", "no input 'out'");
-    expect_error("pack a n0 8 m0 k0", "'m0' is not inside 'n0'");
-    expect_error("pack a m0 8 k0", "other loops than the axes move 'a'");
-    expect_error("pack b m0 8 k0", "other loops than the axes move 'b'");
-    expect_error("pack a n0 0 k0", "1 to 64 lanes");
-    expect_error("pack a n0 8", "takes 4 to 12");
+    expect_error(product, "pack a x 8 m0 k0", "no loop named 'x'");
+    expect_error(product, "pack c m0 8 n0 k0", "no input 'c'");
+    expect_error(product, "pack out m0 8 n0 k0", "no input 'out'");
+    expect_error(product, "pack a n0 8 m0 k0", "'m0' is not inside 'n0'");
+    expect_error(product, "pack a m0 8 k0", "other loops than the axes move 'a'");
+    expect_error(product, "pack b m0 8 k0", "other loops than the axes move 'b'");
+    expect_error(product, "pack a n0 0 k0", "1 to 64 lanes");
+    expect_error(product, "pack a n0 8", "takes 4 to 12");
     Kernel *k = parse("kernel open(n in 1..inf; a: f32[n] in, out: f32[3, n] out) map {\n"
                       "  for i in 3 { for j in n { out[i, j] = a[j] } }\n"
                       "}\n");

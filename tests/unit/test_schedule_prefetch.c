@@ -1,23 +1,6 @@
 /* test_schedule_prefetch.c - `prefetch`: which lines are asked for, that nothing else changes, and
  * what it refuses. */
-#include <string.h>
-
-#include "ir/schedule.h"
-#include "tests/test.h"
-
-static Arena arena;
-static DiagList diags;
-
-static Kernel *parse(const char *text) {
-    Kernel *k = lt_kernel_parse(&arena, text, strlen(text), &diags);
-    ck_assert_msg(k != NULL, "%s", text);
-    return k;
-}
-
-static void setup(void) {
-    lt_arena_init(&arena);
-    lt_diag_init(&diags, &arena, "prefetch");
-}
+#include "tests/unit/schedule_fixture.h"
 
 static const char product[] =
     "kernel product(m in 1..40; a: f32[m, 10] in, b: f32[3, 10, 32] in, out: f32[m, 96] out) "
@@ -46,8 +29,7 @@ START_TEST(asks_for_the_next_part) {
     Kernel *k = parse(product);
     const char *error = lt_schedule_apply(k, "prefetch b p t k");
     ck_assert_msg(error == NULL, "%s", error);
-    ck_assert_msg(lt_kernel_verify(k, &diags), "%s",
-                  lt_diag_format(&diags, &diags.items.data[0], false));
+    check_verified(k, "prefetch b p t k");
     Str text;
     lt_str_init(&text, &arena);
     lt_kernel_print(&text, k, false);
@@ -63,26 +45,20 @@ START_TEST(asks_for_the_next_part) {
         ck_assert_mem_eq(got, want, (size_t)rows * 96 * sizeof *want);
         ck_assert_mem_eq(reread, want, (size_t)rows * 96 * sizeof *want);
     }
-    lt_arena_free(&arena);
+    teardown();
 }
 END_TEST
 
-static void expect_error(const char *schedule, const char *words) {
-    const char *error = lt_schedule_apply(parse(product), schedule);
-    ck_assert_msg(error && strstr(error, words), "%s: '%s', expected '%s'", schedule,
-                  error ? error : "no error", words);
-}
-
 START_TEST(refuses) {
     setup();
-    expect_error("prefetch b x t k", "no loop named 'x'");
-    expect_error("prefetch b p k t", "no loop named 't' inside k");
-    expect_error("prefetch c p t k", "no input 'c'");
-    expect_error("prefetch out p t k", "no input 'out'");
-    expect_error("prefetch a t i k", "'t' must move 'a', and 'i' must not");
-    expect_error("prefetch a p t k", "'p' must move 'a', and 't' must not");
-    expect_error("prefetch b p t", "takes 4 to 4");
-    lt_arena_free(&arena);
+    expect_error(product, "prefetch b x t k", "no loop named 'x'");
+    expect_error(product, "prefetch b p k t", "no loop named 't' inside k");
+    expect_error(product, "prefetch c p t k", "no input 'c'");
+    expect_error(product, "prefetch out p t k", "no input 'out'");
+    expect_error(product, "prefetch a t i k", "'t' must move 'a', and 'i' must not");
+    expect_error(product, "prefetch a p t k", "'p' must move 'a', and 't' must not");
+    expect_error(product, "prefetch b p t", "takes 4 to 4");
+    teardown();
 }
 END_TEST
 
@@ -94,7 +70,7 @@ START_TEST(only_parameters) {
                       "}\n");
     ck_assert(!lt_kernel_verify(k, &diags));
     ck_assert_ptr_nonnull(strstr(diags.items.data[0].text, "prefetch-param"));
-    lt_arena_free(&arena);
+    teardown();
 }
 END_TEST
 

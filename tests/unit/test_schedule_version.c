@@ -1,25 +1,8 @@
 /* test_schedule_version.c - `version`, `peel` and `hold`: what they make, that it computes the same
  * for any extent, and what they refuse. */
-#include <string.h>
-
-#include "ir/schedule.h"
-#include "tests/test.h"
+#include "tests/unit/schedule_fixture.h"
 
 enum { CHANNELS = 5, MOST = 12 };
-
-static Arena arena;
-static DiagList diags;
-
-static Kernel *parse(const char *text) {
-    Kernel *k = lt_kernel_parse(&arena, text, strlen(text), &diags);
-    ck_assert_msg(k != NULL, "%s", text);
-    return k;
-}
-
-static void setup(void) {
-    lt_arena_init(&arena);
-    lt_diag_init(&diags, &arena, "version");
-}
 
 /* A sum over three taps in each direction, padded, that moves by two along y1. */
 static const char sweep[] =
@@ -54,8 +37,7 @@ static void check_same(const char *schedule) {
     Kernel *k = parse(sweep);
     const char *error = lt_schedule_apply(k, schedule);
     ck_assert_msg(error == NULL, "%s: %s", schedule, error);
-    ck_assert_msg(lt_kernel_verify(k, &diags), "%s: %s", schedule,
-                  diags.items.len ? diags.items.data[0].text : "");
+    check_verified(k, schedule);
     for (int64_t height = 1; height <= MOST; height++) {
         for (int64_t width = 1; width <= MOST; width++) {
             float want[MOST * MOST * CHANNELS], got[MOST * MOST * CHANNELS];
@@ -78,7 +60,7 @@ START_TEST(computes_the_same) {
     check_same("peel y1; version y1.in");
     check_same("split o 4; reorder y0 o.0 y1 o.1; vectorize o.1; cache o.1; unroll k0; unroll k1; "
                "peel y1; version y1.in; hold f y1.in 4 k0 k1 o.1; parallel y0");
-    lt_arena_free(&arena);
+    teardown();
 }
 END_TEST
 
@@ -107,15 +89,9 @@ START_TEST(texts) {
     text = scheduled("peel y1; version y1.in; hold f y1.in 5 k0 k1 o");
     expect_text(text, "alloc f.hold: f32[3, 3, 5] register");
     expect_text(text, "f.hold[k0, k1, o]");
-    lt_arena_free(&arena);
+    teardown();
 }
 END_TEST
-
-static void expect_error(const char *kernel, const char *schedule, const char *words) {
-    const char *error = lt_schedule_apply(parse(kernel), schedule);
-    ck_assert_msg(error && strstr(error, words), "%s: '%s', expected '%s'", schedule,
-                  error ? error : "no error", words);
-}
 
 START_TEST(refuses) {
     setup();
@@ -138,7 +114,7 @@ START_TEST(refuses) {
     expect_error(sweep, "unroll k1; peel k1", "'k1' is not a plain loop");
     expect_error(sweep, "hold x o 5 k0 k1", "other loops than the axes move 'x'");
     expect_error(sweep, "hold f y0 5 y1 k0 k1 o", "hold: 'y1' has no constant extent");
-    lt_arena_free(&arena);
+    teardown();
 }
 END_TEST
 
