@@ -357,20 +357,23 @@ bool lt_infer_CONV(Node *node) {
 }
 
 static bool check_winograd(const Node *node) {
-    const int64_t tile = lt_attr_int(node, ATTR_TILE, 0);
-    if (tile != 2 && tile != 4)
-        return lt_infer_fail(node, "tile is %lld, 2 or 4 is expected", (long long)tile);
+    if (!lt_infer_list(node, ATTR_TILE, 2))
+        return false;
     if (!lt_infer_need_float(node, 0) || !check_operands(node) || !lt_infer_need_rank(node, 0, 4) ||
         !lt_infer_need_rank(node, 1, 5) || !lt_infer_list(node, ATTR_PAD_LO, 2) ||
         !lt_infer_list(node, ATTR_PAD_HI, 2))
         return false;
     const Dim *const *filter = input_type(node, 1)->dims;
-    const int64_t inputs = tile + WINOGRAD_TAPS - 1;
-    if (lt_dim_is(filter[0], inputs) && lt_dim_is(filter[1], inputs) && lt_dim_is_const(filter[4]))
-        return true;
-    return lt_infer_fail(
-        node, "the filter is %s, [%lld, %lld, blocks, channels, panel] is expected",
-        lt_infer_type_text(node, input_type(node, 1)), (long long)inputs, (long long)inputs);
+    const int64_t *tile = lt_attr(node, ATTR_TILE)->u.ints;
+    bool is_known = lt_dim_is_const(filter[4]);
+    for (int i = 0; i < 2; i++)
+        is_known = is_known && lt_dim_is_const(filter[i]) &&
+                   lt_winograd_has(tile[i], filter[i]->value - tile[i] + 1);
+    return is_known ||
+           lt_infer_fail(node,
+                         "the filter is %s, which is none transformed for tiles of %lld x %lld",
+                         lt_infer_type_text(node, input_type(node, 1)), (long long)tile[0],
+                         (long long)tile[1]);
 }
 
 bool lt_infer_WINOGRAD(Node *node) {
@@ -378,6 +381,7 @@ bool lt_infer_WINOGRAD(Node *node) {
         return false;
     const Type *x = input_type(node, 0);
     const Dim *const *filter = input_type(node, 1)->dims, *dims[4] = {x->dims[0]}, *ignored;
+    const int64_t *tile = lt_attr(node, ATTR_TILE)->u.ints;
     if (!lt_infer_unify(node, x->dims[3], filter[3], &ignored))
         return lt_infer_fail(node, "input 0 has %s channels, the filter expects %s",
                              lt_infer_dim_text(node, x->dims[3]),
@@ -386,14 +390,14 @@ bool lt_infer_WINOGRAD(Node *node) {
         const Sweep sweep = {.extent = x->dims[i],
                              .lo = lt_attr(node, ATTR_PAD_LO)->u.dims[i - 1],
                              .hi = lt_attr(node, ATTR_PAD_HI)->u.dims[i - 1],
-                             .kernel = WINOGRAD_TAPS,
+                             .kernel = filter[i - 1]->value - tile[i - 1] + 1,
                              .stride = 1,
                              .dilation = 1};
         dims[i] = lt_infer_sweep(node, &sweep);
         if (!dims[i])
             return lt_infer_fail(node,
-                                 "axis %d has extent %s, which is less than 3 with its padding", i,
-                                 lt_infer_dim_text(node, x->dims[i]));
+                                 "axis %d has extent %s, which is less than %lld with its padding",
+                                 i, lt_infer_dim_text(node, x->dims[i]), (long long)sweep.kernel);
     }
     dims[3] = packed_extent(node, filter[2], filter[4]->value);
     return dims[3] && lt_infer_set(node, 0, x->dtype, 4, dims);

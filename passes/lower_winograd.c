@@ -1,12 +1,12 @@
-/* lower_winograd.c - 3 x 3 convolutions by F(m, 3), a block of tiles at a time.
+/* lower_winograd.c - convolutions by F(m, r), a block of tiles at a time.
  *
  *   for each image, block of tiles, group of filter panels:
  *     t: spread[p, t, c] = (B^T d B)[p]           for the tiles of the block, all channels
  *     j: for the panels of the group:
  *       p, m, n: product[p, m, n] = sum over k of spread[p, m, k] * filter[p, panel, k, n]
- *       s: the m x m outputs of A^T product A      and what follows them
+ *       s: the outputs of A^T product A            and what follows them
  *
- * where p counts the (m + 2)^2 elements of a transformed tile. What is between the stages stays in
+ * where p counts the elements of a transformed tile. What is between the stages stays in
  * the thread's scratch memory, which fits the L2 cache. Tiles whose elements all lie inside the
  * operand are read without a condition. Loops along vectors are called v. */
 #include <string.h>
@@ -21,7 +21,8 @@ enum { LINE_ELEMENTS = 16, LEAST_PIECES = 8 };
 typedef struct WinogradNest {
     Lowering *lo;
     Kernel *k;
-    Winograd w;
+    Winograd wy, wx;      /* along the axes of a tile */
+    int products;         /* elements of a transformed tile */
     int64_t block;        /* tiles in a block */
     int64_t panel, group; /* columns of a panel, panels of a group */
     const Dim *height, *width, *channels, *outputs, *panels; /* of the operand; of the result */
@@ -30,7 +31,6 @@ typedef struct WinogradNest {
     const Dim *tiles_x, *tiles; /* in a row, in an image */
     const Dim *image, *first;   /* loop variables: the image, the block's first tile */
     const Dim *block_extent;    /* tiles of this block */
-    const Dim *first_panel;
     const Buffer *spread, *product;
 } WinogradNest;
 
@@ -51,30 +51,30 @@ static const Expr *scaled_sum(Kernel *k, const Expr *sum, double factor, const E
 
 /* Row `row` of B^T times x. Rows of points p and -p differ in the sign of every other coefficient,
  * so both are a sum and a difference of the same two parts. */
-static const Expr *spread_row(const WinogradNest *n, int row, const Expr *const *x) {
+static const Expr *spread_row(Kernel *k, const Winograd *w, int row, const Expr *const *x) {
     const Expr *parts[2] = {NULL, NULL};
-    const bool paired = row > 0 && row <= 2 * n->w.pairs;
+    const bool paired = row > 0 && row <= 2 * w->pairs;
     const int base = paired ? row - (row - 1) % 2 : row;
-    for (int i = 0; i < n->w.n; i++) {
+    for (int i = 0; i < w->n; i++) {
         const Expr **part = &parts[paired ? i % 2 : 0];
-        *part = scaled_sum(n->k, *part, n->w.bt[base][i], x[i]);
+        *part = scaled_sum(k, *part, w->bt[base][i], x[i]);
     }
     if (!paired)
         return parts[0];
     /* p: the coefficients of (x + p) x (x^2 - q^2), -p: of (x - p) x (x^2 - q^2). */
     const bool negative = row != base;
-    return lt_expr_call(n->k, negative ? FN_SUB : FN_ADD, parts[0], parts[1], NULL);
+    return lt_expr_call(k, negative ? FN_SUB : FN_ADD, parts[0], parts[1], NULL);
 }
 
 /* Row `row` of A^T times x: p^row and (-p)^row are equal or opposite. */
-static const Expr *fold_row(const WinogradNest *n, int row, const Expr *const *x) {
-    const Expr *sum = scaled_sum(n->k, NULL, n->w.at[row][0], x[0]);
-    for (int i = 0; i < n->w.pairs; i++) {
+static const Expr *fold_row(Kernel *k, const Winograd *w, int row, const Expr *const *x) {
+    const Expr *sum = scaled_sum(k, NULL, w->at[row][0], x[0]);
+    for (int i = 0; i < w->pairs; i++) {
         const Expr *a = x[2 * i + 1], *b = x[2 * i + 2];
-        const Expr *both = lt_expr_call(n->k, row % 2 ? FN_SUB : FN_ADD, a, b, NULL);
-        sum = scaled_sum(n->k, sum, n->w.at[row][2 * i + 1], both);
+        const Expr *both = lt_expr_call(k, row % 2 ? FN_SUB : FN_ADD, a, b, NULL);
+        sum = scaled_sum(k, sum, w->at[row][2 * i + 1], both);
     }
-    return scaled_sum(n->k, sum, n->w.at[row][n->w.n - 1], x[n->w.n - 1]);
+    return w->n > 1 ? scaled_sum(k, sum, w->at[row][w->n - 1], x[w->n - 1]) : sum;
 }
 
 /* --- small matrices in registers -------------------------------------------------------------- */
@@ -82,7 +82,7 @@ static const Expr *fold_row(const WinogradNest *n, int row, const Expr *const *x
 static Buffer *make_matrix(const WinogradNest *n, const char *name, int rows) {
     const Dim **dims = LT_ARRAY(n->k->arena, const Dim *, 2);
     dims[0] = lower_number(n->lo, rows);
-    dims[1] = lower_number(n->lo, n->w.n);
+    dims[1] = lower_number(n->lo, n->wx.n);
     return lt_kernel_local(n->k, BUFFER_REGISTER, name, DT_F32, 2, dims);
 }
 
@@ -102,17 +102,17 @@ static Stmt *set(const WinogradNest *n, const Buffer *matrix, int row, int colum
 }
 
 /* to[i, j] = sum over y of M[i, y] * from[y, j], where fn gives a row of M times a vector. */
-typedef const Expr *RowFn(const WinogradNest *n, int row, const Expr *const *x);
+typedef const Expr *RowFn(Kernel *k, const Winograd *w, int row, const Expr *const *x);
 static Stmt *transform_columns(const WinogradNest *n, RowFn *fn, const Buffer *from,
                                const Buffer *to) {
     Stmt *list = NULL;
     const int rows = (int)to->dims[0]->value;
-    for (int j = 0; j < n->w.n; j++) {
+    for (int j = 0; j < n->wx.n; j++) {
         const Expr *x[WINOGRAD_MOST_INPUTS];
-        for (int i = 0; i < n->w.n; i++)
+        for (int i = 0; i < n->wy.n; i++)
             x[i] = get(n, from, i, j);
         for (int i = 0; i < rows; i++)
-            list = lt_stmt_join(list, set(n, to, i, j, fn(n, i, x)));
+            list = lt_stmt_join(list, set(n, to, i, j, fn(n->k, &n->wy, i, x)));
     }
     return list;
 }
@@ -138,12 +138,12 @@ static const Dim *let_dim(const WinogradNest *n, const char *name, const Dim *va
 static TilePlace tile_place(const WinogradNest *n, const Dim *tile) {
     DimTable *t = &n->k->dims;
     const Dim *number = lt_dim_add(t, n->first, tile);
-    const Dim *rows = lt_dim_ceildiv(t, n->out_height, lower_number(n->lo, n->w.m));
+    const Dim *rows = lt_dim_ceildiv(t, n->out_height, lower_number(n->lo, n->wy.m));
     TilePlace place = {.lets = NULL};
     const Dim *y = let_dim(n, "ty", lt_dim_floordiv(t, number, n->tiles_x), rows, &place.lets);
     const Dim *x = let_dim(n, "tx", lt_dim_mod(t, number, n->tiles_x), n->tiles_x, &place.lets);
-    place.y = lt_dim_mul_const(t, y, n->w.m);
-    place.x = lt_dim_mul_const(t, x, n->w.m);
+    place.y = lt_dim_mul_const(t, y, n->wy.m);
+    place.x = lt_dim_mul_const(t, x, n->wx.m);
     return place;
 }
 
@@ -162,28 +162,29 @@ static Stmt *spread_channels(const WinogradNest *n, const TilePlace *place, cons
     DimTable *t = &n->k->dims;
     LoopNest loops = {.count = 0};
     const Dim *c = lt_lower_full_loop(lo, &loops, "v", n->channels);
-    Buffer *read = make_matrix(n, "d", n->w.n), *half = make_matrix(n, "half", n->w.n);
+    Buffer *read = make_matrix(n, "d", n->wy.n), *half = make_matrix(n, "half", n->wy.n);
     Stmt *list = lt_stmt_join(lt_stmt_alloc(n->k, read), lt_stmt_alloc(n->k, half));
-    for (int i = 0; i < n->w.n * n->w.n; i++) {
-        const Dim *y = lt_dim_sub(t, lt_dim_add_const(t, place->y, i / n->w.n), n->low[0]);
-        const Dim *x = lt_dim_sub(t, lt_dim_add_const(t, place->x, i % n->w.n), n->low[1]);
+    for (int i = 0; i < n->products; i++) {
+        const Dim *y = lt_dim_sub(t, lt_dim_add_const(t, place->y, i / n->wx.n), n->low[0]);
+        const Dim *x = lt_dim_sub(t, lt_dim_add_const(t, place->x, i % n->wx.n), n->low[1]);
         At at = {.index = {n->image, y, x, c}};
         if (is_guarded)
             at.predicate = lt_expr_and(n->k, inside(n, y, n->height), inside(n, x, n->width));
         const Expr *e = lt_lower_at(lo, lt_input(lo->anchor, 0), &at);
         list = lt_stmt_join(list, lt_lower_take_prelude(lo));
-        list = lt_stmt_join(list, set(n, read, i / n->w.n, i % n->w.n, e));
+        list = lt_stmt_join(list, set(n, read, i / n->wx.n, i % n->wx.n, e));
     }
     list = lt_stmt_join(list, transform_columns(n, spread_row, read, half));
-    for (int i = 0; i < n->w.n; i++) {
+    for (int i = 0; i < n->wy.n; i++) {
         const Expr *x[WINOGRAD_MOST_INPUTS];
-        for (int j = 0; j < n->w.n; j++)
+        for (int j = 0; j < n->wx.n; j++)
             x[j] = get(n, half, i, j);
-        for (int j = 0; j < n->w.n; j++) {
+        for (int j = 0; j < n->wx.n; j++) {
             const Dim **index = LT_ARRAY(n->k->arena, const Dim *, 2);
-            index[0] = lower_number(lo, i * n->w.n + j);
+            index[0] = lower_number(lo, i * n->wx.n + j);
             index[1] = lt_dim_add(t, lt_dim_mul(t, tile, n->channels), c);
-            list = lt_stmt_join(list, lt_stmt_store(n->k, n->spread, index, spread_row(n, j, x)));
+            list = lt_stmt_join(
+                list, lt_stmt_store(n->k, n->spread, index, spread_row(n->k, &n->wx, j, x)));
         }
     }
     return lt_lower_nest(lo, &loops, list);
@@ -196,8 +197,8 @@ static Stmt *spread_stage(const WinogradNest *n) {
     const TilePlace place = tile_place(n, tile);
     const Dim *y = lt_dim_sub(t, place.y, n->low[0]), *x = lt_dim_sub(t, place.x, n->low[1]);
     const Expr *whole = lt_expr_and(n->k, inside(n, y, n->height), inside(n, x, n->width));
-    whole = lt_expr_and(n->k, whole, inside(n, lt_dim_add_const(t, y, n->w.n - 1), n->height));
-    whole = lt_expr_and(n->k, whole, inside(n, lt_dim_add_const(t, x, n->w.n - 1), n->width));
+    whole = lt_expr_and(n->k, whole, inside(n, lt_dim_add_const(t, y, n->wy.n - 1), n->height));
+    whole = lt_expr_and(n->k, whole, inside(n, lt_dim_add_const(t, x, n->wx.n - 1), n->width));
     Stmt *body = spread_channels(n, &place, tile, false);
     if (!lt_expr_is_const_bool(whole, true))
         body = lt_stmt_if(n->k, whole, body, spread_channels(n, &place, tile, true));
@@ -211,7 +212,7 @@ static Stmt *product_stage(const WinogradNest *n, const Dim *panel) {
     Kernel *k = n->k;
     DimTable *t = &k->dims;
     LoopNest outer = {.count = 0}, inner = {.count = 0};
-    const Dim *p = lt_lower_full_loop(lo, &outer, "p", lower_number(lo, n->w.n * n->w.n));
+    const Dim *p = lt_lower_full_loop(lo, &outer, "p", lower_number(lo, n->products));
     const Dim *m = lt_lower_full_loop(lo, &outer, "m", n->block_extent);
     const Dim *column = lt_lower_full_loop(lo, &outer, "n", lower_number(lo, n->panel));
     const Dim *c = lt_lower_full_loop(lo, &inner, "k", n->channels);
@@ -219,7 +220,7 @@ static Stmt *product_stage(const WinogradNest *n, const Dim *panel) {
     const Dim **product = LT_ARRAY(k->arena, const Dim *, 2);
     product[0] = p;
     product[1] = lt_dim_add(t, lt_dim_mul_const(t, m, n->panel), column);
-    const Dim *side = lower_number(lo, n->w.n);
+    const Dim *side = lower_number(lo, n->wx.n);
     const At at = {
         .index = {lt_dim_floordiv(t, p, side), lt_dim_mod(t, p, side), panel, c, column}};
     const Expr *filter = lt_lower_at(lo, lt_input(lo->anchor, 1), &at);
@@ -253,25 +254,25 @@ static Stmt *fold_columns(const WinogradNest *n, const TilePlace *place, const D
     LoopNest loops = {.count = 0};
     const Dim *within = lt_lower_full_loop(lo, &loops, "v", lower_number(lo, n->panel));
     const Dim *column = lt_dim_add(t, lt_dim_mul_const(t, panel, n->panel), within);
-    Buffer *read = make_matrix(n, "r", n->w.n), *half = make_matrix(n, "rows", n->w.m);
+    Buffer *read = make_matrix(n, "r", n->wy.n), *half = make_matrix(n, "rows", n->wy.m);
     Stmt *list = lt_stmt_join(lt_stmt_alloc(n->k, read), lt_stmt_alloc(n->k, half));
-    for (int i = 0; i < n->w.n * n->w.n; i++) {
+    for (int i = 0; i < n->products; i++) {
         const Dim **index = LT_ARRAY(n->k->arena, const Dim *, 2);
         index[0] = lower_number(lo, i);
         index[1] = lt_dim_add(t, lt_dim_mul_const(t, tile, n->panel), within);
-        list = lt_stmt_join(list, set(n, read, i / n->w.n, i % n->w.n,
+        list = lt_stmt_join(list, set(n, read, i / n->wx.n, i % n->wx.n,
                                       lt_expr_load(n->k, n->product, index, NULL)));
     }
     list = lt_stmt_join(list, transform_columns(n, fold_row, read, half));
     Stmt *stores = NULL;
-    for (int i = 0; i < n->w.m; i++) {
+    for (int i = 0; i < n->wy.m; i++) {
         const Expr *x[WINOGRAD_MOST_INPUTS];
-        for (int j = 0; j < n->w.n; j++)
+        for (int j = 0; j < n->wx.n; j++)
             x[j] = get(n, half, i, j);
-        for (int j = 0; j < n->w.m; j++) {
+        for (int j = 0; j < n->wx.m; j++) {
             const Dim *index[] = {n->image, lt_dim_add_const(t, place->y, i),
                                   lt_dim_add_const(t, place->x, j), column};
-            stores = lt_stmt_join(stores, store_output(n, index, fold_row(n, j, x)));
+            stores = lt_stmt_join(stores, store_output(n, index, fold_row(n->k, &n->wx, j, x)));
         }
     }
     const Expr *is_column = lt_expr_less(n->k, column, n->outputs);
@@ -295,8 +296,8 @@ static void choose_sizes(WinogradNest *n) {
     const int64_t tiles = lt_dim_is_const(n->tiles) ? n->tiles->value : INT64_MAX;
     const int lanes = lt_target_lanes(target, sizeof(float));
     const int vectors = n->panel > lanes ? target->tile_vectors : 1;
-    const int64_t rows = lt_target_tile_rows(target, vectors, tiles), products = n->w.n * n->w.n;
-    const int64_t bytes = products * n->channels->value * rows * (int64_t)sizeof(float);
+    const int64_t rows = lt_target_tile_rows(target, vectors, tiles);
+    const int64_t bytes = n->products * n->channels->value * rows * (int64_t)sizeof(float);
     n->block = rows * (bytes * 4 <= target->l2_bytes ? 2 : 1);
     int64_t pieces = LEAST_PIECES;
     const Dim *image = lt_input(n->lo->anchor, 0)->type->dims[0];
@@ -310,7 +311,7 @@ static void choose_sizes(WinogradNest *n) {
 
 static const Buffer *make_scratch(const WinogradNest *n, const char *name, int64_t row) {
     const Dim **dims = LT_ARRAY(n->k->arena, const Dim *, 2);
-    dims[0] = lower_number(n->lo, n->w.n * n->w.n);
+    dims[0] = lower_number(n->lo, n->products);
     dims[1] = lower_number(n->lo, n->block * row + LINE_ELEMENTS);
     return lt_kernel_local(n->k, BUFFER_SCRATCH, name, DT_F32, 2, dims);
 }
@@ -321,11 +322,14 @@ static bool read_shapes(WinogradNest *n) {
     const Node *node = lo->anchor;
     const Type *x = lt_input(node, 0)->type, *filter = lt_input(node, 1)->type;
     const Type *out = lt_output(node)->type;
-    n->w = lt_winograd((int)lt_attr_int(node, ATTR_TILE, 0));
     if (x->dtype != DT_F32 || !lt_dim_is_const(x->dims[3]) || !lt_dim_is_const(filter->dims[2]) ||
         x->dims[3]->value < 1 || filter->dims[2]->value < 1 || lt_dim_is(out->dims[3], 1))
         return lt_lower_fail(lo, "its channels must be f32, of a known number, and the outputs "
                                  "more than one");
+    const int64_t *tile = lt_attr(node, ATTR_TILE)->u.ints;
+    n->wy = lt_winograd((int)tile[0], (int)(filter->dims[0]->value - tile[0] + 1));
+    n->wx = lt_winograd((int)tile[1], (int)(filter->dims[1]->value - tile[1] + 1));
+    n->products = n->wy.n * n->wx.n;
     n->height = lower_dim(lo, x->dims[1]);
     n->width = lower_dim(lo, x->dims[2]);
     n->channels = lower_dim(lo, x->dims[3]);
@@ -336,9 +340,9 @@ static bool read_shapes(WinogradNest *n) {
     n->panel = filter->dims[4]->value;
     for (int i = 0; i < 2; i++)
         n->low[i] = lower_dim(lo, lt_attr(node, ATTR_PAD_LO)->u.dims[i]);
-    const Dim *side = lower_number(lo, n->w.m);
-    n->tiles_x = lt_dim_ceildiv(t, n->out_width, side);
-    n->tiles = lt_dim_mul(t, n->tiles_x, lt_dim_ceildiv(t, n->out_height, side));
+    n->tiles_x = lt_dim_ceildiv(t, n->out_width, lower_number(lo, n->wx.m));
+    n->tiles =
+        lt_dim_mul(t, n->tiles_x, lt_dim_ceildiv(t, n->out_height, lower_number(lo, n->wy.m)));
     return true;
 }
 

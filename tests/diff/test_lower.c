@@ -194,18 +194,22 @@ START_TEST(convolutions) {
 END_TEST
 
 #define WINOGRAD(tile, lo, hi, outputs) \
-    "%a = winograd %x, %w {tile = " tile ", pad_lo = " lo ", pad_hi = " hi ", size = [" outputs \
+    "%a = winograd %x, %w {tile = [" tile "], pad_lo = " lo ", pad_hi = " hi ", size = [" outputs \
     "]} %b = relu %a yield %b"
 
 /* Tiles that fit, that hang over the edges, and images smaller than one tile. */
 START_TEST(winograd_convolutions) {
     static const Case cases[] = {
-        {"%x: f32[n,h + 2,7,3], %w: f32[6,6,2,3,8]", WINOGRAD("4", "[0, 0]", "[0, 0]", "11")},
-        {"%x: f32[n,h + 2,7,3], %w: f32[4,4,2,3,8]", WINOGRAD("2", "[1, 1]", "[1, 1]", "16")},
-        {"%x: f32[n,h,9,5], %w: f32[6,6,1,5,32]", WINOGRAD("4", "[1, 2]", "[1, 0]", "30")},
-        {"%x: f32[n,8,8,17], %w: f32[6,6,3,17,8]", WINOGRAD("4", "[1, 1]", "[1, 1]", "24")},
-        {"%x: f32[1,h + 4,h,2], %w: f32[4,4,1,2,16]", WINOGRAD("2", "[1, 1]", "[1, 1]", "2")},
-        {"%x: f32[n,14,14,2], %w: f32[6,6,5,2,4]", WINOGRAD("4", "[1, 1]", "[1, 1]", "20")},
+        {"%x: f32[n,h + 2,7,3], %w: f32[6,6,2,3,8]", WINOGRAD("4, 4", "[0, 0]", "[0, 0]", "11")},
+        {"%x: f32[n,h + 2,7,3], %w: f32[4,4,2,3,8]", WINOGRAD("2, 2", "[1, 1]", "[1, 1]", "16")},
+        {"%x: f32[n,h,9,5], %w: f32[6,6,1,5,32]", WINOGRAD("4, 4", "[1, 2]", "[1, 0]", "30")},
+        {"%x: f32[n,8,8,17], %w: f32[6,6,3,17,8]", WINOGRAD("4, 4", "[1, 1]", "[1, 1]", "24")},
+        {"%x: f32[1,h + 4,h,2], %w: f32[4,4,1,2,16]", WINOGRAD("2, 2", "[1, 1]", "[1, 1]", "2")},
+        {"%x: f32[n,14,14,2], %w: f32[6,6,5,2,4]", WINOGRAD("4, 4", "[1, 1]", "[1, 1]", "20")},
+        {"%x: f32[n,h + 4,1,3], %w: f32[8,1,2,3,8]", WINOGRAD("4, 1", "[2, 0]", "[2, 0]", "11")},
+        {"%x: f32[n,1,h + 5,5], %w: f32[1,6,1,5,8]", WINOGRAD("1, 2", "[0, 2]", "[0, 1]", "8")},
+        {"%x: f32[n,9,11,3], %w: f32[6,4,2,3,8]", WINOGRAD("2, 2", "[2, 1]", "[2, 1]", "11")},
+        {"%x: f32[1,h,3,4], %w: f32[8,1,1,4,16]", WINOGRAD("2, 1", "[3, 0]", "[3, 0]", "16")},
     };
     /* The filters here are no transformed ones: products of up to 10^4 nearly cancel. */
     tolerance_f32 = 1e-3;

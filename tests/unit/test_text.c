@@ -63,7 +63,7 @@ static const char every_op[] =
     "  %cn = conv %image, %w {strides = [2, 2], dilations = [1, 1], pad_lo = [1, 1], "
     "pad_hi = [1, 1], groups = 1}\n"
     "  %wf = const f32[4,4,1,8,16] splat(0.125)\n"
-    "  %wg = winograd %image, %wf {tile = 2, pad_lo = [1, 1], pad_hi = [1, 1], size = [9]}\n"
+    "  %wg = winograd %image, %wf {tile = [2, 2], pad_lo = [1, 1], pad_hi = [1, 1], size = [9]}\n"
     "  %pk = pack %tt {axis = 1, packed = 4, count = 0}\n"
     "  %tv, %ti \"indices\" = topk %table {axis = 1, size = [2], largest = true, "
     "sorted = true}\n"
