@@ -37,6 +37,9 @@ Value *lt_rewrite_pad(Builder *b, Node *n);
 Value *lt_rewrite_gather(Builder *b, Node *n);
 Value *lt_rewrite_reduce(Builder *b, Node *n);
 Value *lt_rewrite_operands(Builder *b, Node *n);
+/* passes/simplify_tables.c */
+Value *lt_rewrite_one_hot(Builder *b, Node *n);
+Value *lt_rewrite_lookup_map(Builder *b, Node *n);
 /* passes/simplify_weights.c */
 Value *lt_rewrite_scale(Builder *b, Node *n);
 /* passes/recognize_rows.c */

@@ -15,6 +15,9 @@ static const Rewrite rewrites[] = {
     {"reduce_twice", OP_REDUCE, lt_rewrite_reduce},
     {"scale_weights", OP_MAP, lt_rewrite_scale},
     {"small_operands", OP_MAP, lt_rewrite_operands},
+    {"one_hot_product", OP_CONTRACT, lt_rewrite_one_hot},
+    {"lookup_map", OP_MAP, lt_rewrite_lookup_map},
+    {"lookup_convert", OP_CONVERT, lt_rewrite_lookup_map},
 };
 
 const RewriteSet lt_simplify_set = {

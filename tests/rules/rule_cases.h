@@ -37,6 +37,10 @@ typedef struct RewriteCase {
     const char *text;
 } RewriteCase;
 
+#define TABLE \
+    "%w = const f32[6,3] [1, -2, 3, 4, 5, 6, 7, -8, 9, 1, 2, 3, 0.5, 5, 6, 7, 8, 0.25]\n"
+#define LIMIT(most) "%most = const i64[] [" most "] %i = min %x, %most\n"
+
 #define CONV_ATTRS \
     "{strides = [1, 1], dilations = [1, 1], pad_lo = [1, 0], pad_hi = [0, 0], groups = 1}"
 
@@ -91,6 +95,44 @@ static const RewriteCase rewrite_cases[] = {
      "graph main(%x: f32[2,3]) { %1 = const f32[2,3] splat(2) %2 = sub %1, %x yield %2 }"},
     {"small_operands", false,
      "graph main(%x: f32[3]) { %1 = const f32[2,3] splat(2) %2 = sub %1, %x yield %2 }"},
+    {"one_hot_product", true,
+     "graph main(%x: i32[n,7,1]) { %c = const i32[1,1,6] [0, 1, 2, 3, 4, 5] %1 = eq %x, %c\n"
+     "%2 = convert %1 {dtype = f32} " TABLE
+     "%3 = contract %2, %w {spec = \"Amk,kn->Amn\"} %4 = neg %3 yield %4 }"},
+    {"one_hot_product", true,
+     "graph main(%x: u8[n,1]) { %c = const u8[1,6] [0, 1, 2, 3, 4, 5] %1 = eq %c, %x\n"
+     "%one = const f32[] [1] %zero = const f32[] [0] %2 = select %1, %one, %zero " TABLE
+     "%3 = contract %2, %w {spec = \"mk,kn->mn\"} %4 = neg %3 yield %4 }"},
+    {"one_hot_product", false,
+     "graph main(%x: i32[n,1]) { %c = const i32[1,6] [0, 1, 2, 3, 5, 4] %1 = eq %x, %c\n"
+     "%2 = convert %1 {dtype = f32} " TABLE
+     "%3 = contract %2, %w {spec = \"mk,kn->mn\"} %4 = neg %3 yield %4 }"},
+    {"one_hot_product", false,
+     "graph main(%x: i32[n,6]) { %c = const i32[1,6] [0, 1, 2, 3, 4, 5] %1 = eq %x, %c\n"
+     "%2 = convert %1 {dtype = f32} " TABLE
+     "%3 = contract %2, %w {spec = \"mk,kn->mn\"} %4 = neg %3 yield %4 }"},
+    {"one_hot_product", false,
+     "graph main(%x: i32[6,1]) { %c = const i32[1,6] [0, 1, 2, 3, 4, 5] %1 = eq %x, %c\n"
+     "%2 = convert %1 {dtype = f32} " TABLE
+     "%3 = contract %2, %w {spec = \"km,kn->mn\"} %4 = neg %3 yield %4 }"},
+    {"lookup_map", true,
+     "graph main(%x: i64[5,4]) { " TABLE LIMIT("5") "%1 = gather %w, %i {axis = 0}\n"
+     "%2 = mul %1, %1 %b = const f32[1,1,3] [1, 2, 3] %3 = add %2, %b yield %3 }"},
+    {"lookup_map", true,
+     "graph main(%x: i64[5,4]) { " TABLE LIMIT("2") "%1 = gather %w, %i {axis = 1}\n"
+     "%b = const f32[6,1,1] [1, 2, 3, 4, 5, 6] %2 = sub %b, %1 yield %2 }"},
+    {"lookup_map", false,
+     "graph main(%x: i64[5]) { " TABLE LIMIT("5") "%1 = gather %w, %i {axis = 0}\n"
+     "%2 = exp %1 yield %2 }"},
+    {"lookup_map", false,
+     "graph main(%x: i64[8]) { " TABLE LIMIT("5") "%1 = gather %w, %i {axis = 0}\n"
+     "%b = const f32[8,1] [1, 2, 3, 4, 5, 6, 7, 8] %2 = add %1, %b yield %2 }"},
+    {"lookup_map", false,
+     "graph main(%x: i64[8]) { " TABLE LIMIT("5") "%1 = gather %w, %i {axis = 0}\n"
+     "%j = neg %i %2 = gather %w, %j {axis = 0} %3 = add %1, %2 yield %3 }"},
+    {"lookup_convert", true,
+     "graph main(%x: i64[8]) { " TABLE LIMIT("5") "%1 = gather %w, %i {axis = 0}\n"
+     "%2 = convert %1 {dtype = i32} yield %2 }"},
     {"scale_weights", true,
      "graph main(%x: f32[1,4,4,2]) { %w = const f32[2,1,2,3] [1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3]\n"
      "%s = const f32[1,1,1,3] [0.5, 2, 3] %b = const f32[3] [1, 2, 3]\n"
