@@ -95,13 +95,18 @@ static Module *import_lir(Arena *arena, const char *path, const MappedFile *file
 Module *lt_import_file(Arena *arena, const char *path, const ImportOptions *options,
                        DiagList **diags) {
     MappedFile file;
+    Module *m;
     char error[160];
     const char *reason;
     if (!lt_file_map(&file, path, error, sizeof error))
         return fail_import(arena, path, diags, LT_IO, error);
     switch (file_format(path, &file, &reason)) {
     case FORMAT_LIR: return import_lir(arena, path, &file, options, diags);
-    case FORMAT_ONNX: return lt_import_onnx(arena, path, file.data, file.size, options, diags);
+    case FORMAT_ONNX:
+        m = lt_import_onnx(arena, path, file.data, file.size, options, diags);
+        if (m)
+            lt_vec_push(arena, &m->files, file);
+        return m;
     default: return fail_import(arena, path, diags, LT_UNSUPPORTED, reason);
     }
 }

@@ -74,6 +74,64 @@ const Const *lt_const_splat(Module *m, const Type *type, const void *element) {
                                     .is_splat = true});
 }
 
+/* --- the end of constants ------------------------------------------------------------------------
+ */
+
+static void mark_used(const Graph *g, bool *used) {
+    LT_EACH_NODE(n, g) {
+        for (uint32_t i = 0; i < n->attr_count; i++)
+            if (lt_attr_info[n->attrs[i].name].kind == ATTR_KIND_CONST)
+                used[n->attrs[i].u.c->id] = true;
+        for (uint32_t i = 0; i < n->region_count; i++)
+            mark_used(n->regions[i], used);
+    }
+}
+
+/* A constant that arrives with this content is a new one. */
+static void forget_content(Module *m, const Const *c) {
+    ConstChain *chain = lt_map_get(&m->consts, c->hash), *kept = NULL;
+    for (ConstChain *next; chain; chain = next) {
+        next = chain->next;
+        if (&chain->constant == c)
+            continue;
+        chain->next = kept;
+        kept = chain;
+    }
+    lt_map_set(&m->consts, c->hash, kept);
+}
+
+static void release_data(Module *m, const Const *c) {
+    if (lt_arena_release(m->arena, c->data))
+        return;
+    for (size_t i = 0; i < m->files.len; i++)
+        lt_file_forget(&m->files.data[i], c->data, c->bytes);
+}
+
+void lt_module_release_consts(Module *m) {
+    if (m->keep_consts)
+        return;
+    Arena scratch;
+    lt_arena_init(&scratch);
+    scratch.out_of_memory = m->arena->out_of_memory;
+    bool *used = LT_ARRAY(&scratch, bool, m->const_list.len + 1);
+    Map used_data; /* constants may share bytes: a matrix and its reshape */
+    lt_map_init(&used_data, &scratch);
+    mark_used(m->main, used);
+    for (size_t i = 0; i < m->const_list.len; i++)
+        if (used[i])
+            lt_map_set(&used_data, lt_ptr_key(m->const_list.data[i]->data), m);
+    for (size_t i = 0; i < m->const_list.len; i++) {
+        Const *c = m->const_list.data[i];
+        if (used[i] || !c->data)
+            continue;
+        forget_content(m, c);
+        if (!lt_map_get(&used_data, lt_ptr_key(c->data)))
+            release_data(m, c);
+        c->data = NULL; /* who still reads it has missed that it ended */
+    }
+    lt_arena_free(&scratch);
+}
+
 /* --- elements -------------------------------------------------------------------------------- */
 
 typedef union Element {

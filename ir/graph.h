@@ -13,6 +13,7 @@
 #include "ir/op.h"
 #include "ir/type.h"
 #include "runtime/base/arena.h"
+#include "runtime/base/file.h"
 #include "runtime/base/map.h"
 #include "runtime/base/str.h"
 #include "runtime/base/vec.h"
@@ -23,7 +24,8 @@ typedef struct Graph Graph;
 typedef struct Module Module;
 
 /* A tensor known at compile time. `data` points into the mapped model file or into the module's
- * arena, row-major, never written after creation. A splat holds one element that stands for all. */
+ * arena, row-major, never written after creation. A splat holds one element that stands for all. It
+ * lives while attributes of the module's nodes hold it (lt_module_release_consts). */
 typedef struct Const {
     const Type *type; /* all dims constant */
     const void *data;
@@ -100,7 +102,9 @@ struct Module {
     DiagList diags;
     DimTable dims;
     Map types, consts; /* interning */
-    Vec(const Const *) const_list;
+    Vec(Const *) const_list; /* by id; data is NULL once it ended */
+    Vec(MappedFile) files;   /* that constants point into; they are never unmapped */
+    bool keep_consts;        /* no constant ends: somebody holds on to their data */
     Graph *main;
     uint32_t next_node, next_value;
     Vec(DimGuard) guards; /* no repeats; passes that substitute dims substitute here too */
@@ -117,13 +121,18 @@ const Dim *lt_type_elements(Module *m, const Type *type); /* product of dims */
 /* All dims constant; then *elements (may be NULL) is their product. False also on overflow. */
 bool lt_type_is_static(const Type *type, int64_t *elements);
 void lt_type_print(Str *out, const Type *type); /* f32[batch,3,224,224], f32[] */
-/* Borrows data: it must live as long as the module. Equal content gives the same Const. All-equal
+/* Borrows data: a whole object of the module's arena, which is released with the last constant that
+ * has it, or what lives as long as the module. Equal content gives the same Const. All-equal
  * elements become a splat. */
 const Const *lt_const(Module *m, const Type *type, const void *data);
 const Const *lt_const_splat(Module *m, const Type *type, const void *element);
 const Const *lt_const_float(Module *m, DType dtype, double value);           /* rank 0 */
 const Const *lt_const_int(Module *m, DType dtype, int64_t value);            /* rank 0 */
 const Const *lt_const_ints(Module *m, int64_t count, const int64_t *values); /* i64[count] */
+/* Ends the constants that no node has: large data in the arena is freed, and pages of mapped files
+ * leave memory until somebody reads them. Not to be called while a Const is held anywhere but in
+ * nodes: `fold` does, as it makes more, and the runner between passes, until there is a Program. */
+void lt_module_release_consts(Module *m);
 /* Element as double / int64, converting from any dtype. */
 double lt_const_get_float(const Const *c, int64_t index);
 int64_t lt_const_get_int(const Const *c, int64_t index);

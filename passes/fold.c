@@ -1,5 +1,6 @@
 /* fold.c - evaluates what depends on constants alone.
- * Requires: types. Ensures: only large results still have nothing but constant operands.
+ * Requires: types. Ensures: only large results still have nothing but constant operands; what only
+ * folded nodes read is gone.
  *   %0 = const [1, 2]; %1 = neg %0      =>      %1 = const [-1, -2]
  *
  * A value whose content is known to be constant (shape arithmetic) becomes a constant too; one
@@ -8,6 +9,9 @@
 #include "ir/build.h"
 #include "ir/eval.h"
 #include "passes/pass.h"
+
+/* So much is made before what it replaces is released. */
+#define RELEASE_BYTES ((size_t)16 << 20)
 
 /* Folding must not make more bytes than it takes away, except where they are few. */
 #define LARGE_BYTES 65536
@@ -28,7 +32,8 @@ static bool all_constant(const Node *n) {
     return true;
 }
 
-static bool fold_node(Module *m, Node *n) {
+/* Adds the bytes of the new constants to *made. */
+static bool fold_node(Module *m, Node *n, size_t *made) {
     int64_t elements;
     for (uint32_t i = 0; i < n->output_count; i++)
         if (!lt_type_is_static(n->outputs[i]->type, &elements) || grows(n, elements))
@@ -37,8 +42,10 @@ static bool fold_node(Module *m, Node *n) {
     if (!lt_eval_const_node(m, n, results))
         return false;
     Builder b = {.graph = n->graph, .before = n, .loc = n->loc};
-    for (uint32_t i = 0; i < n->output_count; i++)
+    for (uint32_t i = 0; i < n->output_count; i++) {
         lt_replace(n->outputs[i], lt_build_const(&b, results[i]));
+        *made += results[i]->bytes;
+    }
     return true;
 }
 
@@ -68,9 +75,23 @@ static bool replace_by_content(Module *m, Node *n) {
     return true;
 }
 
+/* Removes n, and the constants that only n had. */
+static void remove_folded(Node *n) {
+    for (uint32_t i = 0; i < n->input_count; i++) {
+        Value *operand = lt_input(n, i);
+        if (!operand || !lt_value_const(operand))
+            continue;
+        lt_node_set_input(n, i, NULL);
+        if (!operand->uses)
+            lt_node_remove(operand->def);
+    }
+    lt_node_remove(n);
+}
+
 bool lt_pass_fold(PassContext *ctx) {
     Module *m = ctx->module;
     bool changed = false;
+    size_t made = 0;
     LT_EACH_NODE_SAFE(n, m->main) {
         bool skip = n->op == OP_CONST || n->op == OP_IOTA || n->op == OP_BROADCAST ||
                     n->region_count || lt_op_has(n->op, OPF_TERMINATOR);
@@ -80,9 +101,13 @@ bool lt_pass_fold(PassContext *ctx) {
             n->op == OP_RESHAPE && lt_input(n, 0)->def && lt_input(n, 0)->def->op == OP_DIMS;
         bool folded = n->output_count == 1 && !from_dims && replace_by_content(m, n);
         if (!folded && n->op != OP_DIMS && all_constant(n))
-            folded = fold_node(m, n);
+            folded = fold_node(m, n, &made);
         if (folded)
-            lt_node_remove(n);
+            remove_folded(n);
+        if (made > RELEASE_BYTES) {
+            lt_module_release_consts(m);
+            made = 0;
+        }
         changed |= folded;
     }
     return changed;

@@ -117,6 +117,8 @@ static bool run_pass(PassContext *ctx, const Pass *pass, const PassOptions *opti
         print_after(pass, ctx, changed);
     if (options->after_pass)
         options->after_pass(options->user, pass, ctx, changed, seconds);
+    if (changed && !ctx->program)
+        lt_module_release_consts(ctx->module);
     return ok;
 }
 

@@ -281,6 +281,7 @@ static void judge_program(Bisect *b, const Pass *pass) {
 
 const char *lt_bisect_begin(Bisect *b, Arena *arena) {
     lt_str_init(&b->report, arena);
+    b->ctx->module->keep_consts = true; /* tensors of earlier stages point into them */
     b->first = b->last = new_stage(b);
     const char *error = run_graph(b, b->first, &b->wanted);
     return error ? lt_arena_strdup(arena, error) : NULL;

@@ -185,6 +185,7 @@ static const MappedFile *external_file(Import *im, const OnnxTensor *t, const ch
         return NULL;
     }
     lt_strmap_set(&im->files, location, file);
+    lt_vec_push(im->arena, &im->module->files, *file);
     return file;
 }
 

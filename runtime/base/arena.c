@@ -1,10 +1,11 @@
-/* arena.c - blocks that double in size up to a limit; what is larger gets a block of its own.
+/* arena.c - blocks that double in size up to a limit; what is large gets a block of its own.
  * Blocks come from calloc and nothing is handed out twice, so that all memory is zero without a
  * memset, and large arrays cost only the pages that are touched. */
 #include "runtime/base/arena.h"
 
 #include <assert.h>
 #include <stdalign.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +16,9 @@ enum { FIRST_BLOCK = 4096, LARGEST_STEP = 1 << 20, DEFAULT_ALIGNMENT = 16, EXIT_
 
 struct ArenaBlock {
     ArenaBlock *older;
-    size_t size; /* of bytes[] */
-    size_t used; /* of bytes[] */
+    size_t size;   /* of bytes[] */
+    size_t used;   /* of bytes[] */
+    bool is_alone; /* holds one large object */
     alignas(DEFAULT_ALIGNMENT) unsigned char bytes[];
 };
 
@@ -49,13 +51,12 @@ static size_t find_place(const ArenaBlock *block, size_t size, size_t alignment)
     return block->used + padding;
 }
 
-static ArenaBlock *new_block(Arena *arena, size_t size, size_t alignment) {
-    size_t step = arena->block ? arena->block->size * 2 : FIRST_BLOCK;
-    step = step > LARGEST_STEP ? LARGEST_STEP : step;
+/* At least `least` bytes of room for an object of that size and alignment. */
+static ArenaBlock *new_block(Arena *arena, size_t size, size_t alignment, size_t least) {
     size_t wanted, total;
     if (!lt_add_size(size, alignment, &wanted))
         fail(arena, size);
-    wanted = wanted > step ? wanted : step;
+    wanted = wanted > least ? wanted : least;
     if (!lt_add_size(wanted, sizeof(ArenaBlock), &total))
         fail(arena, size);
     ArenaBlock *block = calloc(1, total);
@@ -65,31 +66,54 @@ static ArenaBlock *new_block(Arena *arena, size_t size, size_t alignment) {
     return block;
 }
 
-/* A block for one large object goes behind the newest one, which may have much room left. */
-static void link_block(Arena *arena, ArenaBlock *block) {
-    if (arena->block && block->size > LARGEST_STEP) {
-        block->older = arena->block->older;
-        arena->block->older = block;
-    } else {
-        block->older = arena->block;
-        arena->block = block;
-    }
+static ArenaBlock *add_block(Arena *arena, size_t size, size_t alignment) {
+    size_t step = arena->block ? arena->block->size * 2 : FIRST_BLOCK;
+    step = step > LARGEST_STEP ? LARGEST_STEP : step;
+    ArenaBlock *block = new_block(arena, size, alignment, step);
+    block->older = arena->block;
+    arena->block = block;
+    return block;
+}
+
+/* Goes behind the newest block, which may have much room left. */
+static ArenaBlock *add_block_alone(Arena *arena, size_t size, size_t alignment) {
+    ArenaBlock *block = new_block(arena, size, alignment, 0);
+    ArenaBlock **place = arena->block ? &arena->block->older : &arena->block;
+    block->is_alone = true;
+    block->older = *place;
+    *place = block;
+    return block;
 }
 
 void *lt_arena_alloc_aligned(Arena *arena, size_t size, size_t alignment) {
     assert(alignment != 0 && (alignment & (alignment - 1)) == 0);
     size += size == 0;
+    bool is_large = size >= LT_ARENA_LARGE;
     ArenaBlock *block = arena->block;
-    size_t place = block ? find_place(block, size, alignment) : SIZE_MAX;
+    size_t place = block && !is_large ? find_place(block, size, alignment) : SIZE_MAX;
     if (place == SIZE_MAX) {
-        block = new_block(arena, size, alignment);
-        link_block(arena, block);
+        block = (is_large ? add_block_alone : add_block)(arena, size, alignment);
         place = find_place(block, size, alignment);
     }
     assert(place != SIZE_MAX);
     arena->used += place + size - block->used;
     block->used = place + size;
     return block->bytes + place;
+}
+
+bool lt_arena_release(Arena *arena, const void *object) {
+    const uintptr_t wanted = (uintptr_t)object;
+    for (ArenaBlock **at = &arena->block; *at; at = &(*at)->older) {
+        ArenaBlock *block = *at;
+        const uintptr_t start = (uintptr_t)block->bytes;
+        if (!block->is_alone || wanted < start || wanted >= start + block->size)
+            continue;
+        *at = block->older;
+        arena->used -= block->used;
+        free(block);
+        return true;
+    }
+    return false;
 }
 
 void *lt_arena_alloc(Arena *arena, size_t size) {

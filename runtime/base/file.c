@@ -51,6 +51,14 @@ void lt_file_unmap(MappedFile *file) {
     *file = (MappedFile){.data = (const uint8_t *)""};
 }
 
+void lt_file_forget(const MappedFile *file, const void *data, size_t size) {
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = (uintptr_t)data;
+    const uintptr_t first = (start + page - 1) & ~(page - 1), end = (start + size) & ~(page - 1);
+    const uintptr_t map = (uintptr_t)file->data;
+    if (start >= map && size <= file->size && start - map <= file->size - size && first < end)
+        madvise((void *)first, end - first, MADV_DONTNEED); /* private, never written: as in file */
+}
+
 /* Created executable, less the umask: commit can then take bits away without asking for the umask,
  * which can only be read by changing it. */
 static int create_temp(const char *path) {

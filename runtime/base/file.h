@@ -16,6 +16,9 @@ typedef struct MappedFile {
  * directory", "is a directory", ...) into error[error_size]. */
 bool lt_file_map(MappedFile *file, const char *path, char *error, size_t error_size);
 void lt_file_unmap(MappedFile *file);
+/* The pages that lie in `data` as a whole leave memory; they come back when they are read. Does
+ * nothing where `data` is not of this file. */
+void lt_file_forget(const MappedFile *file, const void *data, size_t size);
 
 /* A file being written beside its final place: FINAL.tmp.PID, renamed by commit, unlinked by
  * discard. */

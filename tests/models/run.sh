@@ -1,7 +1,7 @@
 #!/bin/bash
 # run.sh - real models, end to end: lathec compiles each, lathe-run runs it on every stored case (build/models/cases/
 # MODEL/CASE, made by expected.py from onnxruntime's results), and compare.c judges the outputs. One artifact
-# serves all cases of a model, whatever their sizes.
+# serves all cases of a model, whatever their sizes. Compiling takes at most twice the memory of the weights, and 300 MB.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
@@ -38,11 +38,25 @@ run_case() { # MODEL CASE-FOLDER
 	rm -rf "$out"
 }
 
+check_memory() { # MODEL: what --stats said in its log
+	awk -v model="$1" '
+		function bytes(n, unit) { return n * (unit == "GB" ? 1e9 : unit == "MB" ? 1e6 : unit == "kB" ? 1e3 : 1) }
+		$1 == "weights" { weights = bytes($2, $3) }
+		$1 == "peak" { peak = bytes($3, $4) }
+		END {
+			printf "%s: compiling took %.0f MB for %.0f MB of weights\n", model, peak / 1e6, weights / 1e6
+			exit !(peak > 0 && weights > 0 && peak <= 2 * weights + 300e6)
+		}' "$work/$1.log" >"$work/$1.words"
+	result $? "$(cat "$work/$1.words")"
+	rm -f "$work/$1.words"
+}
+
 for model in $models; do
-	if ! build/bin/lathec "build/models/$model.onnx" -o "$work/$model.so" >"$work/$model.log" 2>&1; then
+	if ! build/bin/lathec "build/models/$model.onnx" -o "$work/$model.so" --stats >"$work/$model.log" 2>&1; then
 		result 1 "$model: lathec failed: $(tail -n 1 "$work/$model.log")"
 		continue
 	fi
+	check_memory "$model"
 	for folder in build/models/cases/"$model"/*/; do
 		run_case "$model" "${folder%/}"
 	done

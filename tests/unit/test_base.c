@@ -115,6 +115,36 @@ START_TEST(arena_large_blocks_do_not_waste_the_newest) {
 }
 END_TEST
 
+START_TEST(arena_releases_large_objects_alone) {
+    Arena arena, other;
+    lt_arena_init(&arena);
+    lt_arena_init(&other);
+    char *first = lt_arena_alloc(&arena, LT_ARENA_LARGE); /* the newest block, too */
+    char *small = lt_arena_alloc(&arena, LT_ARENA_LARGE - 1);
+    char *middle = lt_arena_alloc_aligned(&arena, LT_ARENA_LARGE * 3, 64);
+    char *last = lt_arena_alloc(&arena, LT_ARENA_LARGE);
+    memset(middle, 1, LT_ARENA_LARGE * 3);
+    memset(small, 2, LT_ARENA_LARGE - 1);
+    memset(last, 3, LT_ARENA_LARGE);
+    size_t used = arena.used;
+    ck_assert(!lt_arena_release(&arena, small));
+    ck_assert(!lt_arena_release(&arena, NULL));
+    ck_assert(!lt_arena_release(&other, middle));
+    ck_assert_uint_eq(arena.used, used);
+    ck_assert(lt_arena_release(&arena, middle));
+    ck_assert(!lt_arena_release(&arena, middle)); /* once */
+    ck_assert_uint_le(arena.used, used - LT_ARENA_LARGE * 3);
+    ck_assert(lt_arena_release(&arena, first));
+    for (size_t i = 0; i < LT_ARENA_LARGE - 1; i++)
+        ck_assert(small[i] == 2 && last[i] == 3);
+    char *again = lt_arena_alloc(&arena, LT_ARENA_LARGE * 3);
+    for (size_t i = 0; i < LT_ARENA_LARGE * 3; i++)
+        ck_assert_int_eq(again[i], 0);
+    lt_arena_free(&arena);
+    lt_arena_free(&other);
+}
+END_TEST
+
 START_TEST(arena_copies_text) {
     Arena arena;
     lt_arena_init(&arena);
@@ -373,7 +403,8 @@ END_TEST
 LT_TEST_MAIN("test_base", arena_overflow_is_out_of_memory,
              arena_jumps_when_the_system_has_no_memory, arena_without_handler_exits_with_6,
              arena_memory_is_zero_aligned_and_apart, arena_size_zero_is_unique,
-             arena_large_blocks_do_not_waste_the_newest, arena_copies_text,
+             arena_large_blocks_do_not_waste_the_newest, arena_releases_large_objects_alone,
+             arena_copies_text,
              checked_arithmetic_finds_overflow, floor_and_ceil_division, vec_growth_keeps_elements,
              vec_growth_runs_out_of_memory, str_overflow_is_out_of_memory,
              str_appends_and_terminates, str_quotes_every_byte, str_double_is_shortest_and_exact,

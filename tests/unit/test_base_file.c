@@ -71,6 +71,46 @@ START_TEST(file_map_reads_whole_and_empty) {
 }
 END_TEST
 
+static size_t resident_pages(const void *page, size_t count) {
+    size_t resident = 0;
+    FILE *file = fopen("/proc/self/pagemap", "rb"); /* 8 bytes a page; bit 63: in memory */
+    ck_assert(file);
+    ck_assert_int_eq(fseek(file, (long)((uintptr_t)page / 4096 * 8), SEEK_SET), 0);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t entry;
+        ck_assert_uint_eq(fread(&entry, sizeof entry, 1, file), 1);
+        resident += entry >> 63;
+    }
+    fclose(file);
+    return resident;
+}
+
+/* Whole pages of the file, no others; and they read as before. */
+START_TEST(file_forget_drops_pages_that_come_back) {
+    enum { PAGES = 64, PAGE = 4096 };
+    static char data[PAGES * PAGE];
+    MappedFile file;
+    char error[64];
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (char)(i % 251);
+    lt_test_mkdtemp(folder);
+    lt_test_write_file(in_folder("weights"), data, sizeof data);
+    ck_assert(lt_file_map(&file, in_folder("weights"), error, sizeof error));
+    ck_assert_mem_eq(file.data, data, sizeof data);
+    ck_assert_uint_eq(resident_pages(file.data, PAGES), PAGES);
+    lt_file_forget(&file, file.data + 1, 2 * PAGE - 2); /* no whole page */
+    lt_file_forget(&file, data, sizeof data);           /* not of this file */
+    lt_file_forget(&file, file.data + PAGE, sizeof data);
+    ck_assert_mem_eq(data + PAGE, file.data + PAGE, PAGE);
+    ck_assert_uint_eq(resident_pages(file.data, PAGES), PAGES);
+    lt_file_forget(&file, file.data + PAGE - 1, 3 * PAGE + 2); /* pages 1, 2 and 3 */
+    ck_assert_uint_eq(resident_pages(file.data, PAGES), PAGES - 3);
+    ck_assert_mem_eq(file.data, data, sizeof data);
+    lt_file_unmap(&file);
+    lt_test_rmdir(folder);
+}
+END_TEST
+
 START_TEST(output_open_refuses) {
     OutputFile out;
     lt_test_mkdtemp(folder);
@@ -229,7 +269,8 @@ START_TEST(output_dash_is_standard_output) {
 END_TEST
 
 LT_TEST_MAIN("test_base_file", file_map_says_why_not, file_map_reads_whole_and_empty,
-             output_open_refuses, output_rename_failure_leaves_nothing,
+             file_forget_drops_pages_that_come_back, output_open_refuses,
+             output_rename_failure_leaves_nothing,
              output_write_error_is_sticky, output_to_a_full_device_fails,
              output_discard_keeps_the_old_file, output_commit_writes_pads_and_sets_mode,
              output_follows_a_link, output_dash_is_standard_output)

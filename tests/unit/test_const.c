@@ -1,8 +1,8 @@
 /* test_const.c - the const store: equal content is one Const, equal elements are a splat, nothing
- * is copied, and elements convert from every dtype. */
+ * is copied, elements convert from every dtype, and what no node has is released. */
 #include <math.h>
 
-#include "ir/graph.h"
+#include "ir/build.h"
 #include "tests/test.h"
 
 static Arena arena;
@@ -161,6 +161,91 @@ START_TEST(types_are_interned) {
 }
 END_TEST
 
+/* --- the end of constants --- */
+
+enum { LARGE = LT_ARENA_LARGE / sizeof(float) };
+
+static float *large_data(float first) {
+    float *data = LT_ARRAY(&arena, float, LARGE);
+    data[0] = first;
+    return data;
+}
+
+START_TEST(constants_end_that_no_node_has) {
+    start();
+    Builder b = {.graph = module->main};
+    float *data[3] = {large_data(1), large_data(2), large_data(3)};
+    const Const *kept = lt_const(module, vector(DT_F32, LARGE), data[0]);
+    const Const *dead = lt_const(module, vector(DT_F32, LARGE), data[1]);
+    const Const *held = lt_const(module, vector(DT_F32, LARGE), data[2]);
+    const Const *number = lt_const_float(module, DT_F32, 5);
+    Value *x = lt_build_const(&b, kept);
+    lt_build_const(&b, held);
+    lt_graph_set_outputs(module->main, &x, 1);
+    const size_t used = arena.used;
+    lt_module_release_consts(module);
+    ck_assert_ptr_eq(kept->data, data[0]);
+    ck_assert_ptr_eq(held->data, data[2]);
+    ck_assert_ptr_null(dead->data);
+    ck_assert_ptr_null(number->data);
+    ck_assert_uint_lt(arena.used, used - LT_ARENA_LARGE / 2);
+    /* The same content is a new constant; what lives is still found. */
+    const Const *again = lt_const(module, vector(DT_F32, LARGE), large_data(2));
+    ck_assert_ptr_ne(again, dead);
+    ck_assert(lt_const_get_float(again, 0) == 2);
+    ck_assert(lt_const_get_float(lt_const_float(module, DT_F32, 5), 0) == 5);
+    ck_assert_ptr_eq(lt_const(module, vector(DT_F32, LARGE), large_data(1)), kept);
+}
+END_TEST
+
+/* A matrix and its reshape have the same bytes: they end with the last. */
+START_TEST(shared_bytes_end_once) {
+    start();
+    Builder b = {.graph = module->main};
+    float *data = large_data(4);
+    const int64_t dims[] = {2, LARGE / 2};
+    lt_const(module, vector(DT_F32, LARGE), data);
+    const Const *matrix = lt_const(module, lt_type_static(module, DT_F32, 2, dims), data);
+    Value *x = lt_build_const(&b, matrix);
+    lt_module_release_consts(module);
+    ck_assert(lt_const_get_float(matrix, 0) == 4);
+    lt_node_remove(x->def);
+    lt_module_release_consts(module);
+    ck_assert_ptr_null(matrix->data);
+    ck_assert(!lt_arena_release(&arena, data));
+}
+END_TEST
+
+START_TEST(constants_of_regions_and_attributes_live) {
+    start();
+    const char text[] = "graph main(%x: f32[2], %c: bool[]) {\n"
+                        "  %p = pad %x {pad_lo = [1], pad_hi = [0], value = f32[] splat(7)}\n"
+                        "  %r = if %c, %p region(%a: f32[3]) {\n"
+                        "    %k = const f32[3] [1, 2, 3]\n"
+                        "    yield %k\n"
+                        "  } region(%b: f32[3]) {\n"
+                        "    yield %b\n"
+                        "  }\n"
+                        "  yield %r\n"
+                        "}\n";
+    ck_assert_msg(lt_module_read(module, text, sizeof text - 1), "%s",
+                  module->diags.items.len ? module->diags.items.data[0].text : "");
+    lt_module_release_consts(module);
+    for (size_t i = 0; i < module->const_list.len; i++)
+        ck_assert_ptr_nonnull(module->const_list.data[i]->data);
+    ck_assert_uint_eq(module->const_list.len, 2);
+    module->main = lt_graph_new(module, NULL, "empty");
+    module->keep_consts = true; /* somebody reads them still */
+    lt_module_release_consts(module);
+    ck_assert_ptr_nonnull(module->const_list.data[0]->data);
+    module->keep_consts = false;
+    lt_module_release_consts(module);
+    ck_assert_ptr_null(module->const_list.data[0]->data);
+}
+END_TEST
+
 LT_TEST_MAIN("test_const", equal_content_is_one_const, bytes_decide_not_values,
              equal_elements_are_a_splat, a_splat_keeps_its_element, empty_and_single,
-             elements_convert, integers_are_copied, types_are_interned)
+             elements_convert, integers_are_copied, types_are_interned,
+             constants_end_that_no_node_has, shared_bytes_end_once,
+             constants_of_regions_and_attributes_live)
