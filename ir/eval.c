@@ -286,6 +286,12 @@ bool lt_eval_const_node(Module *m, const Node *node, const Const **out) {
         out[0] = lt_const_splat(m, lt_output(node)->type, lt_value_const(lt_input(node, 0))->data);
         return true;
     }
+    if (node->op == OP_RESHAPE) { /* the same bytes */
+        if (static_elements(lt_input(node, 0)) != static_elements(lt_output(node)))
+            return false;
+        out[0] = lt_const(m, lt_output(node)->type, lt_value_const(lt_input(node, 0))->data);
+        return true;
+    }
     Arena operands;
     lt_arena_init(&operands);
     operands.out_of_memory = m->arena->out_of_memory;

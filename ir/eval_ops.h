@@ -33,7 +33,8 @@ Tensor *lt_eval_output(Evaluation *ev, const Node *node, uint32_t output);
 static inline int64_t eval_dim(const Evaluation *ev, const Dim *d) {
     return lt_dim_eval(d, ev->symbols);
 }
-/* A constant as a tensor: its own data, or a splat spread out. */
+/* A constant as a tensor: its own data, or a copy where a splat is spread out or the data is not
+ * aligned. */
 Tensor *lt_tensor_from_const(Arena *arena, const Const *c);
 /* Array attributes. */
 static inline const int64_t *eval_ints(const Node *node, AttrName name) {

@@ -177,6 +177,11 @@ Tensor *lt_tensor_from_const(Arena *arena, const Const *c) {
             memcpy((char *)t->data + at, c->data, size);
         return t;
     }
+    if ((uintptr_t)c->data % lt_dtype_size(c->type->dtype) != 0) {
+        Tensor *t = lt_tensor_new(arena, c->type->dtype, c->type->rank, dims);
+        memcpy(t->data, c->data, c->bytes);
+        return t;
+    }
     Tensor *t = LT_NEW(arena, Tensor);
     *t = (Tensor){
         .dtype = c->type->dtype, .rank = c->type->rank, .data = (void *)(uintptr_t)c->data};

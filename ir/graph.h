@@ -23,9 +23,10 @@ typedef struct Value Value;
 typedef struct Graph Graph;
 typedef struct Module Module;
 
-/* A tensor known at compile time. `data` points into the mapped model file or into the module's
- * arena, row-major, never written after creation. A splat holds one element that stands for all. It
- * lives while attributes of the module's nodes hold it (lt_module_release_consts). */
+/* A tensor known at compile time. `data` points into the mapped model file, aligned or not, or
+ * into the module's arena, row-major, never written after creation. A splat holds one element that
+ * stands for all. It lives while attributes of the module's nodes hold it
+ * (lt_module_release_consts). */
 typedef struct Const {
     const Type *type; /* all dims constant */
     const void *data;

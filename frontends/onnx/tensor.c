@@ -1,5 +1,5 @@
-/* tensor.c - TensorProto to constants. Raw data is used where it lies in the file when its
- * alignment allows; the typed fields and external files take other roads to the same bytes. */
+/* tensor.c - TensorProto to constants. Raw data is used where it lies in the file, aligned or not;
+ * the typed fields and external files take other roads to the same bytes. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -238,9 +238,6 @@ const Const *lt_onnx_tensor(Import *im, const OnnxTensor *t, const Loc *loc) {
                  "tensor '%s' has %zu bytes of data; its dims need %zu", t->name, size, l.bytes);
         return NULL;
     }
-    size_t align = lt_dtype_size(l.dtype);
-    if (l.bytes && (uintptr_t)data % align != 0)
-        data = memcpy(lt_arena_alloc_aligned(im->arena, l.bytes, 64), data, l.bytes);
     if (!data)
         data = lt_arena_alloc(im->arena, 1);
     return lt_const(im->module, lt_type_static(im->module, l.dtype, (int)t->dims.len, l.dims),
