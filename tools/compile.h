@@ -1,5 +1,6 @@
-/* compile.h - the whole road in one object: model file, graph, passes, program, output. lathec,
- * lathe-dump and lathe-run drive it; include/lathe/compiler.h is its public face. */
+/* compile.h - the whole road in one object: model file, graph, passes, program, output. lathec and
+ * lathe-dump drive it, lathe-run its first part (compile_read.c: what of this file needs no code
+ * generator); include/lathe/compiler.h is its public face. */
 #ifndef LATHE_TOOLS_COMPILE_H
 #define LATHE_TOOLS_COMPILE_H
 
@@ -104,14 +105,10 @@ typedef int CompileBody(Compilation *c, void *user);
 int lt_compile_guarded(Compilation *c, CompileBody *body, void *user);
 /* Reads, runs the passes, writes. out may be NULL when options->stop_after ends before it. */
 int lt_compile_run(Compilation *c, const char *out);
-/* Whether the name is that of a model file, rather than of an artifact. */
-bool lt_compile_is_model(const char *path);
-/* Compiles the model into a temporary file. After 0, *artifact is its path, in the arena, and the
- * caller removes it (lt_temporary_remove); after another exit code there is none. */
-int lt_compile_temporary(const char *model, const CompileOptions *options, Arena *arena,
-                         const char **artifact);
-/* The first step alone: the module is in c->ctx.module. */
+/* The first step alone, options checked and the target chosen: the module is in c->ctx.module. */
 int lt_compile_read(Compilation *c);
+/* Of that, the model's part: --dim, --input, and the file. */
+int lt_compile_import(Compilation *c);
 /* Chooses what the suffix of `out` says; so when it says nothing. */
 int lt_emit_kind(const char *out);
 /* Whether this kind is made of machine code: a file, not text. */
@@ -127,6 +124,10 @@ int lt_compile_passes(Compilation *c, const char *const *names, int count);
 int lt_compile_emit(Compilation *c, const char *out);
 /* Prints what was not printed yet; the exit code that follows from it. */
 int lt_compile_report(Compilation *c);
+/* The same at the end of a step; after a bug in the compiler it writes a reproducer, too. */
+int lt_compile_finish(Compilation *c);
+/* Moves the progress line, where there is one. */
+void lt_compile_progress(const Compilation *c, const char *what, int done, int total);
 /* The target that these options name, in c's arena if it is no row of the table; c->ctx.target. An
  * exit code. */
 int lt_compile_target(Compilation *c);

@@ -56,6 +56,7 @@ static const CliTool tool = {
     .options = table,
     .option_count = sizeof table / sizeof *table,
     .footer =
+        "Models are compiled by the lathec beside lathe-run, or else by the one in PATH.\n\n"
         "Exit codes: 0 done; 1 failed; 2 wrong use, or inputs that do not fit; 3 something is not\n"
         "supported; 4 malformed file; 5 --check found wrong numbers; 6 the machine lacks\n"
         "something; 70 internal error; 74 a file could not be read or written.",
@@ -90,19 +91,6 @@ static int check_options(const Cli *cli, const RunOptions *options) {
         return lt_cli_wrong(cli,
                             "--json and --print exclude each other: both write to standard output");
     return GO_ON;
-}
-
-/* A model file becomes an artifact among the temporary files, compiled for the dims that are given:
- * they are no longer symbols to set. */
-static int compile_model(Run *run, RunOptions *options) {
-    run->artifact = run->path;
-    if (!lt_compile_is_model(run->path))
-        return GO_ON;
-    options->compile.dims = options->dims;
-    options->compile.json = options->json;
-    options->dims = (CliList){0};
-    int code = lt_compile_temporary(run->path, &options->compile, run->arena, &run->artifact);
-    return code ? code : GO_ON;
 }
 
 static int load(Run *run) {
@@ -205,7 +193,7 @@ int main(int argc, char **argv) {
                    .arena = &arena,
                    .options = &options,
                    .path = cli.arguments.len ? cli.arguments.data[0] : options.check};
-        code = compile_model(&run, &options);
+        code = lt_run_compile(&run, &options);
         if (code == GO_ON)
             code = use_model(&run);
         lathe_context_free(run.context);

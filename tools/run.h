@@ -1,5 +1,6 @@
-/* run.h - the parts of lathe-run: options, inputs (run_inputs.c), outputs (run_outputs.c),
- * what it reports (run_report.c). Functions that return int return -1 to go on, or an exit code. */
+/* run.h - the parts of lathe-run: options, inputs (run_inputs.c), outputs (run_outputs.c), what it
+ * reports (run_report.c), models that are no artifacts yet (run_compile.c). Functions that return
+ * int return -1 to go on, or an exit code. */
 #ifndef LATHE_TOOLS_RUN_H
 #define LATHE_TOOLS_RUN_H
 
@@ -51,6 +52,10 @@ typedef struct Run {
 /* Prints "PATH: error: TEXT"; returns the exit code of the status. */
 int lt_run_fail(const Run *run, lathe_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Sets run->artifact: run->path, or, where that is a model file, a temporary artifact that lathec
+ * made of it for options->dims, which are no longer symbols to set. Whoever has opened that removes
+ * it (lt_temporary_remove). */
+int lt_run_compile(Run *run, RunOptions *options);
 /* Reads --dim and --input into run->symbols and run->inputs. */
 int lt_run_inputs(Run *run);
 /* Dims that nothing tells: the lowest the model takes (at least 1), noted on standard error. */

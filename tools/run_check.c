@@ -81,7 +81,7 @@ static int compare_outputs(Run *run, const OracleRun *oracle) {
 
 static int judge(Compilation *c, void *user) {
     Run *run = user;
-    int code = lt_compile_read(c);
+    int code = lt_compile_import(c);
     if (code)
         return code;
     const Graph *g = c->ctx.module->main;

@@ -26,7 +26,7 @@ count() { # STATUS WHAT: counts what just ran
 expect() { # CODE ARGUMENTS...: the exit code, and no temporary file; output is in out and err
 	local code=$1
 	shift
-	"$run" "$@" >"$work/out" 2>"$work/err"
+	PATH=${path:-$PATH} "$run" "$@" >"$work/out" 2>"$work/err"
 	local found=$?
 	[ $found = "$code" ]
 	count $? "lathe-run $* exits with $code (found $found)"
@@ -75,6 +75,10 @@ echo 'graph main(%x: f32[2]) { yield %y }' >bad.lir
 expect 4 bad.lir
 echo >model.tflite
 expect 3 model.tflite
+cp model.lir ./-odd.lir
+expect 0 --dim batch=1 -- -odd.lir
+cp model.lir '@odd=1.lir'
+expect 0 --dim=batch=1 -- '@odd=1.lir'
 TMPDIR=$work/none "$run" model.lir >out 2>err
 [ $? = 74 ]
 count $? "no folder for temporary files"
@@ -92,6 +96,28 @@ kill -TERM $pid
 wait $pid
 [ $? = 143 ] && [ -z "$(ls -A "$TMPDIR")" ]
 count $? "a signal leaves nothing behind"
+! grep -la -- "$TMPDIR/lathe-" /proc/[0-9]*/cmdline >out 2>err
+count $? "a signal ends the compiler, too"
+
+# ---- the compiler: beside lathe-run, else in PATH ----
+mkdir alone
+cp "$run" alone/lathe-run
+run=$work/alone/lathe-run
+path=$root/build/bin:$PATH
+expect 0 model.lir --dim batch=1
+path=$work/alone
+expect 6 model.lir
+path=
+says err 'model.lir: error: a model is compiled first, and lathec, beside lathe-run or in PATH, cannot be run: No such file'
+printf '#!/bin/sh\necho "$@" >%s/words; exit 3\n' "$work" >alone/lathec
+chmod +x alone/lathec
+expect 3 model.lir -O1 --disable=fuse,cse --schedule a=b --json --dim batch=2 --dim x=1..2
+grep -q -- "^-O1 --json --schedule=a=b --disable=fuse,cse --dim=batch=2 --dim=x=1..2 -o $TMPDIR/lathe-.*/model.so -- model.lir\$" words
+count $? "the compiler gets its options"
+printf '#!/bin/sh\nfor out; do case $out in */model.so) echo >$out.tmp.$$ ;; esac; done; kill -SEGV $$\n' >alone/lathec
+expect 1 model.lir
+says err 'model.lir: error: lathec was ended by signal 11 (Segmentation fault)'
+run=$root/build/bin/lathe-run
 
 # ---- check ----
 sed 's/\[1, 0, 0, 1, 1, 0, 0, 1\]/[1, 0, 0, 1, 1, 0, 0, 2]/' model.lir >other.lir
