@@ -7,13 +7,16 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "runtime/cpu_info.h"
 #include "runtime/tensor.h"
 
 enum { MAX_THREADS = 1024 };
 
-bool lt_buffer_reserve(Buffer *buffer, size_t size) {
+/* Grows the buffer to at least `size` bytes; its contents are lost when it grows. `all_used`: it
+ * will be used to its last page, so that the system may make all pages at once. */
+static bool reserve(Buffer *buffer, size_t size, bool all_used) {
     if (size <= buffer->size && buffer->data)
         return true;
     size_t rounded = (size + LT_TENSOR_ALIGN) & ~(size_t)(LT_TENSOR_ALIGN - 1);
@@ -22,6 +25,12 @@ bool lt_buffer_reserve(Buffer *buffer, size_t size) {
     void *data = aligned_alloc(LT_TENSOR_ALIGN, rounded);
     if (!data)
         return false;
+#ifdef MADV_POPULATE_WRITE
+    /* Takes half of the time of as many page faults. Advice only: a system that does not know it
+     * (before Linux 5.14) or has larger pages makes them at their faults. */
+    if (all_used)
+        madvise((void *)((uintptr_t)data & -4096), rounded, MADV_POPULATE_WRITE);
+#endif
     free(buffer->data);
     *buffer = (Buffer){data, rounded};
     return true;
@@ -55,7 +64,7 @@ static lathe_status build_scratch(lathe_context *context, ErrorText *error) {
         return LATHE_OK;
     context->scratch_bytes = (bytes + LT_TENSOR_ALIGN - 1) / LT_TENSOR_ALIGN * LT_TENSOR_ALIGN;
     if (bytes > SIZE_MAX / MAX_THREADS / 2 ||
-        !lt_buffer_reserve(&context->scratch, context->scratch_bytes * threads))
+        !reserve(&context->scratch, context->scratch_bytes * threads, false))
         return lt_fail(error, LATHE_NO_MEMORY,
                        "no memory for %zu bytes of scratch memory for each of %zu threads",
                        context->scratch_bytes, threads);
@@ -179,7 +188,7 @@ lathe_status lathe_copy_input(lathe_context *context, uint32_t index, const lath
         return status;
     Binding *binding = &context->bindings[index];
     bool in_use = binding->set && binding->data == binding->own.data;
-    if (!lt_buffer_reserve(&binding->own, bytes))
+    if (!reserve(&binding->own, bytes, true))
         return lt_fail(&context->error, LATHE_NO_MEMORY, "no memory for input '%s' of %zu bytes",
                        info->name, bytes);
     if (in_use)
@@ -238,7 +247,7 @@ static lathe_status prepare_outputs(lathe_context *context) {
             return status;
         if (!binding->set) {
             if (!lt_dense_bytes((lathe_dtype)output->dtype, output->rank, dims, &bytes) ||
-                !lt_buffer_reserve(&binding->own, bytes))
+                !reserve(&binding->own, bytes, true))
                 return lt_fail(&context->error, LATHE_NO_MEMORY, "no memory for output '%s'",
                                output->name);
             binding->data = binding->own.data;
@@ -258,7 +267,7 @@ lathe_status lathe_prepare(lathe_context *context) {
     if (status)
         return status;
     int64_t size = context->model->descriptor->arena_size(context->symbols);
-    if (size < 0 || !lt_buffer_reserve(&context->arena, (size_t)size))
+    if (size < 0 || !reserve(&context->arena, (size_t)size, true))
         return lt_fail(&context->error, LATHE_NO_MEMORY,
                        "no memory for the arena of %" PRId64 " bytes", size);
     context->arena_bytes = (size_t)size;

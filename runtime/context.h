@@ -41,8 +41,6 @@ struct lathe_context {
 
 /* Fills context->api: how compiled code calls back. */
 void lt_host_api_init(lathe_context *context);
-/* Grows the buffer to at least `size` bytes; its contents are lost when it grows. */
-bool lt_buffer_reserve(Buffer *buffer, size_t size);
 /* Checks the shapes of inputs against the signature and each other; fills context->symbols. */
 lathe_status lt_bind_symbols(lathe_context *context);
 
