@@ -94,6 +94,7 @@ LtKernelFn *lt_codegen_load_kernel(const Kernel *k, const CodegenOptions *o, voi
         lt_link_shared(&object, 1, kernel_symbol, &arena, &shared, diags)) {
         *handle = lt_load_code(&shared, diags);
         symbol = *handle ? dlsym(*handle, kernel_symbol) : NULL;
+        lt_object_unmap(&shared);
     }
     lt_unit_free(u);
     lt_arena_free(&arena);
@@ -270,23 +271,34 @@ static bool link_static(const ObjectCode *objects, size_t count, const LinkTask 
     if (!done)
         lt_error(diags, LATHE_IO, NULL, "%s cannot be written: %s", task->out_path,
                  strerror(errno));
+    lt_object_unmap(&result);
+    return done;
+}
+
+static bool link_artifact(const ObjectCode *objects, size_t count, const Program *p,
+                          const LinkTask *task, Arena *arena, DiagList *diags) {
+    ObjectCode result;
+    if (!lt_link_shared(objects, count, LT_DESCRIPTOR_SYMBOL, arena, &result, diags))
+        return false;
+    const bool done = lt_artifact_write(p, task->options, &result, task->out_path, diags);
+    lt_object_unmap(&result);
     return done;
 }
 
 static bool link_jobs(const UnitJob *jobs, size_t count, const Program *p, const LinkTask *task,
                       DiagList *diags) {
-    ObjectCode objects[MAX_UNITS + 1], result;
+    ObjectCode objects[MAX_UNITS + 1];
     for (size_t i = 0; i < count; i++)
         objects[i] = jobs[i].object;
     Arena arena;
+    bool done;
     lt_arena_init(&arena);
-    if (task->kind != OUTPUT_SHARED)
+    if (task->kind == OUTPUT_SHARED) {
+        done = link_artifact(objects, count, p, task, &arena, diags);
+    } else {
         objects[count] = lt_weights_object(p, task->options, &arena);
-    const bool done =
-        task->kind == OUTPUT_SHARED
-            ? lt_link_shared(objects, count, LT_DESCRIPTOR_SYMBOL, &arena, &result, diags) &&
-                  lt_artifact_write(p, task->options, &result, task->out_path, diags)
-            : link_static(objects, count + 1, task, &arena, diags);
+        done = link_static(objects, count + 1, task, &arena, diags);
+    }
     lt_arena_free(&arena);
     return done;
 }

@@ -14,6 +14,7 @@
 #include "ir/program.h"
 #include "ir/target.h"
 #include "runtime/artifact.h"
+#include "runtime/base/file.h"
 
 typedef struct CodegenOptions {
     const Target *target;     /* NULL: lt_codegen_host_target() */
@@ -61,18 +62,21 @@ bool lt_codegen_kernel_text(const Kernel *k, const CodegenOptions *o, CodegenTex
 
 /* --- between the files of codegen --- */
 
-/* Object code in memory, in an arena. */
+/* Object code in memory: in an arena, or in a file, which lt_object_unmap lets go. */
 typedef struct ObjectCode {
-    char *data;
+    const char *data;
     size_t size;
     bool needs_libm;
+    MappedFile file; /* of what was linked */
 } ObjectCode;
+static inline void lt_object_unmap(ObjectCode *object) { lt_file_unmap(&object->file); }
 
-/* Links objects into a shared object and reads it back into the arena. exports: the one symbol that
- * stays visible. False: the linker's words are in diags. */
+/* Links objects into a shared object. exports: the one symbol that stays visible. Large objects
+ * that lie in `arena` end with the call: with many weights, they would be there twice while the
+ * linker runs. False: the linker's words are in diags. Else the caller unmaps *out. */
 bool lt_link_shared(const ObjectCode *objects, size_t count, const char *exports, Arena *arena,
                     ObjectCode *out, DiagList *diags);
-/* Joins objects into one relocatable object. */
+/* Joins objects into one relocatable object; otherwise the same. */
 bool lt_link_relocatable(const ObjectCode *objects, size_t count, Arena *arena, ObjectCode *out,
                          DiagList *diags);
 /* Loads a shared object from memory, as dlopen does. NULL: an error is in diags. */

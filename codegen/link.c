@@ -81,6 +81,7 @@ static bool write_objects(LinkJob *job, const ObjectCode *objects, size_t count)
         const char *path = job_file(job, name);
         if (!write_file(job, path, objects[i].data, objects[i].size))
             return false;
+        lt_arena_release(job->arena, objects[i].data);
         add_argument(job, path);
     }
     return true;
@@ -142,16 +143,15 @@ static bool run_linker(LinkJob *job) {
     return wait_for(job, child, words);
 }
 
+/* The mapping outlives the file's name. */
 static bool read_result(LinkJob *job, const char *path, ObjectCode *out) {
-    MappedFile file;
     char reason[128];
-    if (!lt_file_map(&file, path, reason, sizeof reason)) {
+    if (!lt_file_map(&out->file, path, reason, sizeof reason)) {
         lt_error(job->diags, LATHE_IO, NULL, "the linker's output: %s", reason);
         return false;
     }
-    out->data = lt_arena_copy(job->arena, file.data, file.size);
-    out->size = file.size;
-    lt_file_unmap(&file);
+    out->data = (const char *)out->file.data;
+    out->size = out->file.size;
     return true;
 }
 
@@ -264,7 +264,7 @@ bool lt_link_shared(const ObjectCode *objects, size_t count, const char *exports
     if (!open_job(&job, arena, diags))
         return false;
     const char *math = NULL;
-    out->needs_libm = needs_libm(objects, count);
+    *out = (ObjectCode){.needs_libm = needs_libm(objects, count)};
     if (out->needs_libm)
         math = make_math_library(&job, &objects[0]);
     add_shared_options(&job);
@@ -280,7 +280,7 @@ bool lt_link_relocatable(const ObjectCode *objects, size_t count, Arena *arena, 
     LinkJob job;
     if (!open_job(&job, arena, diags))
         return false;
-    out->needs_libm = needs_libm(objects, count);
+    *out = (ObjectCode){.needs_libm = needs_libm(objects, count)};
     add_argument(&job, "-r");
     const bool done = finish(&job, objects, count, NULL, out);
     close_job(&job);

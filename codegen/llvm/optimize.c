@@ -86,9 +86,10 @@ bool lt_emit_object(Unit *u, ObjectCode *out, DiagList *diags) {
     LLVMMemoryBufferRef buffer = emit(u, LLVMObjectFile, diags);
     if (!buffer)
         return false;
-    out->size = LLVMGetBufferSize(buffer);
-    out->data = lt_arena_copy(u->arena, LLVMGetBufferStart(buffer), out->size);
-    out->needs_libm = u->needs_libm;
+    const size_t size = LLVMGetBufferSize(buffer);
+    *out = (ObjectCode){.data = lt_arena_copy(u->arena, LLVMGetBufferStart(buffer), size),
+                        .size = size,
+                        .needs_libm = u->needs_libm};
     LLVMDisposeMemoryBuffer(buffer);
     return true;
 }
