@@ -40,6 +40,7 @@
 #include <stdio.h>
 
 #include "runtime/base/arena.h"
+#include "runtime/base/str.h"
 #include "runtime/base/vec.h"
 
 /* Strings in the order in which they were given. */
@@ -131,6 +132,7 @@ int lt_cli_exit_code(int status);
 /* JSON values. Bytes that are not UTF-8 become U+FFFD; numbers that JSON cannot write become null.
  * */
 void lt_json_string(FILE *out, const char *text);
+void lt_json_append(Str *out, const char *text);
 void lt_json_double(FILE *out, double value);
 
 /* A table of text with aligned columns, two spaces apart, and a line of titles. */

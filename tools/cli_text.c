@@ -128,21 +128,31 @@ static int utf8_length(const unsigned char *text) {
     return overlong || surrogate || beyond ? 0 : len;
 }
 
-void lt_json_string(FILE *out, const char *text) {
-    fputc('"', out);
+void lt_json_append(Str *out, const char *text) {
+    lt_str_char(out, '"');
     for (const unsigned char *at = (const unsigned char *)text; *at;) {
         int len = utf8_length(at);
         if (*at == '"' || *at == '\\')
-            fprintf(out, "\\%c", *at);
+            lt_str_printf(out, "\\%c", *at);
         else if (*at < 0x20 || *at == 0x7f)
-            fprintf(out, "\\u%04x", *at);
+            lt_str_printf(out, "\\u%04x", *at);
         else if (len == 0)
-            fputs("\\ufffd", out);
+            lt_str_append(out, "\\ufffd");
         else
-            fwrite(at, 1, (size_t)len, out);
+            lt_str_append_n(out, (const char *)at, (size_t)len);
         at += len ? len : 1;
     }
-    fputc('"', out);
+    lt_str_char(out, '"');
+}
+
+void lt_json_string(FILE *out, const char *text) {
+    Arena arena;
+    Str json;
+    lt_arena_init(&arena);
+    lt_str_init(&json, &arena);
+    lt_json_append(&json, text);
+    fputs(json.text, out);
+    lt_arena_free(&arena);
 }
 
 void lt_json_double(FILE *out, double value) {
