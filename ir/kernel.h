@@ -223,6 +223,7 @@ Stmt *lt_stmt_copy(Kernel *k, const Stmt *list, const Dim *const *by,
 /* --- text (ir/kernel_text.c), verifier (ir/kernel_verify.c), interpreter (ir/kernel_eval.c)  */
 
 extern const char *const lt_buffer_kinds[]; /* the words for them, by BufferKind */
+extern const char *const lt_kernel_class_names[KERNEL_WINOGRAD + 1]; /* by KernelClass */
 /* kernel NAME(batch in 1..inf; in0: f32[batch, 64] in, out: f32[batch, 10] out) contract {
  *   parallel m in batch { alloc acc: f32[1] register ... acc[0] = fma(in0[m, k], w[k, n], acc[0]) }
  * } The grammar is in ir/kernel_text.c. with_name false leaves the name and locations out: kernels

@@ -27,7 +27,6 @@ typedef const Dim *SymbolFn(void *user, const Dim *symbol);
 const Dim *lt_dim_rebuild(DimTable *t, const Dim *dim, SymbolFn *symbol, void *user);
 
 bool lt_kernel_name_is_reserved(const char *name);
-extern const char *const lt_kernel_class_names[KERNEL_WINOGRAD + 1];
 /* NULL, or why fn does not take operands of these dtypes. */
 const char *lt_scalar_check(Arena *arena, ScalarFn fn, const Expr *const args[3]);
 /* A value as dtype holds it: floats rounded, integers wrapped, bool 0 or 1. */

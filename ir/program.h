@@ -51,6 +51,8 @@ typedef struct Program {
 } Program;
 
 void lt_program_print(Str *out, const Program *p);
+/* The same without the kernels. */
+void lt_program_print_plan(Str *out, const Program *p);
 /* Runs p through the kernel interpreter. Same contract as lt_eval_module. NULL, or the error. */
 const char *lt_program_eval(const Program *p, Arena *arena, const Tensor *const *inputs,
                             const Tensor **outputs);

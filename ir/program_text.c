@@ -61,7 +61,7 @@ static void print_step(Str *out, const Program *p, const Step *step, size_t numb
     lt_str_char(out, '\n');
 }
 
-void lt_program_print(Str *out, const Program *p) {
+void lt_program_print_plan(Str *out, const Program *p) {
     lt_str_append(out, "program {\n  arena ");
     print_dim_or_dash(out, p->arena_size);
     lt_str_append(out, " at least ");
@@ -72,6 +72,10 @@ void lt_program_print(Str *out, const Program *p) {
     for (size_t i = 0; i < p->steps.len; i++)
         print_step(out, p, &p->steps.data[i], i);
     lt_str_append(out, "}\n");
+}
+
+void lt_program_print(Str *out, const Program *p) {
+    lt_program_print_plan(out, p);
     for (size_t i = 0; i < p->kernels.len; i++) {
         lt_str_char(out, '\n');
         lt_kernel_print(out, p->kernels.data[i], true);
