@@ -58,6 +58,8 @@ VERSION      := $(shell sed -n 's/^\#define LATHE_VERSION "\(.*\)".*/\1/p' inclu
 
 RULES       := $(wildcard passes/*.rules)
 RULES_C     := $(patsubst passes/%.rules,$(GEN)/%_rules.c,$(RULES))
+PAGES       := $(wildcard tools/*.html tools/*.css tools/*.js)
+PAGES_C     := $(foreach page,$(PAGES),$(GEN)/$(subst .,_,$(notdir $(page))).c)
 BASE_SRC    := $(wildcard runtime/base/*.c)
 LATHE_SRC   := $(BASE_SRC) $(wildcard ir/*.c passes/*.c codegen/*.c codegen/*/*.c frontends/*.c \
                frontends/*/*.c)
@@ -69,7 +71,7 @@ TEST_SRC    := $(wildcard tests/*.c)
 
 LATHE_OBJ   := $(LATHE_SRC:%.c=$(OBJ)/%.o) $(RULES_C:$(GEN)/%.c=$(OBJ)/gen/%.o)
 RT_OBJ      := $(RT_SRC:%.c=$(OBJ)/rt/%.o)
-TOOL_OBJ    := $(TOOL_SRC:%.c=$(OBJ)/%.o)
+TOOL_OBJ    := $(TOOL_SRC:%.c=$(OBJ)/%.o) $(PAGES_C:$(GEN)/%.c=$(OBJ)/gen/%.o)
 TEST_OBJ    := $(TEST_SRC:%.c=$(OBJ)/%.o)
 MAIN_OBJ    := $(TOOL_MAINS:%.c=$(OBJ)/%.o) $(TEST_MAINS:%.c=$(OBJ)/%.o)
 ALL_OBJ     := $(LATHE_OBJ) $(RT_OBJ) $(TOOL_OBJ) $(TEST_OBJ) $(MAIN_OBJ)
@@ -121,15 +123,25 @@ $(OBJ)/rt/%.o: %.c $(OBJ)/.flags | need-llvm
 $(OBJ)/gen/%.o: $(GEN)/%.c $(OBJ)/.flags | need-llvm
 	$(call compile,$(ALL_CFLAGS))
 
-# A file of rewrite rules becomes the string lt_NAME_rules.
-$(GEN)/%_rules.c: passes/%.rules
+# A text becomes the string lt_FILE_SUFFIX. A question mark could begin a trigraph.
+define embed
 	@mkdir -p $(@D)
 	@echo "  GEN     $@"
-	@awk 'BEGIN { print "/* Made from $<. */"; print "extern const char lt_$*_rules[];"; \
-	              print "const char lt_$*_rules[] =" } \
-	      { gsub(/[\\"]/, "\\\\&"); gsub(/\t/, "\\t"); print "    \"" $$0 "\\n\"" } \
+	@awk -v name=lt_$(basename $(notdir $@)) \
+	     'BEGIN { print "/* Made from $<. */"; print "extern const char " name "[];"; \
+	              print "const char " name "[] =" } \
+	      { gsub(/[\\"?]/, "\\\\&"); gsub(/\t/, "\\t"); print "    \"" $$0 "\\n\"" } \
 	      END { print "    \"\";" }' $< >$@
-.SECONDARY: $(RULES_C) $(ALL_OBJ)
+endef
+$(GEN)/%_rules.c: passes/%.rules
+	$(embed)
+$(GEN)/%_html.c: tools/%.html
+	$(embed)
+$(GEN)/%_css.c: tools/%.css
+	$(embed)
+$(GEN)/%_js.c: tools/%.js
+	$(embed)
+.SECONDARY: $(RULES_C) $(PAGES_C) $(ALL_OBJ)
 
 -include $(ALL_OBJ:.o=.d)
 

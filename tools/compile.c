@@ -90,9 +90,8 @@ static void after_pass(void *user, const Pass *pass, PassContext *ctx, bool chan
                        double seconds) {
     Compilation *c = user;
     (void)ctx;
-    (void)seconds;
     if (c->after_pass)
-        c->after_pass(c, pass, changed);
+        c->after_pass(c, pass, changed, seconds);
 }
 
 static void codegen_progress(void *user, int done, int total) {

@@ -93,7 +93,7 @@ typedef struct Compilation {
     double read_seconds, pass_seconds, codegen_seconds;
     uint32_t nodes_read;
     /* Called after every pass; lathe-dump looks at the IR there. */
-    void (*after_pass)(struct Compilation *c, const Pass *pass, bool changed);
+    void (*after_pass)(struct Compilation *c, const Pass *pass, bool changed, double seconds);
     void *user;
 } Compilation;
 

@@ -7,8 +7,9 @@
 
 enum { EXIT_FAILED = 1, EXIT_DIFFERS = 5 };
 
-static void judge(Compilation *c, const Pass *pass, bool changed) {
+static void judge(Compilation *c, const Pass *pass, bool changed, double seconds) {
     (void)changed; /* is what the pass says of itself */
+    (void)seconds;
     lt_bisect_after(c->user, pass);
 }
 

@@ -7,14 +7,10 @@
 #include "tools/dump.h"
 #include "tools/text_diff.h"
 
-static const char *text_of(Arena *arena, const PassContext *ctx) {
+const char *lt_dump_graph_text(Arena *arena, const Module *m) {
+    const Graph *g = m->main;
     Str text;
     lt_str_init(&text, arena);
-    if (ctx->program) {
-        lt_program_print(&text, ctx->program);
-        return text.text;
-    }
-    const Graph *g = ctx->module->main;
     for (size_t i = 0; i < g->inputs.len; i++) {
         const Value *v = g->inputs.data[i];
         lt_str_printf(&text, "input %%%u ", v->id);
@@ -28,6 +24,15 @@ static const char *text_of(Arena *arena, const PassContext *ctx) {
         lt_node_print(&text, n);
         lt_str_char(&text, '\n');
     }
+    return text.text;
+}
+
+static const char *text_of(Arena *arena, const PassContext *ctx) {
+    if (!ctx->program)
+        return lt_dump_graph_text(arena, ctx->module);
+    Str text;
+    lt_str_init(&text, arena);
+    lt_program_print(&text, ctx->program);
     return text.text;
 }
 
@@ -57,7 +62,8 @@ static bool is_listed(const char *list, const char *name) {
     return false;
 }
 
-static void show_change(Compilation *c, const Pass *pass, bool changed) {
+static void show_change(Compilation *c, const Pass *pass, bool changed, double seconds) {
+    (void)seconds;
     DiffView *view = c->user;
     bool is_shown = is_listed(view->list, pass->name);
     if (!changed) {
@@ -119,7 +125,8 @@ static Stage take_stage(Compilation *c) {
 
 /* Which place of the pipeline ran follows from the name: passes that are left out are left out at
  * all of their places. */
-static void record_stage(Compilation *c, const Pass *pass, bool changed) {
+static void record_stage(Compilation *c, const Pass *pass, bool changed, double seconds) {
+    (void)seconds;
     History *h = c->user;
     while (h->next < h->count && strcmp(h->names[h->next], pass->name) != 0) {
         h->stages[h->next + 1] = h->stages[h->next];

@@ -17,8 +17,7 @@ static const char *title_of(const Node *n) {
     return lt_op_info[n->op].name;
 }
 
-/* A fused group's parts, one a line. */
-static void append_parts(Str *text, const Node *n) {
+void lt_dump_node_label(Str *text, const Node *n) {
     lt_str_append(text, title_of(n));
     if (n->op != OP_FUSED)
         return;
@@ -31,7 +30,7 @@ static void append_parts(Str *text, const Node *n) {
 static void print_box(Str *out, Arena *arena, const Node *n) {
     Str label;
     lt_str_init(&label, arena);
-    append_parts(&label, n);
+    lt_dump_node_label(&label, n);
     if (n->loc)
         lt_str_printf(&label, "\n%s", lt_loc_text(arena, n->loc, 2));
     lt_str_printf(out, "  n%u [label=", n->id);
@@ -73,7 +72,7 @@ void lt_dump_dot(Str *out, const Module *m) {
     lt_str_append(out, "}\n");
 }
 
-static int write_text(const char *path, const char *text) {
+int lt_dump_write_text(const char *path, const char *text) {
     OutputFile file;
     bool ok = lt_output_open(&file, path);
     if (ok) {
@@ -108,7 +107,7 @@ int lt_dump_write_graph(const char *dot, const char *dot_path, const char *svg_p
         snprintf(beside, sizeof beside, "%s.dot", svg_path);
         source = beside;
     }
-    int code = write_text(source, dot);
+    int code = lt_dump_write_text(source, dot);
     if (!code && svg_path)
         code = draw(source, svg_path);
     if (!dot_path)

@@ -5,7 +5,7 @@
 
 enum { COLUMNS = 64 };
 
-static int64_t *least_symbols(Arena *arena, const DimTable *dims) {
+int64_t *lt_dump_least_symbols(Arena *arena, const DimTable *dims) {
     int64_t *values = LT_ARRAY(arena, int64_t, dims->symbols.len + 1);
     for (size_t i = 0; i < dims->symbols.len; i++)
         values[i] = dims->symbols.data[i].lo;
@@ -16,7 +16,7 @@ void lt_dump_memory(const Compilation *c, FILE *out) {
     const Program *p = c->ctx.program;
     Arena arena;
     lt_arena_init(&arena);
-    const int64_t *symbols = least_symbols(&arena, &c->ctx.module->dims);
+    const int64_t *symbols = lt_dump_least_symbols(&arena, &c->ctx.module->dims);
     size_t steps = p->steps.len ? p->steps.len : 1, width = steps < COLUMNS ? steps : COLUMNS;
     TextTable table;
     lt_table_init(&table, &arena, "lrrl",

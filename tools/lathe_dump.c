@@ -7,7 +7,7 @@
 
 typedef struct Options {
     CompileOptions compile;
-    const char *passes, *after, *diff_with, *reduce, *dot, *svg, *node;
+    const char *passes, *after, *diff_with, *reduce, *dot, *svg, *node, *html, *profile;
     CliList sources; /* the words of --input that are no shapes */
     bool all, diff, bisect, kernels, llvm, assembly, memory;
 } Options;
@@ -36,6 +36,12 @@ static const CliOption table[] = {
         .words = "lathec --list-passes"),
     ROW(dot, CLI_STRING, "--dot", "FILE", "the graph for Graphviz, where --stop-after ends"),
     ROW(svg, CLI_STRING, "--svg", "FILE", "the same, drawn"),
+    ROW(html, CLI_STRING, "--html", "FILE",
+        "one page for a browser, with all of this: the passes and what each changed, the graph,\n"
+        "kernels with schedule, assembly and LLVM IR, memory, and what became of every node of\n"
+        "the model. It opens from disk and needs no network"),
+    ROW(profile, CLI_STRING, "--profile", "FILE.json",
+        "times for --html: what lathe-run --profile FILE.json wrote for the same model"),
     ROW(kernels, CLI_FLAG, "--kernels", NULL, "the kernels, with their schedules"),
     ROW(llvm, CLI_FLAG, "--llvm", NULL, "LLVM IR"),
     ROW(assembly, CLI_FLAG, "--asm", NULL, "assembly"),
@@ -54,6 +60,7 @@ static const CliTool tool = {
         "Examples:\n"
         "  lathe-dump resnet.onnx --diff --after simplify,fuse\n"
         "  lathe-dump resnet.onnx --kernels --node Conv_0\n"
+        "  lathe-dump resnet.onnx --html resnet.html\n"
         "  lathe-dump resnet.onnx --bisect --input image=cat.npy\n\n"
         "Exit codes: 0 done; 1 failed; 2 wrong use; 3 the model needs what is not supported;\n"
         "4 malformed input; 5 --bisect found a difference; 6 the machine lacks something;\n"
@@ -137,6 +144,8 @@ static int dump(Compilation *c, void *options) {
         return lt_dump_bisect(c, &o->sources);
     if (o->diff)
         return lt_dump_diff(c, o->after ? o->after : "all");
+    if (o->html)
+        return lt_dump_html(c, o->html, o->profile);
     bool program = o->kernels || o->llvm || o->assembly || o->memory;
     bool graph = o->dot || o->svg;
     bool as_read = !program && !graph && !o->all && !o->after && !o->compile.stop_after &&
@@ -219,6 +228,7 @@ static int check_modes(const Cli *cli, const Options *o) {
                  {"--diff", o->diff},
                  {"--diff-with", o->diff_with},
                  {"--dot", o->dot || o->svg},
+                 {"--html", o->html},
                  {"--kernels, --llvm, --asm and --memory",
                   o->kernels || o->llvm || o->assembly || o->memory}};
     const char *first = NULL;
@@ -228,6 +238,13 @@ static int check_modes(const Cli *cli, const Options *o) {
         if (modes[i].given)
             first = modes[i].name;
     }
+    if (o->profile && !o->html)
+        return lt_cli_wrong(cli, "--profile goes with --html");
+    if (o->html && (o->after || o->all || o->node))
+        return lt_cli_wrong(cli, "--html shows every pass and kernel: %s does not go with it",
+                            o->after ? "--after"
+                            : o->all ? "--all"
+                                     : "--node");
     return 0;
 }
 

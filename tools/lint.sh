@@ -10,7 +10,7 @@ max_file=600 max_function=60 max_line=100
 top_level='^(Makefile|include|ir|passes|codegen|runtime|frontends|tools|tests)$'
 top_level+='|^(README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|\..*)$'
 c_files='\.(c|h)$'
-text_files='\.(c|h|def|sh|py|rules|lir|map|md)$|^Makefile$|^\.ci/'
+text_files='\.(c|h|def|sh|py|rules|lir|map|md|html|css|js)$|^Makefile$|^\.ci/'
 
 check_top_level() {
 	list_sources . | cut -d/ -f1 | uniq | grep -vE "$top_level" |
