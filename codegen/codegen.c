@@ -162,7 +162,7 @@ static bool emit_unit(UnitJob *job) {
             count_kernel(job->progress);
         }
         if (is_mine || job->first == 0)
-            kernels[i] = lt_unit_declare_kernel(u, symbol, true);
+            kernels[i] = lt_unit_declare_kernel(u, k, symbol, true);
     }
     return job->first != 0 || lt_unit_emit_host(u, p, kernels, &job->diags);
 }

@@ -136,13 +136,17 @@ static void find_fields(Header *h) {
 /* What every such header has once: see runtime/artifact.h. */
 static const char common_text[] =
     "#ifndef LATHE_STATIC_ABI\n"
-    "#define LATHE_STATIC_ABI 1\n"
+    "#define LATHE_STATIC_ABI 2\n"
     "typedef void lathe_static_kernel(void *const *, const int64_t *, int64_t, int64_t, void *);\n"
+    "typedef void lathe_static_team(void *const *, const int64_t *, int64_t, int64_t, void *,\n"
+    "                               const void *);\n"
     "struct lathe_static_api {\n"
     "    void *context;\n"
     "    void (*launch)(void *, uint32_t, lathe_static_kernel *, void *const *, const int64_t *,\n"
     "                   int64_t);\n"
     "    int32_t (*library)(void *, uint32_t, void *const *, const int64_t *);\n"
+    "    void (*launch_team)(void *, uint32_t, lathe_static_team *, void *const *,\n"
+    "                        const int64_t *, int64_t, int64_t);\n"
     "};\n"
     "struct lathe_static_descriptor {\n"
     "    uint32_t abi, size;\n"
@@ -164,6 +168,14 @@ static const char common_text[] =
     "    (void)kernel;\n"
     "    if (count > 0)\n"
     "        fn(buffers, ints, 0, count, context);\n"
+    "}\n"
+    "static inline void lathe_static_launch_team(void *context, uint32_t kernel,\n"
+    "                                            lathe_static_team *fn, void *const *buffers,\n"
+    "                                            const int64_t *ints, int64_t count,\n"
+    "                                            int64_t rounds) {\n"
+    "    (void)kernel, (void)rounds;\n"
+    "    if (count > 0)\n"
+    "        fn(buffers, ints, 0, count, context, 0);\n"
     "}\n"
     "#endif\n\n";
 
@@ -288,7 +300,8 @@ static void print_run(Header *h) {
         h->out,
         "    uint8_t *memory = (uint8_t *)arena;\n"
         "    size_t scratch = ((size_t)%s_descriptor.arena_size(symbols) + %d) / %d * %d;\n"
-        "    const struct lathe_static_api api = {memory + scratch, lathe_static_launch, 0};\n"
+        "    const struct lathe_static_api api = {memory + scratch, lathe_static_launch, 0,\n"
+        "                                         lathe_static_launch_team};\n"
         "    return %s_descriptor.run(&api, memory, %s_weights, tensors, symbols);\n"
         "}\n\n",
         name, LT_TENSOR_ALIGN - 1, LT_TENSOR_ALIGN, LT_TENSOR_ALIGN, name, name);

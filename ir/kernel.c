@@ -25,7 +25,7 @@ Kernel *lt_kernel_new(Arena *arena, const char *name, const Loc *loc) {
 static const char *const reserved[] = {"for",   "parallel", "unroll", "vector",   "if",      "else",
                                        "where", "let",      "alloc",  "in",       "inf",     "nan",
                                        "true",  "false",    "and",    "floordiv", "ceildiv", "mod",
-                                       "min",   "max",      "or"};
+                                       "min",   "max",      "or",     "prefetch", "barrier"};
 
 bool lt_kernel_name_is_reserved(const char *name) {
     for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++) {
@@ -113,7 +113,7 @@ int64_t lt_kernel_scratch_offset(const Kernel *k, const Buffer *buffer) {
         int64_t bytes = (int64_t)lt_dtype_size(b->dtype);
         for (int axis = 0; axis < b->rank; axis++)
             bytes *= b->dims[axis]->value;
-        if (b->kind == BUFFER_SCRATCH)
+        if (b->kind == BUFFER_SCRATCH || b->kind == BUFFER_SHARED)
             offset += (bytes + ROOM + LINE - 1) / LINE * LINE;
     }
     return offset;
@@ -248,6 +248,8 @@ Stmt *lt_stmt_prefetch(Kernel *k, const Buffer *buffer, const Dim *const *index)
     return s;
 }
 
+Stmt *lt_stmt_barrier(Kernel *k) { return new_stmt(k, STMT_BARRIER); }
+
 Stmt *lt_stmt_join(Stmt *a, Stmt *b) {
     if (!a)
         return b;
@@ -289,6 +291,7 @@ static Stmt *copy_stmt(Substitution *s, const Stmt *from) {
         return lt_stmt_let(k, copied_var(s, from->u.let.var),
                            lt_substitute_expr(s, from->u.let.value));
     case STMT_ALLOC: return lt_stmt_alloc(k, lt_substitute_buffer(s, from->u.alloc.buffer));
+    case STMT_BARRIER: return lt_stmt_barrier(k);
     case STMT_PREFETCH: {
         const Dim *index[LT_MAX_RANK];
         const Buffer *buffer = from->u.prefetch.buffer;
@@ -315,4 +318,46 @@ Stmt *lt_stmt_copy(Kernel *k, const Stmt *list, const Dim *const *by,
     Substitution s;
     lt_substitution_init(&s, k, by, buffer_by);
     return copy_list(&s, list);
+}
+
+/* --- teams ------------------------------------------------------------------------------------ */
+
+static const Stmt *find_parallel(const Stmt *list) {
+    const Stmt *found = NULL;
+    for (const Stmt *s = list; s && !found; s = s->next) {
+        if (s->kind == STMT_FOR)
+            found = s->u.loop.kind == LOOP_PARALLEL ? s : find_parallel(s->u.loop.body);
+        else if (s->kind == STMT_IF)
+            found = find_parallel(s->u.branch.body);
+        if (!found && s->kind == STMT_IF)
+            found = find_parallel(s->u.branch.otherwise);
+    }
+    return found;
+}
+
+const Stmt *lt_kernel_parallel_loop(const Kernel *k) { return find_parallel(k->body); }
+
+bool lt_kernel_is_team(const Kernel *k) {
+    const Stmt *loop = lt_kernel_parallel_loop(k);
+    return loop && (loop != k->body || loop->next);
+}
+
+bool lt_stmt_has_barrier(const Stmt *list) {
+    bool found = false;
+    for (const Stmt *s = list; s && !found; s = s->next)
+        found = s->kind == STMT_BARRIER ||
+                (s->kind == STMT_FOR && lt_stmt_has_barrier(s->u.loop.body)) ||
+                (s->kind == STMT_IF && (lt_stmt_has_barrier(s->u.branch.body) ||
+                                        lt_stmt_has_barrier(s->u.branch.otherwise)));
+    return found;
+}
+
+bool lt_kernel_knows_dim(const Kernel *k, const Dim *d) {
+    for (uint32_t i = 0; i < d->count; i++)
+        if (!lt_kernel_knows_dim(k, d->args[i]))
+            return false;
+    bool is_known = d->kind != DIM_SYMBOL;
+    for (size_t i = 0; i < k->ints.len && !is_known; i++)
+        is_known = k->ints.data[i] == d;
+    return is_known;
 }

@@ -8,8 +8,12 @@
  * its body for all lanes at once, which is allowed because its iterations are independent (the
  * verifier checks what it can).
  *
- * The body's outermost loops: at most one PARALLEL loop, which is then the whole body; its range is
- * cut into [begin, end) by the caller. A kernel without one is called with [0, 1). */
+ * A PARALLEL loop is cut into ranges [begin, end) by the caller. It is the whole body, and then the
+ * ranges may run in any order; or several, of the same extent, lie in it, and a team runs the
+ * kernel: all its threads run the whole body, each its range of every parallel loop and all of
+ * everything else, which therefore writes nothing but a thread's own locals. What a thread writes
+ * in a parallel loop is seen by the others behind the next BARRIER, where all wait for each other.
+ * A kernel without a parallel loop is called with [0, 1). */
 #ifndef LATHE_IR_KERNEL_H
 #define LATHE_IR_KERNEL_H
 
@@ -30,9 +34,10 @@ typedef enum {
     BUFFER_INPUT,    /* parameter, read only */
     BUFFER_OUTPUT,   /* parameter, written, may be read back */
     BUFFER_REGISTER, /* local: small, constant extents, expected to live in registers */
-    BUFFER_STACK, /* local: constant extents, on the stack, at most LT_MAX_STACK bytes a kernel */
-    BUFFER_SCRATCH /* local: constant extents, in memory that each thread brings, at most
-                      LT_MAX_SCRATCH bytes a kernel; for what fills a cache */
+    BUFFER_STACK,   /* local: constant extents, on the stack, at most LT_MAX_STACK bytes a kernel */
+    BUFFER_SCRATCH, /* local: constant extents, in memory that each thread brings, at most
+                       LT_MAX_SCRATCH bytes a kernel; for what fills a cache */
+    BUFFER_SHARED   /* local: the same, one for all threads of a team */
 } BufferKind;
 #define LT_MAX_STACK 262144
 #define LT_MAX_SCRATCH (INT64_C(1) << 26)
@@ -76,7 +81,15 @@ struct Expr {
 };
 
 typedef enum { LOOP_SERIAL, LOOP_PARALLEL, LOOP_UNROLL, LOOP_VECTOR } LoopKind;
-typedef enum { STMT_FOR, STMT_IF, STMT_STORE, STMT_LET, STMT_ALLOC, STMT_PREFETCH } StmtKind;
+typedef enum {
+    STMT_FOR,
+    STMT_IF,
+    STMT_STORE,
+    STMT_LET,
+    STMT_ALLOC,
+    STMT_PREFETCH,
+    STMT_BARRIER /* the threads of a team wait for each other; nothing, when there is one */
+} StmtKind;
 
 /* Statements form lists through `next`; a body is the first of its list. */
 struct Stmt {
@@ -111,7 +124,7 @@ struct Stmt {
                 *buffer; /* local; visible as a LET's variable is; content undefined until stored */
         } alloc;
         struct {
-            const Buffer *buffer; /* a parameter */
+            const Buffer *buffer;    /* a parameter */
             const Dim *const *index; /* may lie outside of it */
         } prefetch; /* asks for the cache line with that element; changes nothing */
     } u;
@@ -211,7 +224,20 @@ Stmt *lt_stmt_store(Kernel *k, const Buffer *buffer, const Dim *const *index, co
 Stmt *lt_stmt_let(Kernel *k, const Dim *var, const Expr *value);
 Stmt *lt_stmt_alloc(Kernel *k, const Buffer *buffer);
 Stmt *lt_stmt_prefetch(Kernel *k, const Buffer *buffer, const Dim *const *index);
-/* Where a SCRATCH buffer lies in the thread's memory; NULL: the end of them all. */
+Stmt *lt_stmt_barrier(Kernel *k);
+bool lt_stmt_has_barrier(const Stmt *list); /* in the list or inside of it */
+/* Whether d is made of integer arguments alone, and so known before the kernel runs. */
+bool lt_kernel_knows_dim(const Kernel *k, const Dim *d);
+/* The first parallel loop, or NULL. */
+const Stmt *lt_kernel_parallel_loop(const Kernel *k);
+/* Whether a team runs the kernel: its parallel loops are not the whole body. */
+bool lt_kernel_is_team(const Kernel *k);
+/* Each thread of a team has its own. */
+static inline bool lt_buffer_is_private(const Buffer *b) {
+    return b->kind > BUFFER_OUTPUT && b->kind != BUFFER_SHARED;
+}
+/* Where a SCRATCH buffer lies in the thread's memory, and a SHARED one in that of the first thread;
+ * NULL: the end of them all. */
 int64_t lt_kernel_scratch_offset(const Kernel *k, const Buffer *buffer);
 /* a followed by b (either may be NULL); returns the first of the joined list. */
 Stmt *lt_stmt_join(Stmt *a, Stmt *b);
@@ -236,7 +262,9 @@ Kernel *lt_kernel_parse(Arena *arena, const char *text, size_t len, DiagList *di
 bool lt_kernel_verify(const Kernel *k, DiagList *diags);
 
 /* Runs [begin, end) with plain scalar semantics. buffers: one pointer a parameter; ints: one a
- * integer argument. Every access is bounds-checked; NULL, or the error (in the arena). */
+ * integer argument. Every access is bounds-checked, and in a team's kernel, which runs as a whole,
+ * those of different iterations of parallel loops are checked for a barrier between them. NULL, or
+ * the error (in the arena). */
 const char *lt_kernel_eval(const Kernel *k, Arena *arena, void *const *buffers, const int64_t *ints,
                            int64_t begin, int64_t end);
 /* The parallel loop's extent under ints; 1 without such a loop. */

@@ -2,7 +2,9 @@
  *
  * It is the judge of lowering and schedules, so it is strict where compiled code is blind: every
  * access is checked against the buffer's extents, every let against its range, and a local buffer
- * is poisoned when its scope begins, so that a read before the first write shows. */
+ * is poisoned when its scope begins, so that a read before the first write shows. In a team's
+ * kernel each element remembers which iterations of parallel loops touched it since the last
+ * barrier, so that a race is an error here, where nothing is parallel. */
 #include <assert.h>
 #include <math.h>
 #include <setjmp.h>
@@ -16,8 +18,18 @@ typedef union Scalar {
     int64_t i;
 } Scalar;
 
+/* Iterations of parallel loops; MANY: more than one, and ALL: the team outside of its loops. */
+enum { NOBODY = -1, MANY = -2, ALL = -3 };
+
+/* Who touched an element of a team's kernel last, and in which phase: barriers so far. */
+typedef struct Touch {
+    int64_t writer, reader;
+    uint64_t write_phase, read_phase;
+} Touch;
+
 typedef struct View {
-    uint8_t *data; /* NULL: not allocated yet */
+    Touch *touched; /* NULL: not in a team's kernel */
+    uint8_t *data;  /* NULL: not allocated yet */
     int64_t extents[LT_MAX_RANK];
     size_t bytes;
 } View;
@@ -36,6 +48,9 @@ typedef struct Machine {
     View *views; /* by buffer index */
     Memo *memo;  /* by expression id */
     uint64_t epoch;
+    bool is_team;
+    uint64_t phase;
+    int64_t iteration; /* of the parallel loop, or ALL */
     const char *error;
     jmp_buf failed;
 } Machine;
@@ -142,6 +157,15 @@ static size_t set_extents(Machine *m, const Buffer *b) {
     return (size_t)elements * lt_dtype_size(b->dtype);
 }
 
+static void reset_touches(Machine *m, View *view, size_t element_bytes) {
+    if (!m->is_team)
+        return;
+    const size_t count = view->bytes / element_bytes;
+    view->touched = LT_ARRAY(m->arena, Touch, count);
+    for (size_t i = 0; i < count; i++)
+        view->touched[i] = (Touch){.writer = NOBODY, .reader = NOBODY};
+}
+
 static void alloc_buffer(Machine *m, const Buffer *b) {
     View *view = &m->views[b->index];
     const size_t bytes = set_extents(m, b);
@@ -149,6 +173,57 @@ static void alloc_buffer(Machine *m, const Buffer *b) {
         view->data = lt_arena_alloc_aligned(m->arena, bytes, 64);
     view->bytes = bytes;
     poison(b, view);
+    reset_touches(m, view, lt_dtype_size(b->dtype));
+}
+
+/* --- races ------------------------------------------------------------------------------------ */
+
+static _Noreturn void fail_race(Machine *m, const Buffer *b, int64_t at, int64_t other) {
+    Str text;
+    lt_str_init(&text, m->arena);
+    lt_str_printf(&text,
+                  "element %lld of %s is touched by iteration %lld of a parallel loop, and by ",
+                  (long long)at, b->name, (long long)m->iteration);
+    if (other == MANY)
+        lt_str_append(&text, "others");
+    else
+        lt_str_printf(&text, "iteration %lld", (long long)other);
+    lt_str_append(&text, lt_buffer_is_private(b) ? " of another thread's own buffer"
+                                                 : " with no barrier between");
+    fail(m, text.text);
+}
+
+static bool differ(int64_t a, int64_t b) { return a != NOBODY && a != b; }
+
+/* A private buffer has what this thread wrote; what the whole team did, this thread did as well. */
+static void touch_private(Machine *m, const Buffer *b, int64_t at, bool is_store) {
+    Touch *t = &m->views[b->index].touched[at];
+    if (is_store)
+        t->writer = m->iteration;
+    else if (t->writer != ALL && differ(t->writer, m->iteration))
+        fail_race(m, b, at, t->writer);
+}
+
+static void touch(Machine *m, const Buffer *b, int64_t at, bool is_store) {
+    if (!m->views[b->index].touched)
+        return;
+    if (lt_buffer_is_private(b)) {
+        touch_private(m, b, at, is_store);
+        return;
+    }
+    Touch *t = &m->views[b->index].touched[at];
+    if (t->write_phase == m->phase && differ(t->writer, m->iteration))
+        fail_race(m, b, at, t->writer);
+    const bool is_read = t->reader != NOBODY && t->read_phase == m->phase;
+    if (is_store && is_read && differ(t->reader, m->iteration))
+        fail_race(m, b, at, t->reader);
+    if (is_store) {
+        t->writer = m->iteration;
+        t->write_phase = m->phase;
+    } else {
+        t->reader = is_read && differ(t->reader, m->iteration) ? MANY : m->iteration;
+        t->read_phase = m->phase;
+    }
 }
 
 /* --- expressions ------------------------------------------------------------------------------ */
@@ -200,7 +275,9 @@ static Scalar compute_expr(Machine *m, const Expr *e) {
     if (predicate && !eval_expr(m, predicate).i)
         return lt_dtype_is_float(e->dtype) ? (Scalar){.f = 0} : (Scalar){.i = 0};
     const Buffer *b = e->u.load.buffer;
-    return load_scalar(b->dtype, m->views[b->index].data, locate(m, b, e->u.load.index, false));
+    const int64_t at = locate(m, b, e->u.load.index, false);
+    touch(m, b, at, false);
+    return load_scalar(b->dtype, m->views[b->index].data, at);
 }
 
 static Scalar eval_expr(Machine *m, const Expr *e) {
@@ -221,16 +298,20 @@ static Scalar eval_expr(Machine *m, const Expr *e) {
 static void run_list(Machine *m, const Stmt *list);
 
 static void run_loop(Machine *m, const Stmt *s, int64_t begin, int64_t end) {
+    const int64_t around = m->iteration;
     for (int64_t i = begin; i < end; i++) {
         m->symbols[s->u.loop.var->symbol] = i;
+        m->iteration = s->u.loop.kind == LOOP_PARALLEL ? i : around;
         run_list(m, s->u.loop.body);
     }
+    m->iteration = around;
 }
 
 static void run_store(Machine *m, const Stmt *s) {
     const Buffer *b = s->u.store.buffer;
     const Scalar value = eval_expr(m, s->u.store.value);
     const int64_t at = locate(m, b, s->u.store.index, true);
+    touch(m, b, at, true);
     store_scalar(b->dtype, m->views[b->index].data, at, value);
 }
 
@@ -258,16 +339,12 @@ static void run_list(Machine *m, const Stmt *list) {
         case STMT_LET: run_let(m, s); break;
         case STMT_ALLOC: alloc_buffer(m, s->u.alloc.buffer); break;
         case STMT_PREFETCH: break;
+        case STMT_BARRIER: m->phase++; break;
         }
     }
 }
 
 /* --- the kernel ------------------------------------------------------------------------------- */
-
-static const Stmt *parallel_loop(const Kernel *k) {
-    const Stmt *s = k->body;
-    return s && s->kind == STMT_FOR && s->u.loop.kind == LOOP_PARALLEL && !s->next ? s : NULL;
-}
 
 static int64_t *bind_ints(const Kernel *k, Arena *arena, const int64_t *ints) {
     int64_t *symbols = LT_ARRAY(arena, int64_t, k->dims.symbols.len);
@@ -277,7 +354,7 @@ static int64_t *bind_ints(const Kernel *k, Arena *arena, const int64_t *ints) {
 }
 
 int64_t lt_kernel_parallel_extent(const Kernel *k, const int64_t *ints) {
-    const Stmt *loop = parallel_loop(k);
+    const Stmt *loop = lt_kernel_parallel_loop(k);
     if (!loop)
         return 1;
     Arena scratch;
@@ -289,12 +366,13 @@ int64_t lt_kernel_parallel_extent(const Kernel *k, const int64_t *ints) {
 }
 
 static void run_kernel(Machine *m, int64_t begin, int64_t end) {
-    const Stmt *loop = parallel_loop(m->kernel);
+    const Stmt *loop = lt_kernel_parallel_loop(m->kernel);
     const int64_t extent = loop ? lt_dim_eval(loop->u.loop.extent, m->symbols) : 1;
-    if (begin < 0 || (end > extent && begin < end))
+    const bool is_part = begin > 0 || end < extent;
+    if (begin < 0 || (end > extent && begin < end) || (m->is_team && is_part && begin < end))
         fail(m, lt_arena_printf(m->arena, "asked to run %lld..%lld of %lld", (long long)begin,
                                 (long long)end, (long long)extent));
-    if (loop)
+    if (loop && !m->is_team)
         run_loop(m, loop, begin, end);
     else if (begin < end)
         run_list(m, m->kernel->body);
@@ -309,9 +387,12 @@ const char *lt_kernel_eval(const Kernel *k, Arena *arena, void *const *buffers, 
     m->views = LT_ARRAY(arena, View, k->buffers.len);
     m->memo = LT_ARRAY(arena, Memo, k->next_expr);
     m->epoch = 1;
+    m->is_team = lt_kernel_is_team(k);
+    m->iteration = ALL;
     for (uint32_t i = 0; i < k->param_count; i++) {
         m->views[i].data = buffers[i];
         m->views[i].bytes = set_extents(m, k->buffers.data[i]);
+        reset_touches(m, &m->views[i], lt_dtype_size(k->buffers.data[i]->dtype));
     }
     if (setjmp(m->failed) == 0)
         run_kernel(m, begin, end);

@@ -300,7 +300,7 @@ static Stmt *parse_alloc(KernelParser *p) {
     const Dim *dims[LT_MAX_RANK];
     const char *at = p->lexer.token.start;
     const Buffer spec = parse_buffer(p, parse_new_name(p, "the name of a buffer"),
-                                     BUFFER_REGISTER, BUFFER_SCRATCH, dims);
+                                     BUFFER_REGISTER, BUFFER_SHARED, dims);
     Kernel *k = p->kernel;
     const Buffer *buffer = NULL;
     for (size_t i = 0; i < k->buffers.len && !buffer; i++)
@@ -357,6 +357,7 @@ static Stmt *parse_stmt(KernelParser *p, const Loc *around) {
     Stmt *s = lt_read_word(p, "let")        ? parse_let(p)
               : lt_read_word(p, "alloc")    ? parse_alloc(p)
               : lt_read_word(p, "prefetch") ? parse_prefetch(p)
+              : lt_read_word(p, "barrier")  ? lt_stmt_barrier(p->kernel)
                                             : parse_store(p);
     s->loc = parse_loc(p, around);
     return s;

@@ -10,9 +10,11 @@
  *   stmt    := ("for" | "parallel" | "unroll" | "vector") NAME "in" dim [loc] block
  *            | "if" "(" expr ")" [loc] block ["else" block]
  *            | "let" NAME "in" range "=" expr [loc]
- *            | "alloc" NAME ":" DTYPE "[" [dims] "]" ("register" | "stack" | "scratch") [loc]
+ *            | "alloc" NAME ":" DTYPE "[" [dims] "]" place [loc]
  *            | "prefetch" NAME "[" [dims] "]" [loc]
+ *            | "barrier" [loc]
  *            | NAME "[" [dims] "]" "=" expr [loc]
+ *   place   := "register" | "stack" | "scratch" | "shared"
  *   loc     := "@" item {"+" item}       (a statement without one has that of the block around it)
  *   item    := STRING ["(" STRING ")"] | "(" STRING ")" | LINE ":" COLUMN
  *   expr    := primaries joined by, from weak to strong: or; and; < <= > >= == !=; + -; * /
@@ -256,7 +258,8 @@ const char *const lt_buffer_kinds[] = {[BUFFER_INPUT] = "in",
                                        [BUFFER_OUTPUT] = "out",
                                        [BUFFER_REGISTER] = "register",
                                        [BUFFER_STACK] = "stack",
-                                       [BUFFER_SCRATCH] = "scratch"};
+                                       [BUFFER_SCRATCH] = "scratch",
+                                       [BUFFER_SHARED] = "shared"};
 
 static void print_buffer(Printer *p, const Buffer *b) {
     lt_str_printf(p->out, "%s: %s", b->name, lt_dtype_name(b->dtype));
@@ -324,6 +327,8 @@ static void print_simple(Printer *p, const Stmt *s) {
     } else if (s->kind == STMT_PREFETCH) {
         lt_str_printf(p->out, "prefetch %s", s->u.prefetch.buffer->name);
         print_dims(p, s->u.prefetch.index, s->u.prefetch.buffer->rank);
+    } else if (s->kind == STMT_BARRIER) {
+        lt_str_append(p->out, "barrier");
     } else {
         lt_str_append(p->out, "alloc ");
         print_buffer(p, s->u.alloc.buffer);

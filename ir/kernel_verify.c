@@ -19,7 +19,14 @@
     X(LET_DTYPE, "let-dtype", "a let's value is i64") \
     X(OPERANDS, "operands", "scalar functions get the dtypes that they take") \
     X(INDEX_RANGE, "index-range", "no access is out of range wherever it runs") \
-    X(PARALLEL_PLACE, "parallel-place", "a parallel loop is the whole body") \
+    X(PARALLEL_PLACE, "parallel-place", \
+      "a parallel loop is in no other one, no vector loop and no condition") \
+    X(TEAM_EXTENT, "team-extent", "parallel loops have one extent, made of integer arguments") \
+    X(TEAM_STORE, "team-store", \
+      "outside of its parallel loops, a team's kernel stores to private buffers alone") \
+    X(BARRIER_PLACE, "barrier-place", \
+      "all threads come to a barrier equally often: no condition, parallel or vector loop is " \
+      "around it, and no loop whose extent was loaded") \
     X(CONSTANT_EXTENT, "constant-extent", "unrolled and vector loops have constant extents") \
     X(VECTOR_NEST, "vector-nest", "there is no vector loop inside a vector loop") \
     X(RACE, "race", "iterations of parallel and vector loops store to different elements") \
@@ -61,9 +68,12 @@ typedef struct Verifier {
     uint32_t *seen; /* by expression id: 2 * statement + (1 if it ran unconditionally) */
     uint32_t statement;
     int conditions; /* how many enclosing conditions */
-    bool in_vector;
-    const Concurrent *concurrent; /* the innermost */
-    int64_t local_bytes[BUFFER_SCRATCH + 1]; /* by kind */
+    bool in_vector, in_parallel;
+    int uneven;       /* how many statements around this one may differ between threads */
+    bool *lets;       /* by symbol: defined by a let */
+    const Stmt *team; /* of a team's kernel, the first parallel loop; NULL: not one */
+    const Concurrent *concurrent;           /* the innermost */
+    int64_t local_bytes[BUFFER_SHARED + 1]; /* by kind */
     int breaches;
 } Verifier;
 
@@ -180,27 +190,49 @@ static void check_concurrent(Verifier *v, const Stmt *s) {
     v->concurrent = loop.around;
 }
 
-static void check_loop(Verifier *v, const Stmt *s) {
+static void check_parallel(Verifier *v, const Stmt *s) {
+    const char *name = s->u.loop.var->name;
+    if (v->in_parallel || v->in_vector || v->uneven)
+        breach(v, RULE_PARALLEL_PLACE, name);
+    /* Ranges are cut out of the extent before the kernel runs. */
+    if (!lt_kernel_knows_dim(v->kernel, s->u.loop.extent) ||
+        (v->team && s->u.loop.extent != v->team->u.loop.extent))
+        breach(v, RULE_TEAM_EXTENT, name);
+}
+
+static void check_loop_rules(Verifier *v, const Stmt *s) {
     const LoopKind kind = s->u.loop.kind;
     const Dim *var = s->u.loop.var, *extent = s->u.loop.extent;
     check_dim(v, extent);
     define_symbol(v, var);
-    if (kind == LOOP_PARALLEL && (v->kernel->body != s || s->next))
-        breach(v, RULE_PARALLEL_PLACE, var->name);
+    if (kind == LOOP_PARALLEL)
+        check_parallel(v, s);
     if ((kind == LOOP_UNROLL || kind == LOOP_VECTOR) && !lt_dim_is_const(extent))
         breach(v, RULE_CONSTANT_EXTENT, var->name);
     if (kind == LOOP_VECTOR && v->in_vector)
         breach(v, RULE_VECTOR_NEST, var->name);
+}
+
+static void check_loop(Verifier *v, const Stmt *s) {
+    const LoopKind kind = s->u.loop.kind;
+    const Dim *var = s->u.loop.var, *extent = s->u.loop.extent;
+    check_loop_rules(v, s);
     int64_t lo, hi;
     lt_dim_range(&v->kernel->dims, extent, &lo, &hi);
-    const bool may_be_empty = lo < 1, was_in_vector = v->in_vector;
+    const bool may_be_empty = lo < 1, was_in_vector = v->in_vector, was_parallel = v->in_parallel;
+    const bool is_uneven =
+        kind == LOOP_VECTOR || kind == LOOP_PARALLEL || dim_depends(v->lets, extent);
     v->conditions += may_be_empty;
+    v->uneven += is_uneven;
     v->in_vector |= kind == LOOP_VECTOR;
+    v->in_parallel |= kind == LOOP_PARALLEL;
     if ((kind == LOOP_VECTOR || kind == LOOP_PARALLEL) && !lt_dim_is(extent, 1))
         check_concurrent(v, s);
     else
         check_list(v, s->u.loop.body);
     v->in_vector = was_in_vector;
+    v->in_parallel = was_parallel;
+    v->uneven -= is_uneven;
     v->conditions -= may_be_empty;
     v->symbols[var->symbol] = false;
 }
@@ -210,8 +242,10 @@ static void check_branch(Verifier *v, const Stmt *s) {
     if (s->u.branch.condition->dtype != DT_BOOL)
         breach(v, RULE_CONDITION_DTYPE, "an if");
     v->conditions++;
+    v->uneven++;
     check_list(v, s->u.branch.body);
     check_list(v, s->u.branch.otherwise);
+    v->uneven--;
     v->conditions--;
 }
 
@@ -225,6 +259,8 @@ static void check_store(Verifier *v, const Stmt *s) {
         breach(v, RULE_STORE_DTYPE,
                lt_arena_printf(v->kernel->arena, "%s holds %s, found %s", b->name,
                                lt_dtype_name(b->dtype), lt_dtype_name(s->u.store.value->dtype)));
+    if (v->team && !v->in_parallel && !lt_buffer_is_private(b))
+        breach(v, RULE_TEAM_STORE, b->name);
     check_race(v, b, s->u.store.index);
 }
 
@@ -234,6 +270,7 @@ static void check_let(Verifier *v, const Stmt *s) {
     if (s->u.let.value->dtype != DT_I64)
         breach(v, RULE_LET_DTYPE, s->u.let.var->name);
     define_symbol(v, s->u.let.var);
+    v->lets[s->u.let.var->symbol] = true;
     for (const Concurrent *loop = v->concurrent; loop; loop = loop->around)
         loop->depends[s->u.let.var->symbol] = true;
 }
@@ -242,7 +279,7 @@ static void check_alloc(Verifier *v, const Stmt *s) {
     const Buffer *b = s->u.alloc.buffer;
     if (v->buffers[b->index])
         breach(v, RULE_DEFINED_ONCE, b->name);
-    if (b->kind == BUFFER_SCRATCH && v->in_vector)
+    if ((b->kind == BUFFER_SCRATCH || b->kind == BUFFER_SHARED) && v->in_vector)
         breach(v, RULE_SCRATCH_PLACE, b->name);
     v->buffers[b->index] = true;
 }
@@ -267,6 +304,10 @@ static void check_stmt(Verifier *v, const Stmt *s) {
     case STMT_LET: check_let(v, s); return;
     case STMT_ALLOC: check_alloc(v, s); return;
     case STMT_PREFETCH: check_prefetch(v, s); return;
+    case STMT_BARRIER:
+        if (v->uneven)
+            breach(v, RULE_BARRIER_PLACE, "a barrier");
+        return;
     }
 }
 
@@ -309,8 +350,7 @@ static bool name_is_repeated(const Kernel *k, size_t at) {
     return false;
 }
 
-static void check_local_size(Verifier *v, BufferKind kind, int64_t most, int rule) {
-    const int64_t bytes = v->local_bytes[kind];
+static void check_local_size(Verifier *v, int64_t bytes, int64_t most, int rule) {
     if (bytes > most)
         breach(v, rule, lt_arena_printf(v->kernel->arena, "%lld bytes", (long long)bytes));
 }
@@ -330,8 +370,12 @@ static void check_buffers(Verifier *v) {
         if (!is_param)
             check_local(v, b);
     }
-    check_local_size(v, BUFFER_STACK, LT_MAX_STACK, RULE_STACK_SIZE);
-    check_local_size(v, BUFFER_SCRATCH, LT_MAX_SCRATCH, RULE_SCRATCH_SIZE);
+    int64_t scratch = 0;
+    if (__builtin_add_overflow(v->local_bytes[BUFFER_SCRATCH], v->local_bytes[BUFFER_SHARED],
+                               &scratch))
+        scratch = INT64_MAX;
+    check_local_size(v, v->local_bytes[BUFFER_STACK], LT_MAX_STACK, RULE_STACK_SIZE);
+    check_local_size(v, scratch, LT_MAX_SCRATCH, RULE_SCRATCH_SIZE);
 }
 
 static const Buffer *first_output(const Kernel *k) {
@@ -358,6 +402,8 @@ bool lt_kernel_verify(const Kernel *k, DiagList *diags) {
     Verifier v = {.kernel = k, .diags = diags};
     v.symbols = LT_ARRAY(k->arena, bool, k->dims.symbols.len);
     v.buffers = LT_ARRAY(k->arena, bool, k->buffers.len);
+    v.lets = LT_ARRAY(k->arena, bool, k->dims.symbols.len);
+    v.team = lt_kernel_is_team(k) ? lt_kernel_parallel_loop(k) : NULL;
     v.seen = LT_ARRAY(k->arena, uint32_t, k->next_expr);
     for (size_t i = 0; i < k->ints.len; i++)
         v.symbols[k->ints.data[i]->symbol] = true;

@@ -35,6 +35,8 @@ typedef struct Step {
     uint32_t int_count;
     const Dim *const *ints; /* the kernel's integer arguments */
     const Dim *count;       /* LAUNCH: extent of the parallel loop (1: none); COPY: bytes */
+    const Dim *rounds; /* LAUNCH of a team's kernel: how often its innermost loop with a barrier
+                               runs; NULL: not a team's */
     const Loc *loc;
 } Step;
 

@@ -201,6 +201,7 @@ typedef enum {
     VERB_UNROLL,
     VERB_VECTORIZE,
     VERB_PARALLEL,
+    VERB_TEAM,
     VERB_CACHE,
     VERB_RFACTOR,
     VERB_PACK,
@@ -223,7 +224,7 @@ static const struct {
     {"rfactor", VERB_RFACTOR, 2, 2},   {"compute_at", VERB_COMPUTE_AT, 2, 2},
     {"pack", VERB_PACK, 4, 12},        {"prefetch", VERB_PREFETCH, 4, 4},
     {"version", VERB_VERSION, 1, 1},   {"peel", VERB_PEEL, 1, 1},
-    {"hold", VERB_HOLD, 4, 12},
+    {"hold", VERB_HOLD, 4, 12},        {"team", VERB_TEAM, 1, MAX_CHAIN},
 };
 
 static const char *run_verb(Kernel *k, Verb verb, const char *const *words, int count) {
@@ -235,6 +236,7 @@ static const char *run_verb(Kernel *k, Verb verb, const char *const *words, int 
     case VERB_UNROLL: return lt_schedule_mark(k, words[0], LOOP_UNROLL);
     case VERB_VECTORIZE: return lt_schedule_mark(k, words[0], LOOP_VECTOR);
     case VERB_PARALLEL: return lt_schedule_mark(k, words[0], LOOP_PARALLEL);
+    case VERB_TEAM: return lt_schedule_team(k, words, count);
     case VERB_CACHE: return lt_schedule_cache(k, words, count);
     case VERB_RFACTOR: return lt_schedule_rfactor(k, words[0], atoll(words[1]));
     case VERB_PEEL: return lt_schedule_peel(k, words[0]);

@@ -7,6 +7,9 @@
  *   fuse A B          A directly around B: one loop named A_B
  *   reorder A B C     perfectly nested loops get this order, outermost first
  *   unroll L, vectorize L, parallel L
+ *   team L M ..       in a kernel with barriers: the threads of a team share out the iterations of
+ *                     each of these loops, which have one extent; all that is stored to memory that
+ *                     the threads share is stored in them
  *   cache A B ..      A, B .. are the innermost output loops around an accumulator: it becomes a
  *                     register tile, and they move inside the folding loops
  *   rfactor K N       the folding loop K runs N partial accumulators, combined at its end
@@ -35,6 +38,7 @@ const char *lt_schedule_block(Kernel *k, const char *loop, int64_t factor);
 const char *lt_schedule_fuse(Kernel *k, const char *outer, const char *inner);
 const char *lt_schedule_reorder(Kernel *k, const char *const *loops, int count);
 const char *lt_schedule_mark(Kernel *k, const char *loop, LoopKind kind);
+const char *lt_schedule_team(Kernel *k, const char *const *loops, int count);
 const char *lt_schedule_cache(Kernel *k, const char *const *loops, int count);
 const char *lt_schedule_rfactor(Kernel *k, const char *loop, int64_t lanes);
 const char *lt_schedule_peel(Kernel *k, const char *loop);

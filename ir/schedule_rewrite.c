@@ -112,7 +112,8 @@ static void map_list(Mapping *m, Stmt *list) {
         case STMT_STORE: s->u.store.value = map_expr(m, s->u.store.value); break;
         case STMT_LET: s->u.let.value = map_expr(m, s->u.let.value); break;
         case STMT_ALLOC:
-        case STMT_PREFETCH: break;
+        case STMT_PREFETCH:
+        case STMT_BARRIER: break;
         }
     }
 }

@@ -74,7 +74,8 @@ static void collect(Accesses *a, Stmt *list) {
             break;
         case STMT_LET: collect_expr(a, s->u.let.value); break;
         case STMT_ALLOC:
-        case STMT_PREFETCH: break;
+        case STMT_PREFETCH:
+        case STMT_BARRIER: break;
         }
     }
 }
@@ -240,6 +241,7 @@ static Stmt *rewrite_stmt(Rewrite *rw, const Stmt *s) {
                              rewrite_expr(rw, s->u.store.value));
     case STMT_LET: return lt_stmt_let(rw->k, s->u.let.var, rewrite_expr(rw, s->u.let.value));
     case STMT_ALLOC: return lt_stmt_alloc(rw->k, rewrite_buffer(rw, s->u.alloc.buffer));
+    case STMT_BARRIER: return lt_stmt_barrier(rw->k);
     case STMT_PREFETCH:
         rewrite_index(rw, s->u.prefetch.buffer, s->u.prefetch.index, index);
         return lt_stmt_prefetch(rw->k, rewrite_buffer(rw, s->u.prefetch.buffer), index);

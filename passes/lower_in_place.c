@@ -75,7 +75,8 @@ static void check_list(Search *search, const Stmt *list) {
         case STMT_STORE: check_expr(search, s->u.store.value, allowed); break;
         case STMT_LET: check_expr(search, s->u.let.value, allowed); break;
         case STMT_ALLOC:
-        case STMT_PREFETCH: break;
+        case STMT_PREFETCH:
+        case STMT_BARRIER: break;
         }
         allowed = allowed && s != search->store;
     }

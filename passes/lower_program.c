@@ -188,10 +188,24 @@ static const Dim *export_dim(Assembly *a, const Kernel *k, const Lowered *lowere
 }
 
 static const Dim *launch_count(Assembly *a, const Kernel *k, const Lowered *lowered) {
+    const Stmt *s = lt_kernel_parallel_loop(k);
+    return s ? export_dim(a, k, lowered, s->u.loop.extent) : lt_dim_const(&a->module->dims, 1);
+}
+
+/* Launches of a team's kernel: how often its first loops with a barrier inside run. */
+static const Dim *count_rounds(Assembly *a, const Kernel *k, const Lowered *lowered) {
+    if (!lt_kernel_is_team(k))
+        return NULL;
+    const Dim *rounds = lt_dim_const(&a->module->dims, 1);
     const Stmt *s = k->body;
-    if (!s || s->kind != STMT_FOR || s->u.loop.kind != LOOP_PARALLEL)
-        return lt_dim_const(&a->module->dims, 1);
-    return export_dim(a, k, lowered, s->u.loop.extent);
+    while (s) {
+        const bool is_around = s->kind == STMT_FOR && lt_stmt_has_barrier(s->u.loop.body);
+        if (is_around && lt_kernel_knows_dim(k, s->u.loop.extent))
+            rounds =
+                lt_dim_mul(&a->module->dims, rounds, export_dim(a, k, lowered, s->u.loop.extent));
+        s = is_around ? s->u.loop.body : s->next;
+    }
+    return rounds;
 }
 
 /* The number of this kernel or of an equal one, which is scheduled when it is the first. */
@@ -241,6 +255,7 @@ static bool add_launch(Assembly *a, Node *node) {
                        .int_count = (uint32_t)lowered.ints.len,
                        .ints = lowered.ints.data,
                        .count = launch_count(a, k, &lowered),
+                       .rounds = count_rounds(a, k, &lowered),
                        .loc = node->loc});
     return true;
 }

@@ -38,8 +38,8 @@ enum {
 
 /* The file's last LT_FOOTER_SIZE bytes; little endian, zero filled behind the fields. */
 typedef struct LtFooter {
-    char magic[8];      /* LT_FOOTER_MAGIC, no NUL */
-    uint32_t abi;       /* LATHE_ABI of the compiler */
+    char magic[8]; /* LT_FOOTER_MAGIC, no NUL */
+    uint32_t abi;  /* LATHE_ABI of the compiler */
     uint32_t footer_size;
     uint64_t file_size; /* whole file, footer included */
     uint64_t object_size;
@@ -58,6 +58,18 @@ typedef struct LtFooter {
 typedef void LtKernelFn(void *const *buffers, const int64_t *ints, int64_t begin, int64_t end,
                         void *scratch);
 
+/* The threads that run one launch of a team's kernel. wait returns when all of them have called it;
+ * what they wrote before is then seen by all. */
+typedef struct LtTeam {
+    void (*wait)(const struct LtTeam *team);
+    void *shared; /* LtDescriptor.scratch_bytes that all of them see: the first thread's scratch */
+} LtTeam;
+
+/* A kernel whose threads wait for each other: each calls it once, with its own part of [0, count).
+ * team NULL: one thread does all of it. */
+typedef void LtTeamFn(void *const *buffers, const int64_t *ints, int64_t begin, int64_t end,
+                      void *scratch, const LtTeam *team);
+
 /* What the runtime offers to compiled code; `context` goes back as the first argument. */
 typedef struct LtHostApi {
     void *context;
@@ -67,6 +79,10 @@ typedef struct LtHostApi {
                    const int64_t *ints, int64_t count);
     /* Calls an irregular operation of runtime/kernels/library.def. 0, or a lathe_status. */
     int32_t (*library)(void *context, uint32_t function, void *const *buffers, const int64_t *ints);
+    /* Runs fn with a team, of no more than count threads; since ABI 2. rounds: how often they will
+     * wait for each other, about, which says how long it is worth to wait for a thread to join. */
+    void (*launch_team)(void *context, uint32_t kernel, LtTeamFn *fn, void *const *buffers,
+                        const int64_t *ints, int64_t count, int64_t rounds);
 } LtHostApi;
 
 typedef struct LtSymbolDecl {

@@ -74,12 +74,17 @@ static LLVMValueRef emit_arena_size(Host *h) {
 /* --- run --- */
 
 enum { RUN_API, RUN_ARENA, RUN_WEIGHTS, RUN_TENSORS, RUN_SYMBOLS };
-enum { API_CONTEXT, API_LAUNCH, API_LIBRARY }; /* the fields of LtHostApi, all pointers */
+enum {
+    API_CONTEXT,
+    API_LAUNCH,
+    API_LIBRARY,
+    API_LAUNCH_TEAM
+}; /* the fields of LtHostApi, all pointers */
 
 typedef struct Run {
     Emitter e;
     Host *host;
-    LLVMValueRef context, launch, library;
+    LLVMValueRef context, launch, library, launch_team;
     LLVMValueRef buffers, ints; /* tables for the step's call */
 } Run;
 
@@ -139,16 +144,18 @@ static void fill_tables(Run *r, const Step *s) {
 
 static void emit_launch(Run *r, const Step *s, const LLVMValueRef *kernels) {
     Unit *u = r->host->unit;
-    LLVMTypeRef params[] = {u->ptr, u->i32, u->ptr, u->ptr, u->ptr, u->i64};
-    LLVMTypeRef type = LLVMFunctionType(u->void_type, params, 6, false);
+    LLVMTypeRef params[] = {u->ptr, u->i32, u->ptr, u->ptr, u->ptr, u->i64, u->i64};
+    const unsigned count = s->rounds ? 7 : 6;
+    LLVMTypeRef type = LLVMFunctionType(u->void_type, params, count, false);
     fill_tables(r, s);
     LLVMValueRef args[] = {r->context,
                            LLVMConstInt(u->i32, s->kernel, false),
                            kernels[s->kernel],
                            r->buffers,
                            r->ints,
-                           lt_emit_dim(&r->e, s->count)};
-    LLVMBuildCall2(r->e.b, type, r->launch, args, 6, "");
+                           lt_emit_dim(&r->e, s->count),
+                           s->rounds ? lt_emit_dim(&r->e, s->rounds) : NULL};
+    LLVMBuildCall2(r->e.b, type, s->rounds ? r->launch_team : r->launch, args, count, "");
 }
 
 static void emit_library(Run *r, const Step *s) {
@@ -189,6 +196,8 @@ static void begin_run(Run *r, Host *h) {
     r->launch = LLVMBuildLoad2(r->e.b, u->ptr, element(&r->e, u->ptr, api, API_LAUNCH), "launch");
     r->library =
         LLVMBuildLoad2(r->e.b, u->ptr, element(&r->e, u->ptr, api, API_LIBRARY), "library");
+    r->launch_team =
+        LLVMBuildLoad2(r->e.b, u->ptr, element(&r->e, u->ptr, api, API_LAUNCH_TEAM), "team");
 }
 
 static LLVMValueRef emit_run(Host *h, const LLVMValueRef *kernels) {
@@ -280,7 +289,7 @@ static bool check_dims(Host *h, DiagList *diags) {
     bool is_good = check_signature(h, diags) && check_dim(h, p->arena_size, NULL, diags);
     for (size_t i = 0; is_good && i < p->steps.len; i++) {
         const Step *s = &p->steps.data[i];
-        is_good = check_dim(h, s->count, s->loc, diags);
+        is_good = check_dim(h, s->count, s->loc, diags) && check_dim(h, s->rounds, s->loc, diags);
         for (uint32_t j = 0; is_good && j < s->int_count; j++)
             is_good = check_dim(h, s->ints[j], s->loc, diags);
     }

@@ -22,6 +22,7 @@ typedef struct Unit {
     LLVMTargetMachineRef machine;
     LLVMTypeRef void_type, i1, i8, i16, i32, i64, half, f32, f64, ptr;
     LLVMTypeRef kernel_type; /* of an LtKernelFn */
+    LLVMTypeRef team_type;   /* of an LtTeamFn */
     LLVMValueRef zeros;      /* bytes that a load whose predicate is false reads */
     const Target *target;
     const CodegenOptions *options;
@@ -49,7 +50,8 @@ typedef struct Emitter {
     const Kernel *kernel;
     Arena *arena;
     DimTable dims; /* a fork of the kernel's, so that emission does not write to the kernel */
-    LLVMValueRef function, begin, end, scratch;
+    LLVMValueRef function, begin, end, scratch, shared;
+    LLVMValueRef team; /* the LtTeam; NULL: not a team's kernel */
     LLVMBasicBlockRef entry; /* allocas; ends with a branch to the body */
     LLVMValueRef *bases;     /* by buffer index */
     bool *lane_copies;       /* by buffer index: a local with an element for each lane */
@@ -75,8 +77,11 @@ typedef struct Emitter {
 
 Unit *lt_unit_new(Arena *arena, const CodegenOptions *o, const char *name, DiagList *diags);
 void lt_unit_free(Unit *u);
-LLVMValueRef lt_unit_declare_kernel(Unit *u, const char *symbol, bool is_hidden);
+LLVMValueRef lt_unit_declare_kernel(Unit *u, const Kernel *k, const char *symbol, bool is_hidden);
 void lt_unit_emit_kernel(Unit *u, const Kernel *k, const char *symbol, bool is_hidden);
+
+/* Nothing where the kernel is not a team's, or one thread runs it. */
+void lt_emit_barrier(Emitter *e);
 
 /* --- types.c --- */
 

@@ -17,8 +17,9 @@ static void init_types(Unit *u) {
     u->f32 = LLVMFloatTypeInContext(c);
     u->f64 = LLVMDoubleTypeInContext(c);
     u->ptr = LLVMPointerTypeInContext(c, 0);
-    LLVMTypeRef params[] = {u->ptr, u->ptr, u->i64, u->i64, u->ptr};
+    LLVMTypeRef params[] = {u->ptr, u->ptr, u->i64, u->i64, u->ptr, u->ptr};
     u->kernel_type = LLVMFunctionType(u->void_type, params, 5, false);
+    u->team_type = LLVMFunctionType(u->void_type, params, 6, false);
 }
 
 static void init_features(Unit *u) {
@@ -91,18 +92,20 @@ static void add_flag(Unit *u, LLVMValueRef function, LLVMAttributeIndex index, c
     LLVMAddAttributeAtIndex(function, index, LLVMCreateEnumAttribute(u->context, kind, 0));
 }
 
-LLVMValueRef lt_unit_declare_kernel(Unit *u, const char *symbol, bool is_hidden) {
+LLVMValueRef lt_unit_declare_kernel(Unit *u, const Kernel *k, const char *symbol, bool is_hidden) {
     LLVMValueRef function = LLVMGetNamedFunction(u->module, symbol);
     if (function)
         return function;
-    function = LLVMAddFunction(u->module, symbol, u->kernel_type);
+    const bool is_team = lt_kernel_is_team(k);
+    function = LLVMAddFunction(u->module, symbol, is_team ? u->team_type : u->kernel_type);
     if (is_hidden)
         LLVMSetVisibility(function, LLVMHiddenVisibility);
     add_flag(u, function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, "nounwind");
     for (unsigned i = 1; i <= 2; i++)
         add_flag(u, function, i, "readonly");
-    static const unsigned own[] = {1, 2, 5}; /* both tables, and the scratch memory */
-    for (int i = 0; i < 3; i++)
+    /* Both tables, and the scratch memory, where it is not the team's shared memory as well. */
+    static const unsigned own[] = {1, 2, 5};
+    for (int i = 0; i < (is_team ? 2 : 3); i++)
         add_flag(u, function, own[i], "noalias");
     /* The CPU rows for AVX-512 prefer half vectors, which is not what the schedules are made for.
      */
@@ -133,6 +136,51 @@ static void load_arguments(Emitter *e) {
     }
 }
 
+enum { TEAM_WAIT, TEAM_SHARED }; /* the fields of LtTeam, both pointers */
+
+static LLVMValueRef load_of_team(Emitter *e, uint32_t field) {
+    LLVMValueRef at = LLVMConstInt(e->unit->i64, field, false);
+    LLVMValueRef place = LLVMBuildGEP2(e->b, e->unit->ptr, e->team, &at, 1, "");
+    return LLVMBuildLoad2(e->b, e->unit->ptr, place, "");
+}
+
+/* Begins a block that is run where there is a team; it is to end with a branch to `after`. */
+static LLVMBasicBlockRef begin_if_team(Emitter *e, LLVMBasicBlockRef *after) {
+    LLVMContextRef c = e->unit->context;
+    LLVMBasicBlockRef with = LLVMAppendBasicBlockInContext(c, e->function, "team");
+    *after = LLVMAppendBasicBlockInContext(c, e->function, "");
+    LLVMValueRef alone = LLVMBuildIsNull(e->b, e->team, "");
+    LLVMBuildCondBr(e->b, alone, *after, with);
+    LLVMPositionBuilderAtEnd(e->b, with);
+    return with;
+}
+
+void lt_emit_barrier(Emitter *e) {
+    if (!e->team)
+        return;
+    LLVMBasicBlockRef after;
+    LLVMTypeRef type = LLVMFunctionType(e->unit->void_type, &e->unit->ptr, 1, false);
+    begin_if_team(e, &after);
+    LLVMBuildCall2(e->b, type, load_of_team(e, TEAM_WAIT), &e->team, 1, "");
+    LLVMBuildBr(e->b, after);
+    LLVMPositionBuilderAtEnd(e->b, after);
+}
+
+/* The team's memory, or, alone, the thread's own. */
+static LLVMValueRef find_shared(Emitter *e) {
+    if (!e->team)
+        return e->scratch;
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(e->b), after;
+    LLVMBasicBlockRef with = begin_if_team(e, &after);
+    LLVMValueRef shared = load_of_team(e, TEAM_SHARED);
+    LLVMBuildBr(e->b, after);
+    LLVMPositionBuilderAtEnd(e->b, after);
+    LLVMValueRef phi = LLVMBuildPhi(e->b, e->unit->ptr, "shared");
+    LLVMAddIncoming(phi, &shared, &with, 1);
+    LLVMAddIncoming(phi, &e->scratch, &before, 1);
+    return phi;
+}
+
 static void init_emitter(Emitter *e, Unit *u, const Kernel *k) {
     Arena *arena = u->arena;
     const size_t symbols = k->dims.symbols.len + 1;
@@ -150,10 +198,11 @@ static void init_emitter(Emitter *e, Unit *u, const Kernel *k) {
 void lt_unit_emit_kernel(Unit *u, const Kernel *k, const char *symbol, bool is_hidden) {
     Emitter e;
     init_emitter(&e, u, k);
-    e.function = lt_unit_declare_kernel(u, symbol, is_hidden);
+    e.function = lt_unit_declare_kernel(u, k, symbol, is_hidden);
     e.begin = LLVMGetParam(e.function, 2);
     e.end = LLVMGetParam(e.function, 3);
     e.scratch = LLVMGetParam(e.function, 4);
+    e.team = lt_kernel_is_team(k) ? LLVMGetParam(e.function, 5) : NULL;
     e.entry = LLVMAppendBasicBlockInContext(u->context, e.function, "entry");
     LLVMBasicBlockRef body = LLVMAppendBasicBlockInContext(u->context, e.function, "body");
     LLVMPositionBuilderAtEnd(u->builder, e.entry);
@@ -162,6 +211,7 @@ void lt_unit_emit_kernel(Unit *u, const Kernel *k, const char *symbol, bool is_h
     load_arguments(&e);
     LLVMBuildBr(u->builder, body);
     LLVMPositionBuilderAtEnd(u->builder, body);
+    e.shared = find_shared(&e);
     lt_emit_stmts(&e, k->body);
     LLVMBuildRetVoid(u->builder);
     LLVMSetCurrentDebugLocation2(u->builder, NULL);

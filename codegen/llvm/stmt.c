@@ -283,10 +283,11 @@ static void emit_let(Emitter *e, const Stmt *s) {
  * is room. */
 static void emit_alloc(Emitter *e, const Stmt *s) {
     const Buffer *buffer = s->u.alloc.buffer;
-    if (buffer->kind == BUFFER_SCRATCH) {
+    if (buffer->kind == BUFFER_SCRATCH || buffer->kind == BUFFER_SHARED) {
         assert(!e->lanes && "the verifier keeps scratch memory out of vector loops");
         LLVMValueRef offset = int_const(e, lt_kernel_scratch_offset(e->kernel, buffer));
-        e->bases[buffer->index] = LLVMBuildGEP2(e->b, e->unit->i8, e->scratch, &offset, 1, "");
+        LLVMValueRef base = buffer->kind == BUFFER_SHARED ? e->shared : e->scratch;
+        e->bases[buffer->index] = LLVMBuildGEP2(e->b, e->unit->i8, base, &offset, 1, "");
         return;
     }
     int64_t elements = e->lanes ? e->lanes : 1;
@@ -320,6 +321,7 @@ void lt_emit_stmts(Emitter *e, const Stmt *list) {
         case STMT_STORE: emit_store(e, s); break;
         case STMT_LET: emit_let(e, s); break;
         case STMT_ALLOC: emit_alloc(e, s); break;
+        case STMT_BARRIER: lt_emit_barrier(e); break;
         case STMT_PREFETCH:
             lt_emit_prefetch(e, s->u.prefetch.buffer, s->u.prefetch.index);
             break;

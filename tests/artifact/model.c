@@ -100,7 +100,7 @@ static int32_t run(const LtHostApi *api, uint8_t *arena, const uint8_t *weights,
 
 extern const LtDescriptor lathe_model_descriptor;
 const LtDescriptor lathe_model_descriptor = {
-    .abi = 1,
+    .abi = 2,
     .size = sizeof(LtDescriptor),
     .version = "0.1.0",
     .target = "test",

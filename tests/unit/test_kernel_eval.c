@@ -237,6 +237,50 @@ START_TEST(checks_each_axis) {
 }
 END_TEST
 
+/* A team's kernel: one line of it, which may be anything, in a loop over steps. */
+static const Kernel *team(const char *line) {
+    return load_kernel(
+        lt_arena_printf(&arena,
+                        "kernel t(n in 1..inf; out: f32[8] out) {\n"
+                        "  alloc all: f32[2, 4] shared\n  alloc own: f32[4] stack\n"
+                        "  parallel i in 4 { all[0, i] = f32(i) all[1, i] = 2 own[i] = 3 }\n"
+                        "  barrier\n  for t in n {\n%s\n  } }",
+                        line));
+}
+
+/* What would depend on how fast threads are is an error, though nothing is parallel here. */
+START_TEST(finds_races) {
+    static const struct {
+        const char *line, *error; /* NULL: none */
+    } cases[] = {
+        {"parallel j in 4 { out[j] = all[0, 3 - j] }", NULL},
+        {"parallel j in 4 { all[(t + 1) mod 2, j] = all[t mod 2, 3 - j] } barrier", NULL},
+        {"own[2] = 1\n parallel j in 4 { out[j] = own[2] }", NULL},
+        {"parallel j in 4 { all[0, j] = all[0, j] + own[j] }", NULL},
+        {"parallel j in 4 { all[0, j] = all[0, 3 - j] } barrier", "of all is touched"},
+        {"parallel j in 4 { all[(t + 1) mod 2, j] = all[t mod 2, 3 - j] }", "of all is touched"},
+        {"parallel j in 4 { out[j] = all[0, 3 - j] } parallel k in 4 { all[0, k] = 1 } barrier",
+         "by iteration 3 with no barrier between"},
+        {"parallel j in 4 { out[j floordiv 2] = 1 }", "element 0 of out is touched by iteration 1"},
+        {"parallel j in 4 { out[j] = own[3 - j] } barrier", "of another thread's own buffer"},
+        {"parallel j in 4 { own[j] = 1 } barrier own[0] = own[1]", "another thread's own buffer"},
+    };
+    float out[8];
+    void *buffers[] = {out};
+    const int64_t ints[] = {2};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const Kernel *k = team(cases[i].line);
+        if (cases[i].error)
+            check_error(k, buffers, ints, cases[i].error);
+        else
+            ck_assert_ptr_null(run(k, buffers, ints));
+    }
+    const Kernel *k = team(cases[1].line);
+    ck_assert_int_eq(lt_kernel_parallel_extent(k, ints), 4);
+    ck_assert_ptr_nonnull(lt_kernel_eval(k, &arena, buffers, ints, 0, 2)); /* in part: no meaning */
+}
+END_TEST
+
 START_TEST(uninitialised_reads_show) {
     const Kernel *k = load_kernel("kernel t(out: f32[3] out, v: i32[1] out) {\n"
                                   "  for i in 2 {\n"
@@ -469,6 +513,6 @@ LT_TEST_MAIN("test_kernel_eval", multiplies_matrices, runs_a_part_of_the_paralle
              pads_with_predicates, guards_the_tail_of_a_vector_loop, folds_rows,
              rounds_after_each_call, wraps_and_saturates, stores_show_in_the_next_statement,
              shared_values_are_computed_once, finds_accesses_out_of_bounds, checks_each_axis,
-             uninitialised_reads_show, false_predicates_do_not_touch_memory, select_is_lazy,
-             lets_keep_their_range, empty_loops_run_nothing, runs_a_program, a_wrong_plan_shows,
-             checks_the_plan, calls_the_library, places_weights)
+             finds_races, uninitialised_reads_show, false_predicates_do_not_touch_memory,
+             select_is_lazy, lets_keep_their_range, empty_loops_run_nothing, runs_a_program,
+             a_wrong_plan_shows, checks_the_plan, calls_the_library, places_weights)

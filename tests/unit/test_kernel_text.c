@@ -48,6 +48,18 @@ static const char *const canonical[] = {
     "    out[i] = i*i\n"
     "  }\n"
     "}\n",
+    "kernel team(t in 1..inf; out: f32[8] out) {\n"
+    "  alloc both: f32[2, 8] shared\n"
+    "  for s in t {\n"
+    "    parallel i in 8 {\n"
+    "      both[s mod 2, i] = 1\n"
+    "    }\n"
+    "    barrier @ (\"LSTM\")\n"
+    "    parallel j in 8 {\n"
+    "      out[j] = both[s mod 2, -j + 7]\n"
+    "    }\n"
+    "  }\n"
+    "}\n",
     "kernel dtypes(a: f16[4] in, b: f64[4] in, c: u8[4] in, out: bool[4] out) {\n"
     "  alloc tmp: f64[2, 3] stack\n"
     "  tmp[0, 1] = b[0] * 1e-300 + 0.1\n"
@@ -163,9 +175,10 @@ static const Mistake mistakes[] = {
     {"let x in 4..0 = 1\n}", 2, 10, "the range is empty"},
     {"for m in 4 { }\n}", 2, 5, "'m' is already defined"},
     {"for min in 4 { }\n}", 2, 5, "'min' is a keyword"},
+    {"for barrier in 4 { }\n}", 2, 5, "'barrier' is a keyword"},
     {"for i in 4 { }\nout[i] = 0\n}", 3, 5, "there is no variable 'i' here"},
     {"alloc t: f33[1] register\n}", 2, 10, "there is no dtype 'f33'"},
-    {"alloc t: f32[1] heap\n}", 2, 17, "expected 'register', 'stack' or 'scratch'"},
+    {"alloc t: f32[1] heap\n}", 2, 17, "expected 'register', 'stack', 'scratch' or 'shared'"},
     {"out[m floordiv 0] = 0\n}", 2, 7, "floordiv needs a positive divisor"},
     {"out[0] = 99999999999999999999:i64\n}", 2, 10, "does not fit into i64"},
     {"out[0] = f32(300:u8)\n}", 2, 14, "300 does not fit into u8"},

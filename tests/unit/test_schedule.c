@@ -99,6 +99,28 @@ START_TEST(compute_the_same) {
 }
 END_TEST
 
+/* Two states, one read whole while the other one is written. */
+static const char steps[] =
+    "kernel steps(m in 0..20, n in 0..20; a: f32[m, n] in, b: f32[1] in, out: f32[8] out) {\n"
+    "  alloc s: f32[2, 8] shared\n"
+    "  for i in 8 { s[0, i] = f32(i) }\n"
+    "  barrier\n"
+    "  for t in n {\n"
+    "    for j in 8 { s[(t + 1) mod 2, j] = s[t mod 2, 7 - j] + s[t mod 2, j] * 0.5 }\n"
+    "    barrier\n"
+    "  }\n"
+    "  for k in 8 { out[k] = s[n mod 2, k] }\n"
+    "}\n";
+
+START_TEST(teams) {
+    setup();
+    check_same(steps, "team i j k");
+    check_same(steps, "split i 2; split j 2; vectorize j.1; split k 2; team i.0 j.0 k.0");
+    check_same(steps, "block i 5; block j 5; split j.1 2; block k 5; team i.0 j.0 k.0");
+    teardown();
+}
+END_TEST
+
 START_TEST(texts) {
     setup();
     Kernel *k = parse(stages);
@@ -165,8 +187,14 @@ START_TEST(refuse) {
     expect_error(stages, "compute_at t z", "'z' is not a loop of the next nest");
     expect_error(product, "spin i", "'spin' is not a schedule primitive");
     expect_error(product, "split i", "it takes 2 to 2");
+    expect_error(product, "team i", "the kernel has no barriers");
+    expect_error(steps, "team z", "no loop named 'z'");
+    expect_error(steps, "split k 4; team i k.0", "another extent than the loops before it");
+    expect_error(steps, "team i", "'s' is stored to outside of the loops");
+    expect_error(steps, "vectorize k; team i k", "is marked");
+    expect_error(steps, "team t", "'t' has no constant extent");
     teardown();
 }
 END_TEST
 
-LT_TEST_MAIN("test_schedule", compute_the_same, texts, refuse)
+LT_TEST_MAIN("test_schedule", compute_the_same, teams, texts, refuse)
