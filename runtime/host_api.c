@@ -2,22 +2,27 @@
 #include "runtime/context.h"
 #include "runtime/kernels/library.h"
 
+static void run_launch(lathe_context *context, uint32_t kernel, Launch launch) {
+    const uint64_t start = context->profile.on ? lt_profile_now() : 0;
+    launch.scratch = context->scratch.data;
+    launch.scratch_bytes = context->scratch_bytes;
+    lt_pool_run(context->pool, &launch);
+    if (context->profile.on)
+        lt_profile_record(&context->profile, kernel, start);
+}
+
 static void host_launch(void *opaque, uint32_t kernel, LtKernelFn *fn, void *const *buffers,
                         const int64_t *ints, int64_t count) {
-    lathe_context *context = opaque;
-    const Launch launch = {.fn = fn,
-                           .buffers = buffers,
-                           .ints = ints,
-                           .count = count,
-                           .scratch = context->scratch.data,
-                           .scratch_bytes = context->scratch_bytes};
-    if (!context->profile.on) {
-        lt_pool_run(context->pool, &launch);
-        return;
-    }
-    uint64_t start = lt_profile_now();
-    lt_pool_run(context->pool, &launch);
-    lt_profile_record(&context->profile, kernel, start);
+    run_launch(opaque, kernel,
+               (Launch){.fn = fn, .buffers = buffers, .ints = ints, .count = count});
+}
+
+static void host_launch_team(void *opaque, uint32_t kernel, LtTeamFn *fn, void *const *buffers,
+                             const int64_t *ints, int64_t count, int64_t rounds) {
+    run_launch(
+        opaque, kernel,
+        (Launch){
+            .team_fn = fn, .buffers = buffers, .ints = ints, .count = count, .rounds = rounds});
 }
 
 static int32_t host_library(void *opaque, uint32_t function, void *const *buffers,
@@ -40,5 +45,8 @@ static int32_t host_library(void *opaque, uint32_t function, void *const *buffer
 }
 
 void lt_host_api_init(lathe_context *context) {
-    context->api = (LtHostApi){.context = context, .launch = host_launch, .library = host_library};
+    context->api = (LtHostApi){.context = context,
+                               .launch = host_launch,
+                               .library = host_library,
+                               .launch_team = host_launch_team};
 }

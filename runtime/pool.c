@@ -10,8 +10,15 @@
  * An idle thread asks for work for a while, since the next kernel of a model is microseconds away,
  * and then sleeps. The launch is published by an odd number of `epoch` and closed by the next even
  * one; who finds it open enters by counting itself in `active` and looks again: either the launcher
- * sees the count, or the thread sees that it came too late. */
+ * sees the count, or the thread sees that it came too late.
+ *
+ * Threads of a team wait for each other, so that all of them must be there: those that have entered
+ * in time draw tickets, the launcher closes the drawing after a short while, and with that the team
+ * is fixed. A thread that the system has not let run until then is no member; the others have its
+ * part. */
 #include "runtime/pool.h"
+
+#include "runtime/barrier.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -19,7 +26,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-enum { PIECES_PER_THREAD = 4, SPINS = 4000, LINE = 64 };
+enum { PIECES_PER_THREAD = 4, SPINS = 4000, LINE = LT_CACHE_LINE };
+/* The launcher looks for members JOIN_SPINS times for each round that a team will work, which is
+ * less time than such a round takes; as often as MOST_JOIN_SPINS, which wakes a sleeper. */
+enum { JOIN_SPINS = 20, MOST_JOIN_SPINS = 20000, CLOSED = -(1 << 30) };
 
 typedef struct Job {
     const Launch *launch;
@@ -38,10 +48,19 @@ typedef struct Slot {
     _Alignas(LINE) atomic_int_fast64_t next;
 } Slot;
 
+typedef struct Team {
+    LtTeam base; /* what compiled code sees */
+    Barrier barrier;
+    _Alignas(LINE) atomic_int tickets; /* drawn by threads that joined; CLOSED and more: too late */
+    int32_t most;                      /* tickets that count */
+    atomic_int size;                   /* 0: not fixed yet */
+} Team;
+
 struct Pool {
     _Alignas(LINE) atomic_uint epoch; /* odd: the job may be entered */
     _Alignas(LINE) atomic_int active; /* workers that are in the job, or find out that it is over */
     _Alignas(LINE) Job job;
+    Team team;
     Slot *slots;
     Worker *workers; /* count - 1 of them: the launching thread has slot 0 */
     int32_t count, started;
@@ -57,12 +76,12 @@ struct Pool {
 static pthread_mutex_t pools_mutex = PTHREAD_MUTEX_INITIALIZER;
 static Pool *pools; /* guarded by pools_mutex */
 
-static inline void pause_briefly(void) {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
+/* The i-th time that something was looked for and not found. */
+static void wait_a_little(int i) {
+    if (i < SPINS)
+        lt_pause();
+    else
+        sched_yield();
 }
 
 /* --- work ------------------------------------------------------------------------------------- */
@@ -91,6 +110,56 @@ static void run_slot(Pool *pool, int32_t own) {
     }
 }
 
+/* --- teams ------------------------------------------------------------------------------------ */
+
+static void wait_for_team(const LtTeam *base) {
+    Team *team = (Team *)(uintptr_t)base; /* its first field */
+    lt_barrier_wait(&team->barrier);
+}
+
+static void run_part(Pool *pool, int32_t rank, int32_t slot) {
+    const Launch *launch = pool->job.launch;
+    const int32_t size = atomic_load_explicit(&pool->team.size, memory_order_relaxed);
+    const LtTeam *team = size > 1 ? &pool->team.base : NULL;
+    launch->team_fn(launch->buffers, launch->ints, launch->count * rank / size,
+                    launch->count * (rank + 1) / size,
+                    launch->scratch + (size_t)slot * launch->scratch_bytes, team);
+}
+
+/* Becomes a member, unless it is too late, and does a member's part. With all threads in the team,
+ * a thread has the same part in each launch, and finds the weights in its cache. */
+static void join_team(Pool *pool, int32_t slot) {
+    Team *team = &pool->team;
+    const int32_t ticket = atomic_fetch_add(&team->tickets, 1);
+    if (ticket < 0 || ticket >= team->most)
+        return;
+    for (int i = 0; !atomic_load_explicit(&team->size, memory_order_acquire); i++)
+        wait_a_little(i);
+    const bool is_complete = atomic_load_explicit(&team->size, memory_order_relaxed) == pool->count;
+    run_part(pool, is_complete ? slot : ticket + 1, slot);
+}
+
+static void open_team(Pool *pool, const Launch *launch) {
+    Team *team = &pool->team;
+    team->base = (LtTeam){wait_for_team, launch->scratch};
+    team->most = (int32_t)(launch->count < pool->count ? launch->count : pool->count) - 1;
+    atomic_store(&team->tickets, 0);
+    atomic_store(&team->size, 0);
+}
+
+static void fix_team(Pool *pool) {
+    Team *team = &pool->team;
+    const int64_t rounds = pool->job.launch->rounds;
+    const int spins =
+        rounds < MOST_JOIN_SPINS / JOIN_SPINS ? (int)rounds * JOIN_SPINS : MOST_JOIN_SPINS;
+    for (int i = 0; i < spins && atomic_load(&team->tickets) < team->most; i++)
+        lt_pause();
+    const int32_t drawn = atomic_exchange(&team->tickets, CLOSED);
+    const int32_t size = 1 + (drawn < team->most ? drawn : team->most);
+    lt_barrier_set(&team->barrier, (uint32_t)size);
+    atomic_store_explicit(&team->size, size, memory_order_release);
+}
+
 /* --- the other threads ------------------------------------------------------------------------ */
 
 /* Waits until `epoch` is not `seen` any more. */
@@ -100,7 +169,7 @@ static unsigned next_epoch(Pool *pool, unsigned seen) {
         epoch = atomic_load(&pool->epoch);
         if (epoch != seen || atomic_load_explicit(&pool->stopping, memory_order_relaxed))
             return epoch;
-        pause_briefly();
+        lt_pause();
     }
     pthread_mutex_lock(&pool->sleep_mutex);
     atomic_fetch_add(&pool->sleepers, 1);
@@ -109,6 +178,13 @@ static unsigned next_epoch(Pool *pool, unsigned seen) {
     atomic_fetch_sub(&pool->sleepers, 1);
     pthread_mutex_unlock(&pool->sleep_mutex);
     return epoch;
+}
+
+static void enter_job(Pool *pool, int32_t slot) {
+    if (pool->job.launch->fn)
+        run_slot(pool, slot);
+    else
+        join_team(pool, slot);
 }
 
 static void *work(void *argument) {
@@ -121,7 +197,7 @@ static void *work(void *argument) {
             continue;
         atomic_fetch_add(&pool->active, 1);
         if (atomic_load(&pool->epoch) == seen)
-            run_slot(pool, worker->slot);
+            enter_job(pool, worker->slot);
         atomic_fetch_sub_explicit(&pool->active, 1, memory_order_release);
     }
     return NULL;
@@ -147,6 +223,7 @@ static void free_pool(Pool *pool) {
     pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->sleep_mutex);
     pthread_mutex_destroy(&pool->turn);
+    lt_barrier_destroy(&pool->team.barrier);
     free(pool->workers);
     free(pool->slots);
     free(pool);
@@ -168,6 +245,7 @@ static Pool *create_pool(int32_t threads) {
     if (!pool)
         return NULL;
     *pool = (Pool){.count = threads};
+    lt_barrier_init(&pool->team.barrier);
     pool->slots = aligned_alloc(LINE, (size_t)threads * sizeof(Slot));
     pool->workers = calloc((size_t)threads, sizeof *pool->workers);
     pthread_mutex_init(&pool->turn, NULL);
@@ -220,31 +298,48 @@ void lt_pool_release(Pool *pool) {
 /* All pieces are taken: those who took them finish, and nobody else comes in. */
 static void close_job(Pool *pool) {
     atomic_fetch_add(&pool->epoch, 1);
-    for (int i = 0; atomic_load(&pool->active); i++) {
-        if (i < SPINS)
-            pause_briefly();
-        else
-            sched_yield();
-    }
+    for (int i = 0; atomic_load(&pool->active); i++)
+        wait_a_little(i);
+}
+
+static void run_alone(const Launch *launch) {
+    if (launch->fn)
+        launch->fn(launch->buffers, launch->ints, 0, launch->count, launch->scratch);
+    else
+        launch->team_fn(launch->buffers, launch->ints, 0, launch->count, launch->scratch, NULL);
+}
+
+static void open_pieces(Pool *pool, const Launch *launch) {
+    int64_t pieces = (int64_t)pool->count * PIECES_PER_THREAD;
+    pieces = launch->count < pieces ? launch->count : pieces;
+    pool->job = (Job){launch, launch->count / pieces, launch->count % pieces, pieces};
+    for (int32_t slot = 0; slot < pool->count; slot++)
+        atomic_store_explicit(&pool->slots[slot].next, first_piece(pool, slot),
+                              memory_order_relaxed);
 }
 
 void lt_pool_run(Pool *pool, const Launch *launch) {
     if (launch->count <= 0)
         return;
     if (!pool || launch->count == 1) {
-        launch->fn(launch->buffers, launch->ints, 0, launch->count, launch->scratch);
+        run_alone(launch);
         return;
     }
-    int64_t pieces = (int64_t)pool->count * PIECES_PER_THREAD;
-    pieces = launch->count < pieces ? launch->count : pieces;
     pthread_mutex_lock(&pool->turn);
-    pool->job = (Job){launch, launch->count / pieces, launch->count % pieces, pieces};
-    for (int32_t slot = 0; slot < pool->count; slot++)
-        atomic_store_explicit(&pool->slots[slot].next, first_piece(pool, slot),
-                              memory_order_relaxed);
+    if (launch->fn) {
+        open_pieces(pool, launch);
+    } else {
+        pool->job = (Job){.launch = launch};
+        open_team(pool, launch);
+    }
     atomic_fetch_add(&pool->epoch, 1);
     wake_sleepers(pool);
-    run_slot(pool, 0);
+    if (launch->fn) {
+        run_slot(pool, 0);
+    } else {
+        fix_team(pool);
+        run_part(pool, 0, 0);
+    }
     close_job(pool);
     pthread_mutex_unlock(&pool->turn);
 }
