@@ -1,10 +1,15 @@
 /* lower_recurrent.c - lstm and gru: steps one after the other, gates of one sequence in a local
  * buffer.
  *
- *   for n { h = h0; for t { gates = x[t, n]; for k { for v { gates[v] += h[k] * R[k, v] } }; cell }
- * } The product runs over k outside, so that the loops v# along the gates are contiguous in
- * everything they touch. The state lives in the results h (and c), or in local buffers when these
- * are not wanted. */
+ *   for n { h[0] = h0; barrier; for t {
+ *     gates = x[t, n]; for k { for g { for v { gates[g, v] += h[t mod 2, k] * R[k, g, v] } } }
+ *     cell; h[(t + 1) mod 2] = ..; barrier } }
+ *
+ * The product runs over k outside, so that the loops v# along the gates are contiguous in
+ * everything they touch. All of them run over the hidden values: a thread that has a part of these
+ * has it in every loop and every gate, and what one iteration writes, no other one reads, but for
+ * the state h, which a whole step reads. That is shared and there are two of it, the one before the
+ * step and the one behind it, so that one barrier a step is enough. */
 #include <string.h>
 
 #include "passes/lower_internal.h"
@@ -14,9 +19,10 @@ typedef struct Recurrence {
     DType dtype; /* of the computation */
     LoopNest sequences, time;
     const Dim *n, *t;            /* which sequence, which step */
-    const Buffer *gates, *reset; /* reset: gru only */
-    const Buffer *y, *state[2];  /* y: NULL when not wanted */
-    bool is_local[2];            /* state indexed without the sequence */
+    const Dim *before, *after;   /* which of the two states h is that before, behind the step */
+    const Buffer *gates, *reset; /* reset: gru only; shared where others' values are read */
+    const Buffer *h, *c;         /* [2, hidden], shared; [hidden], lstm only */
+    const Buffer *y, *last[2];   /* results: all h, the last h and c; NULL when not wanted */
     Stmt *allocs;
 } Recurrence;
 
@@ -38,9 +44,13 @@ static Stmt *end_columns(Lowering *lo, const Columns *c, Stmt *body) {
     return lt_lower_nest(lo, &c->nest, lt_stmt_join(lt_lower_take_prelude(lo), body));
 }
 
-/* v + count * hidden: gate number `count` of hidden value v. */
-static const Dim *gate(Lowering *lo, const Recurrence *r, const Dim *v, int count) {
-    return lt_dim_add(lower_table(lo), v, lt_dim_mul_const(lower_table(lo), r->hidden, count));
+/* v + number * hidden: that gate of hidden value v. */
+static const Dim *gate_at(Lowering *lo, const Recurrence *r, const Dim *v, const Dim *number) {
+    return lt_dim_add(lower_table(lo), v, lt_dim_mul(lower_table(lo), r->hidden, number));
+}
+
+static const Dim *gate(Lowering *lo, const Recurrence *r, const Dim *v, int number) {
+    return gate_at(lo, r, v, lower_number(lo, number));
 }
 
 static const Expr *local_get(Lowering *lo, const Buffer *buffer, const Dim *v) {
@@ -51,26 +61,13 @@ static Stmt *local_set(Lowering *lo, const Buffer *buffer, const Dim *v, const E
     return lt_stmt_store(lo->k, buffer, &v, value);
 }
 
-static int state_index(const Recurrence *r, int which, const Dim *v, const Dim **index) {
-    int rank = 0;
-    if (!r->is_local[which])
-        index[rank++] = r->n;
-    index[rank++] = v;
-    return rank;
+static const Expr *h_get(Lowering *lo, const Recurrence *r, const Dim *which, const Dim *v) {
+    return lt_expr_load(lo->k, r->h, (const Dim *const[]){which, v}, NULL);
 }
 
-static const Expr *state_get(Lowering *lo, const Recurrence *r, int which, const Dim *v) {
-    const Dim *index[2];
-    state_index(r, which, v, index);
-    return lt_expr_convert(lo->k, lt_expr_load(lo->k, r->state[which], index, NULL), r->dtype);
-}
-
-static Stmt *state_set(Lowering *lo, const Recurrence *r, int which, const Dim *v,
-                       const Expr *value) {
-    const Dim *index[2];
-    state_index(r, which, v, index);
-    return lt_stmt_store(lo->k, r->state[which], index,
-                         lt_expr_convert(lo->k, value, r->state[which]->dtype));
+static Stmt *h_set(Lowering *lo, const Recurrence *r, const Dim *which, const Dim *v,
+                   const Expr *value) {
+    return lt_stmt_store(lo->k, r->h, (const Dim *const[]){which, v}, value);
 }
 
 static const Expr *input_at(Lowering *lo, const Recurrence *r, const Dim *column) {
@@ -87,8 +84,16 @@ static const Expr *call2(Lowering *lo, ScalarFn fn, const Expr *a, const Expr *b
 
 /* --- what both layers share ---------------------------------------------------------------- */
 
-static const Buffer *local(Lowering *lo, Recurrence *r, const char *name, const Dim *extent) {
-    const Buffer *buffer = lt_kernel_local(lo->k, BUFFER_STACK, name, r->dtype, 1, &extent);
+typedef struct LocalSpec {
+    BufferKind kind;
+    const char *name;
+    const Dim *dims[2];
+    int rank;
+} LocalSpec;
+
+static const Buffer *local(Lowering *lo, Recurrence *r, LocalSpec spec) {
+    const Buffer *buffer =
+        lt_kernel_local(lo->k, spec.kind, spec.name, r->dtype, spec.rank, spec.dims);
     r->allocs = lt_stmt_join(r->allocs, lt_stmt_alloc(lo->k, buffer));
     return buffer;
 }
@@ -130,26 +135,67 @@ static bool begin_recurrence(Lowering *lo, Recurrence *r, int gates, int states)
     r->dtype = lt_lower_sum_dtype(type->dtype);
     r->n = lt_lower_loop(lo, &r->sequences, "n", lower_dim(lo, type->dims[1]));
     r->t = lt_lower_loop(lo, &r->time, "t", r->steps);
+    r->before = lt_dim_mod(lower_table(lo), r->t, lower_number(lo, 2));
+    r->after = lt_dim_mod(lower_table(lo), lt_dim_add_const(lower_table(lo), r->t, 1),
+                          lower_number(lo, 2));
     if (lt_attr_int(node, ATTR_REVERSE, 0))
         r->t = lt_dim_sub(lower_table(lo), lt_dim_add_const(lower_table(lo), r->steps, -1), r->t);
-    r->gates = local(lo, r, "gates", lt_dim_mul_const(lower_table(lo), r->hidden, gates));
+    const Dim *all_gates = lt_dim_mul_const(lower_table(lo), r->hidden, gates);
+    r->gates = local(lo, r, (LocalSpec){BUFFER_STACK, "gates", {all_gates}, 1});
+    r->h = local(lo, r, (LocalSpec){BUFFER_SHARED, "h", {lower_number(lo, 2), r->hidden}, 2});
+    if (states > 1)
+        r->c = local(lo, r, (LocalSpec){BUFFER_STACK, "c", {r->hidden}, 1});
     r->y = result_of(lo, node->outputs[0]);
-    for (int i = 0; i < states; i++) {
-        r->state[i] = result_of(lo, node->outputs[i + 1]);
-        r->is_local[i] = !r->state[i];
-        if (r->is_local[i])
-            r->state[i] = local(lo, r, "state", r->hidden);
-    }
+    for (int i = 0; i < states; i++)
+        r->last[i] = result_of(lo, node->outputs[i + 1]);
     lo->k->class = KERNEL_SERIAL;
     return true;
 }
 
-/* state = its first value, operand `input`. */
-static Stmt *set_first_state(Lowering *lo, const Recurrence *r, int which, uint32_t input) {
+/* Element v of the sequence's first state, operand `input`. */
+static const Expr *first_state(Lowering *lo, const Recurrence *r, const Dim *v, uint32_t input) {
+    const At at = lt_lower_here((const Dim *const[]){r->n, v}, 2);
+    return lt_lower_at_as(lo, lt_input(lo->anchor, input), &at, r->dtype);
+}
+
+/* The state in front of the first step: operand `input`, and c the one behind it. */
+static Stmt *begin_state(Lowering *lo, const Recurrence *r, uint32_t input) {
     const Columns c = begin_columns(lo, r->hidden);
-    const At at = lt_lower_here((const Dim *const[]){r->n, c.v}, 2);
-    const Expr *value = lt_lower_at_as(lo, lt_input(lo->anchor, input), &at, r->dtype);
-    return end_columns(lo, &c, state_set(lo, r, which, c.v, value));
+    Stmt *stores = h_set(lo, r, lower_number(lo, 0), c.v, first_state(lo, r, c.v, input));
+    if (r->c)
+        stores = lt_stmt_join(stores, local_set(lo, r->c, c.v, first_state(lo, r, c.v, input + 1)));
+    return lt_stmt_join(end_columns(lo, &c, stores), lt_stmt_barrier(lo->k));
+}
+
+static Stmt *store_last(Lowering *lo, const Recurrence *r, int which, const Dim *v,
+                        const Expr *value) {
+    const Buffer *result = r->last[which];
+    const Dim *index[] = {r->n, v};
+    return result
+               ? lt_stmt_store(lo->k, result, index, lt_expr_convert(lo->k, value, result->dtype))
+               : NULL;
+}
+
+/* The state behind the last step becomes the results. */
+static Stmt *end_state(Lowering *lo, const Recurrence *r) {
+    if (!r->last[0] && !r->last[1])
+        return NULL;
+    const Columns c = begin_columns(lo, r->hidden);
+    const Dim *which = lt_dim_mod(lower_table(lo), r->steps, lower_number(lo, 2));
+    Stmt *stores = store_last(lo, r, 0, c.v, h_get(lo, r, which, c.v));
+    if (r->c)
+        stores = lt_stmt_join(stores, store_last(lo, r, 1, c.v, local_get(lo, r->c, c.v)));
+    return end_columns(lo, &c, stores);
+}
+
+/* body(column) for all columns of the first gates. */
+typedef Stmt *ColumnFn(Lowering *lo, const Recurrence *r, const Dim *column);
+
+static Stmt *for_gates(Lowering *lo, const Recurrence *r, int gates, ColumnFn *body) {
+    LoopNest all = {.count = 0};
+    const Dim *g = lt_lower_full_loop(lo, &all, "g#", lower_number(lo, gates));
+    const Columns c = begin_columns(lo, r->hidden);
+    return lt_lower_nest(lo, &all, end_columns(lo, &c, body(lo, r, gate_at(lo, r, c.v, g))));
 }
 
 /* Columns first.. of a product of `hidden` values with the recurrent weights: `from` NULL is the
@@ -168,14 +214,15 @@ static Stmt *add_product(Lowering *lo, const Recurrence *r, RecurrentProduct p) 
     const int64_t rows = r->hidden->value % ROWS == 0 ? ROWS : 1;
     const Dim *block = lt_lower_full_loop(lo, &blocks, "k#",
                                           lt_dim_floordiv(t, r->hidden, lower_number(lo, rows)));
-    const Columns c = begin_columns(lo, lt_dim_mul_const(t, r->hidden, p.gates));
+    const Dim *g = lt_lower_full_loop(lo, &blocks, "g#", lower_number(lo, p.gates));
+    const Columns c = begin_columns(lo, r->hidden);
     const Dim *row = lt_lower_full_loop(lo, &fold, "u#", lower_number(lo, rows));
     const Dim *k = lt_dim_add(t, lt_dim_mul_const(t, block, rows), row);
-    const Dim *column = gate(lo, r, c.v, p.first_gate);
+    const Dim *column = gate_at(lo, r, c.v, lt_dim_add_const(t, g, p.first_gate));
     const Accumulator acc = lt_lower_accumulator(lo, "acc", r->dtype);
     const At at = lt_lower_here((const Dim *const[]){k, column}, 2);
     const Expr *weight = lt_lower_at_as(lo, lt_input(lo->anchor, 1), &at, r->dtype);
-    const Expr *factor = p.from ? local_get(lo, p.from, k) : state_get(lo, r, 0, k);
+    const Expr *factor = p.from ? local_get(lo, p.from, k) : h_get(lo, r, r->before, k);
     const Expr *sum = lt_expr_call(lo->k, FN_FMA, factor, weight, lt_lower_get(lo, acc));
     Stmt *update = lt_stmt_join(lt_lower_take_prelude(lo), lt_lower_set(lo, acc, sum));
     Stmt *body = lt_stmt_join(lt_lower_begin(lo, acc, local_get(lo, r->gates, column)),
@@ -184,38 +231,38 @@ static Stmt *add_product(Lowering *lo, const Recurrence *r, RecurrentProduct p) 
     return lt_lower_nest(lo, &blocks, end_columns(lo, &c, body));
 }
 
-/* h (gate `h` of the buffer) and c (gate 0, lstm) become state and result. */
-static Stmt *store_step(Lowering *lo, const Recurrence *r, int h, bool has_cell) {
+/* The new state h, which is gate number `h` of the buffer, goes to its places; then all threads
+ * have it. */
+static Stmt *store_step(Lowering *lo, const Recurrence *r, int h) {
     const Columns c = begin_columns(lo, r->hidden);
     const Expr *value = local_get(lo, r->gates, gate(lo, r, c.v, h));
-    Stmt *stores = state_set(lo, r, 0, c.v, value);
-    if (has_cell)
-        stores = lt_stmt_join(stores, state_set(lo, r, 1, c.v, local_get(lo, r->gates, c.v)));
+    Stmt *stores = h_set(lo, r, r->after, c.v, value);
     if (r->y) {
         const Dim *index[] = {r->t, r->n, c.v};
         const Expr *rounded = lt_expr_convert(lo->k, value, r->y->dtype);
         stores = lt_stmt_join(stores, lt_stmt_store(lo->k, r->y, index, rounded));
     }
-    return end_columns(lo, &c, stores);
+    return lt_stmt_join(end_columns(lo, &c, stores), lt_stmt_barrier(lo->k));
 }
 
 static bool end_recurrence(Lowering *lo, const Recurrence *r, Stmt *first, Stmt *step) {
     Stmt *body = lt_stmt_join(first, lt_lower_nest(lo, &r->time, step));
+    body = lt_stmt_join(body, end_state(lo, r));
     lo->k->body = lt_stmt_join(r->allocs, lt_lower_nest(lo, &r->sequences, body));
     return !lo->failed;
 }
 
 /* --- lstm: gates i o f c ------------------------------------------------------------------- */
 
-/* gates[0..h) = the new cell. */
+/* c = the new cell. */
 static Stmt *lstm_cell(Lowering *lo, const Recurrence *r) {
     const Columns c = begin_columns(lo, r->hidden);
     const Expr *in = call1(lo, FN_SIGMOID, local_get(lo, r->gates, c.v));
     const Expr *forget = call1(lo, FN_SIGMOID, local_get(lo, r->gates, gate(lo, r, c.v, 2)));
     const Expr *candidate = call1(lo, FN_TANH, local_get(lo, r->gates, gate(lo, r, c.v, 3)));
-    const Expr *kept = call2(lo, FN_MUL, forget, state_get(lo, r, 1, c.v));
+    const Expr *kept = call2(lo, FN_MUL, forget, local_get(lo, r->c, c.v));
     const Expr *cell = lt_expr_call(lo->k, FN_FMA, in, candidate, kept);
-    return end_columns(lo, &c, local_set(lo, r->gates, c.v, cell));
+    return end_columns(lo, &c, local_set(lo, r->c, c.v, cell));
 }
 
 /* gates[h..2h) = the new state. */
@@ -223,21 +270,24 @@ static Stmt *lstm_hidden(Lowering *lo, const Recurrence *r) {
     const Columns c = begin_columns(lo, r->hidden);
     const Dim *place = gate(lo, r, c.v, 1);
     const Expr *out = call1(lo, FN_SIGMOID, local_get(lo, r->gates, place));
-    const Expr *hidden = call2(lo, FN_MUL, out, call1(lo, FN_TANH, local_get(lo, r->gates, c.v)));
+    const Expr *hidden = call2(lo, FN_MUL, out, call1(lo, FN_TANH, local_get(lo, r->c, c.v)));
     return end_columns(lo, &c, local_set(lo, r->gates, place, hidden));
+}
+
+static Stmt *set_input(Lowering *lo, const Recurrence *r, const Dim *column) {
+    return local_set(lo, r->gates, column, input_at(lo, r, column));
 }
 
 bool lt_lower_lstm(Lowering *lo) {
     Recurrence r = {.allocs = NULL};
     if (!begin_recurrence(lo, &r, 4, 2))
         return false;
-    Stmt *first = lt_stmt_join(set_first_state(lo, &r, 0, 2), set_first_state(lo, &r, 1, 3));
-    const Columns c = begin_columns(lo, lt_dim_mul_const(lower_table(lo), r.hidden, 4));
-    Stmt *step = end_columns(lo, &c, local_set(lo, r.gates, c.v, input_at(lo, &r, c.v)));
+    Stmt *first = begin_state(lo, &r, 2);
+    Stmt *step = for_gates(lo, &r, 4, set_input);
     step = lt_stmt_join(step, add_product(lo, &r, (RecurrentProduct){NULL, 0, 4}));
     step = lt_stmt_join(step, lstm_cell(lo, &r));
     step = lt_stmt_join(step, lstm_hidden(lo, &r));
-    step = lt_stmt_join(step, store_step(lo, &r, 1, true));
+    step = lt_stmt_join(step, store_step(lo, &r, 1));
     return end_recurrence(lo, &r, first, step);
 }
 
@@ -254,8 +304,9 @@ static Stmt *gru_reset(Lowering *lo, const Recurrence *r, bool linear_before_res
     const Columns c = begin_columns(lo, r->hidden);
     const Expr *reset = gru_gate(lo, r, c.v, 1);
     if (!linear_before_reset)
-        reset = call2(lo, FN_MUL, reset, state_get(lo, r, 0, c.v));
-    return end_columns(lo, &c, local_set(lo, r->reset, c.v, reset));
+        reset = call2(lo, FN_MUL, reset, h_get(lo, r, r->before, c.v));
+    Stmt *set = end_columns(lo, &c, local_set(lo, r->reset, c.v, reset));
+    return linear_before_reset ? set : lt_stmt_join(set, lt_stmt_barrier(lo->k));
 }
 
 /* gates[0..h) = (1 - z) * candidate + z * h. */
@@ -268,8 +319,14 @@ static Stmt *gru_hidden(Lowering *lo, const Recurrence *r, bool linear_before_re
         product = call2(lo, FN_MUL, local_get(lo, r->reset, c.v), product);
     const Expr *candidate = call1(lo, FN_TANH, call2(lo, FN_ADD, input_at(lo, r, column), product));
     const Expr *fresh = call2(lo, FN_MUL, call2(lo, FN_SUB, one, update), candidate);
-    const Expr *hidden = lt_expr_call(lo->k, FN_FMA, update, state_get(lo, r, 0, c.v), fresh);
+    const Expr *hidden = lt_expr_call(lo->k, FN_FMA, update, h_get(lo, r, r->before, c.v), fresh);
     return end_columns(lo, &c, local_set(lo, r->gates, c.v, hidden));
+}
+
+static Stmt *set_bias(Lowering *lo, const Recurrence *r, const Dim *column) {
+    const At at = lt_lower_here(&column, 1);
+    const Expr *bias = lt_lower_at_as(lo, lt_input(lo->anchor, 2), &at, r->dtype);
+    return local_set(lo, r->gates, column, bias);
 }
 
 bool lt_lower_gru(Lowering *lo) {
@@ -277,17 +334,15 @@ bool lt_lower_gru(Lowering *lo) {
     const bool linear = *lt_attr_string(lo->anchor, ATTR_MODE, "") != '\0';
     if (!begin_recurrence(lo, &r, 3, 1))
         return false;
-    r.reset = local(lo, &r, "reset", r.hidden);
-    Stmt *first = set_first_state(lo, &r, 0, 3);
-    const Columns c = begin_columns(lo, lt_dim_mul_const(lower_table(lo), r.hidden, 3));
-    const At at = lt_lower_here(&c.v, 1);
-    const Expr *bias = lt_lower_at_as(lo, lt_input(lo->anchor, 2), &at, r.dtype);
-    Stmt *step = end_columns(lo, &c, local_set(lo, r.gates, c.v, bias));
+    const BufferKind kind = linear ? BUFFER_STACK : BUFFER_SHARED;
+    r.reset = local(lo, &r, (LocalSpec){kind, "reset", {r.hidden}, 1});
+    Stmt *first = begin_state(lo, &r, 3);
+    Stmt *step = for_gates(lo, &r, 3, set_bias);
     step = lt_stmt_join(step, add_product(lo, &r, (RecurrentProduct){NULL, 0, linear ? 3 : 2}));
     step = lt_stmt_join(step, gru_reset(lo, &r, linear));
     if (!linear)
         step = lt_stmt_join(step, add_product(lo, &r, (RecurrentProduct){r.reset, 2, 1}));
     step = lt_stmt_join(step, gru_hidden(lo, &r, linear));
-    step = lt_stmt_join(step, store_step(lo, &r, 0, false));
+    step = lt_stmt_join(step, store_step(lo, &r, 0));
     return end_recurrence(lo, &r, first, step);
 }

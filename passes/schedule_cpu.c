@@ -65,40 +65,6 @@ static ScheduleRow choose_map(Nest *nest) {
     return nest->loop_count == 1 ? SCHEDULE_FLAT : SCHEDULE_NEST;
 }
 
-enum { MOST_UNROLLED = 8 };
-
-/* Every stage of a row runs in lanes: those that fold by rfactor, the others split; short loops
- * inside are unrolled. */
-static void append_row_stages(Str *out, Nest *nest, const Stmt *list, const char *prefix,
-                              int lanes) {
-    for (const Stmt *s = list; s; s = s->next) {
-        if (s->kind == STMT_IF)
-            append_row_stages(out, nest, s->u.branch.body, prefix, lanes);
-        if (s->kind != STMT_FOR)
-            continue;
-        const char *name = s->u.loop.var->name;
-        if (!lt_str_starts(name, prefix)) {
-            append_row_stages(out, nest, s->u.loop.body, prefix, lanes);
-            continue;
-        }
-        if (!lt_loop_reaches(s, lanes) || !lt_nest_walks(nest, s, false))
-            continue;
-        bool folds = false, has_fold = false;
-        for (const Stmt *inner = s->u.loop.body; inner; inner = inner->next) {
-            has_fold |= inner->kind == STMT_FOR;
-            folds |= inner->kind == STMT_STORE && inner->u.store.buffer->kind == BUFFER_REGISTER;
-        }
-        if (folds && !has_fold)
-            lt_str_printf(out, "rfactor %s %d; ", name, 4 * lanes);
-        else
-            lt_str_printf(out, "split %s %d; vectorize %s.1; ", name, 2 * lanes, name);
-        for (const Stmt *inner = s->u.loop.body; inner; inner = inner->next)
-            if (inner->kind == STMT_FOR && lt_dim_is_const(inner->u.loop.extent) &&
-                inner->u.loop.extent->value <= MOST_UNROLLED)
-                lt_str_printf(out, "unroll %s; ", inner->u.loop.var->name);
-    }
-}
-
 static const char *choose(Nest *nest) {
     Str out;
     lt_str_init(&out, nest->kernel->arena);
@@ -114,12 +80,12 @@ static const char *choose(Nest *nest) {
         return lt_schedule_fill(nest, over_channels ? lt_choose_tile(nest) : choose_fold(nest));
     }
     case KERNEL_ROWS:
-        append_row_stages(&out, nest, nest->kernel->body, "r", lt_nest_lanes(nest));
+        lt_schedule_rows(nest, &out);
         lt_str_append(&out, lt_schedule_fill(nest, SCHEDULE_PLAIN));
         return out.text;
     case KERNEL_WINOGRAD: return lt_choose_winograd(nest);
     case KERNEL_SERIAL:
-        append_row_stages(&out, nest, nest->kernel->body, "v", lt_nest_lanes(nest));
+        lt_schedule_steps(nest, &out);
         return out.text;
     }
     return "";

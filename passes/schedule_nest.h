@@ -46,6 +46,11 @@ const Dim *lt_load_stride(Kernel *k, const Expr *load, const Dim *var);
 
 const char *lt_schedule_fill(const Nest *nest, ScheduleRow row);
 
+/* --- schedule_stages.c: several stages, appended as text ------------------------------------- */
+
+void lt_schedule_rows(Nest *nest, Str *out);
+void lt_schedule_steps(Nest *nest, Str *out);
+
 /* --- schedule_sweep.c: folds over few taps -------------------------------------------------- */
 
 /* The row for a fold whose results lie along its last loop; nest->v is that. */

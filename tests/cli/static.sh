@@ -150,6 +150,51 @@ count $? "it runs"
 [ "$(cat out)" = "92 101 106 106 120 120 177 303 213 213 249 249 01001000 a dim is out of its range" ]
 count $? "its numbers are right"
 
+# ---- a kernel for a team, on the one thread that there is ----
+cat >steps.lir <<'END'
+module "steps"
+graph main(%x "x": f32[3,1,384], %h "h": f32[1,96], %c "c": f32[1,96]) {
+  %r = const f32[96,384] splat(0.01)
+  %y "y", %a, %b "last" = lstm %x, %r, %h, %c
+  yield %y, %b
+}
+END
+cat >three.c <<'END'
+#include "steps.h"
+#include <math.h>
+#include <stdio.h>
+static float x[384 * 3], h[96], c[96], y[96 * 3], last[96];
+static _Alignas(STEPS_ARENA_ALIGN) unsigned char memory[STEPS_ARENA_BYTES];
+int main(void) {
+    steps_args args = {x, h, c, y, last};
+    float state = 0.5f, cell = 1; /* all hidden values are alike */
+    int i, t, wrong = 0;
+    for (i = 0; i < 384 * 3; i++)
+        x[i] = 0.1f * (float)(i / 384 - 1);
+    for (i = 0; i < 96; i++)
+        h[i] = state, c[i] = cell;
+    if (steps_run(&args, memory))
+        return 2;
+    for (t = 0; t < 3; t++) {
+        float sum = x[384 * t] + 0.96f * state, gate = 1 / (1 + expf(-sum));
+        cell = gate * tanhf(sum) + gate * cell;
+        state = gate * tanhf(cell);
+        for (i = 0; i < 96; i++)
+            wrong += !(fabsf(y[96 * t + i] - state) < 1e-5f);
+    }
+    for (i = 0; i < 96; i++)
+        wrong += !(fabsf(last[i] - cell) < 1e-5f);
+    printf("%d wrong\n", wrong);
+    return wrong != 0;
+}
+END
+"$lathec" steps.lir --emit kernels -o - | grep -q '; team v'
+count $? "a team could run it"
+does "a recurrent layer" "$lathec" steps.lir -o steps.a
+# shellcheck disable=SC2086
+does "its program" gcc -std=c11 $strict three.c steps.a -lm -o three
+does "it runs alone" ./three
+
 # ---- refusals ----
 refuse() { # CODE TEXT ARGUMENTS...
 	local code=$1 text=$2

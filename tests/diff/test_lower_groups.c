@@ -1,10 +1,6 @@
 /* test_lower_groups.c - lowering against the evaluator: groups with producers and epilogues, and
  * random graphs; which loops merge, which kernels are shared, and what is refused. */
-#include <unistd.h>
-
-#include "codegen/codegen.h"
-#include "lathe/runtime.h"
-#include "tests/diff/lower_fixture.h"
+#include "tests/diff/artifact_fixture.h"
 
 enum { RANDOM_GRAPHS = 150 };
 
@@ -272,44 +268,11 @@ START_TEST(random_graphs) {
 }
 END_TEST
 
-/* The same program as machine code, at -O0 and -O2, through the runtime. */
+/* The same program as machine code, at -O0 and -O2. */
 static void check_artifact(const Program *p, const Tensor *const *inputs,
                            const Tensor *const *expected, const char *text) {
-    char path[64];
-    snprintf(path, sizeof path, "/tmp/lathe-random-%ld.so", (long)getpid());
-    for (int level = 0; level <= 2; level += 2) {
-        CodegenOptions options = {.level = level};
-        DiagList *diags = &p->module->diags;
-        ck_assert_msg(lt_codegen_so(p, &options, path, diags), "%s", first_diag(p->module));
-        lathe_model *model;
-        lathe_context *context;
-        lathe_context_options one_thread = {.struct_size = sizeof one_thread, .threads = 1};
-        ck_assert_msg(!lathe_model_open(path, NULL, &model), "%s", lathe_last_error());
-        unlink(path);
-        ck_assert_int_eq(lathe_context_new(model, &one_thread, &context), LATHE_OK);
-        for (uint32_t i = 0; i < lathe_input_count(model); i++) {
-            const Tensor *t = inputs[i];
-            lathe_tensor view = {.data = t->data,
-                                 .dtype = (lathe_dtype)t->dtype,
-                                 .rank = t->rank,
-                                 .dims = t->dims,
-                                 .device = {LATHE_CPU, 0}};
-            ck_assert_msg(!lathe_set_input(context, i, &view), "%s", lathe_context_error(context));
-        }
-        ck_assert_msg(!lathe_run(context), "%s, in\n%s", lathe_context_error(context), text);
-        for (uint32_t i = 0; i < lathe_output_count(model); i++) {
-            lathe_tensor out;
-            ck_assert_int_eq(lathe_get_output(context, i, &out), LATHE_OK);
-            Tensor got = *expected[i]; /* the shape, which the runtime's must be */
-            ck_assert_int_eq(out.rank, got.rank);
-            for (int d = 0; d < got.rank; d++)
-                ck_assert_int_eq(out.dims[d], got.dims[d]);
-            got.data = out.data;
-            check_equal(&got, expected[i], text);
-        }
-        lathe_context_free(context);
-        lathe_model_close(model);
-    }
+    for (int level = 0; level <= 2; level += 2)
+        check_run(p, &(ArtifactRun){inputs, expected, level, .threads = 1, .repeat = 1}, text);
 }
 
 START_TEST(random_artifacts) {
