@@ -325,9 +325,10 @@ static bool check_static(const Program *p, DiagList *diags) {
     bool is_good = true;
     for (size_t i = 0; i < p->steps.len; i++) {
         const Step *s = &p->steps.data[i];
-        if (s->kind == STEP_LIBRARY) {
+        if (s->kind == STEP_LIBRARY || s->kind == STEP_RESERVE) {
             lt_error(diags, LATHE_UNSUPPORTED, s->loc,
-                     "it needs the runtime's library: --emit so can have it, obj and lib cannot");
+                     "it needs the runtime%s: --emit so can have it, obj and lib cannot",
+                     s->kind == STEP_LIBRARY ? "'s library" : ", because its size depends on data");
             is_good = false;
         }
     }

@@ -121,8 +121,7 @@ static bool check_input(Evaluation *ev, const Value *value, const Tensor *t) {
     return true;
 }
 
-/* Guards over symbols that the inputs' shapes bind. */
-static bool check_guards(Evaluation *ev) {
+bool lt_eval_guards(Evaluation *ev) {
     const Module *m = ev->module;
     for (size_t i = 0; i < m->guards.len; i++) {
         const DimGuard *guard = &m->guards.data[i];
@@ -158,7 +157,7 @@ bool lt_eval_begin(Evaluation *ev, Arena *arena, Module *m, const Tensor *const 
         if (!check_input(ev, g->inputs.data[i], inputs[i]))
             return false;
     }
-    return check_guards(ev);
+    return lt_eval_guards(ev);
 }
 
 bool lt_eval_module(Evaluation *ev, Arena *arena, Module *m, const Tensor *const *inputs,

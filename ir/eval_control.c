@@ -19,6 +19,27 @@ static bool run_region(Evaluation *ev, const Graph *g) {
     return true;
 }
 
+/* Symbols of data among the dims are what the tensor has. */
+static void bind_dims(Evaluation *ev, const Value *v) {
+    const Tensor *t = ev->values[v->id];
+    for (int i = 0; i < v->type->rank; i++) {
+        const Dim *d = v->type->dims[i];
+        if (d->kind == DIM_SYMBOL && ev->module->dims.symbols.data[d->symbol].data_dependent)
+            ev->symbols[d->symbol] = t->dims[i];
+    }
+}
+
+/* Symbols that the region's nodes bind get new values whenever it runs. */
+static void forget_symbols(Evaluation *ev, const Graph *g) {
+    LT_EACH_NODE(n, g) {
+        const Attr *dims = n->op == OP_BIND ? lt_attr(n, ATTR_DIMS) : NULL;
+        for (uint32_t i = 0; dims && i < dims->count; i++)
+            ev->symbols[dims->u.dims[i]->symbol] = -1;
+        for (uint32_t i = 0; i < n->region_count; i++)
+            forget_symbols(ev, n->regions[i]);
+    }
+}
+
 /* Operands first... of node become the inputs `to`... of the region. */
 static void bind_operands(Evaluation *ev, const Node *node, uint32_t first, const Graph *g,
                           uint32_t to) {
@@ -27,8 +48,10 @@ static void bind_operands(Evaluation *ev, const Node *node, uint32_t first, cons
 }
 
 static void take_yield(Evaluation *ev, const Node *node, const Graph *g) {
-    for (uint32_t i = 0; i < node->output_count; i++)
+    for (uint32_t i = 0; i < node->output_count; i++) {
         ev->values[node->outputs[i]->id] = eval_input(ev, lt_graph_yield(g), i);
+        bind_dims(ev, node->outputs[i]);
+    }
 }
 
 bool lt_eval_FUSED(Evaluation *ev, const Node *node) {
@@ -82,6 +105,9 @@ static bool run_iteration(Evaluation *ev, const Node *node, int64_t iteration, S
     Tensor *count = lt_tensor_new(ev->arena, DT_I64, 0, NULL);
     lt_tensor_set_int(count, 0, iteration);
     ev->values[g->inputs.data[0]->id] = count;
+    forget_symbols(ev, g);
+    for (uint32_t i = 0; i < carried; i++)
+        bind_dims(ev, g->inputs.data[i + 1]);
     if (!run_region(ev, g))
         return false;
     /* All are read before the first is bound: the body may pass its inputs on in another order. */
@@ -107,8 +133,10 @@ bool lt_eval_LOOP(Evaluation *ev, const Node *node) {
             return false;
         keep = lt_tensor_get_int(eval_input(ev, lt_graph_yield(g), 0), 0) != 0;
     }
-    for (uint32_t i = 0; i < carried; i++)
+    for (uint32_t i = 0; i < carried; i++) {
         ev->values[node->outputs[i]->id] = ev->values[g->inputs.data[i + 1]->id];
+        bind_dims(ev, node->outputs[i]);
+    }
     for (uint32_t i = carried; i < node->output_count; i++) {
         if (!stack_slices(ev, node, i, &stacked[i - carried]))
             return false;

@@ -199,6 +199,22 @@ static int compare_ranked(const void *a, const void *b, void *context) {
     return (x->index > y->index) - (x->index < y->index);
 }
 
+bool lt_eval_FIND(Evaluation *ev, const Node *node) {
+    const Tensor *mask = eval_input(ev, node, 0);
+    Tensor *out = lt_eval_output(ev, node, 0);
+    int64_t found = 0;
+    for (int64_t i = 0; i < mask->dims[0]; i++) {
+        if (!lt_tensor_get_int(mask, i))
+            continue;
+        if (found == out->dims[0])
+            return lt_eval_fail(ev, node, "more than %lld elements are true", (long long)found);
+        lt_tensor_set_int(out, found++, i);
+    }
+    return found == out->dims[0] ||
+           lt_eval_fail(ev, node, "%lld elements are true, %lld are expected", (long long)found,
+                        (long long)out->dims[0]);
+}
+
 bool lt_eval_SORT(Evaluation *ev, const Node *node) {
     const Tensor *in = eval_input(ev, node, 0);
     Tensor *values = lt_eval_output(ev, node, 0), *indices = lt_eval_output(ev, node, 1);

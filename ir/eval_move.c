@@ -187,6 +187,22 @@ bool lt_eval_DIMS(Evaluation *ev, const Node *node) {
     return true;
 }
 
+bool lt_eval_BIND(Evaluation *ev, const Node *node) {
+    const Attr *dims = lt_attr(node, ATTR_DIMS);
+    const Tensor *x = eval_input(ev, node, 0);
+    for (uint32_t i = 0; i < dims->count; i++) {
+        const DimSymbol *symbol = &ev->module->dims.symbols.data[dims->u.dims[i]->symbol];
+        const int64_t value = lt_tensor_get_int(x, i);
+        if (value < symbol->lo || value > symbol->hi)
+            return lt_eval_fail(ev, node, "%s is %lld, it must lie in %lld..%lld",
+                                symbol->dim->name, (long long)value, (long long)symbol->lo,
+                                (long long)symbol->hi);
+        ev->symbols[dims->u.dims[i]->symbol] = value;
+    }
+    ev->values[lt_output(node)->id] = x;
+    return lt_eval_guards(ev);
+}
+
 bool lt_eval_IOTA(Evaluation *ev, const Node *node) {
     Tensor *out = lt_eval_output(ev, node, 0);
     const AxisSplit split = lt_split_axis(out, lt_attr_int(node, ATTR_AXIS, 0));

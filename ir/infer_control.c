@@ -27,13 +27,27 @@ static bool check_regions(const Node *node, uint32_t count, uint32_t inputs) {
     return true;
 }
 
-/* Region inputs first_input... have the types of the operands first_operand... */
+static bool is_data_symbol(const Node *node, const Dim *d) {
+    return d->kind == DIM_SYMBOL && infer_dims(node)->symbols.data[d->symbol].data_dependent;
+}
+
+/* The types agree, where a dim that is a symbol of data may stand for any. */
+static bool is_general(const Node *node, const Type *general, const Type *type) {
+    bool same = general->dtype == type->dtype && general->rank == type->rank;
+    for (int i = 0; same && i < type->rank; i++)
+        same = general->dims[i] == type->dims[i] || is_data_symbol(node, general->dims[i]);
+    return same;
+}
+
+/* Region inputs first_input... have the types of the operands first_operand..., but for the first
+ * `carried`, which may be more general. */
 static bool check_region_types(const Node *node, uint32_t region, uint32_t first_input,
-                               uint32_t first_operand) {
+                               uint32_t first_operand, uint32_t carried) {
     const Graph *g = node->regions[region];
     for (uint32_t i = first_input; i < g->inputs.len; i++) {
         const Type *expected = input_type(node, i - first_input + first_operand);
-        if (g->inputs.data[i]->type != expected)
+        const Type *found = g->inputs.data[i]->type;
+        if (found != expected && (i >= first_input + carried || !is_general(node, found, expected)))
             return lt_infer_fail(node, "input %u of region %u is %s, the operand is %s", i, region,
                                  lt_infer_type_text(node, g->inputs.data[i]->type),
                                  lt_infer_type_text(node, expected));
@@ -48,13 +62,24 @@ static bool check_yield_count(const Node *node, uint32_t region, uint32_t expect
 }
 
 bool lt_infer_FUSED(Node *node) {
-    if (!check_regions(node, 1, node->input_count) || !check_region_types(node, 0, 0, 0) ||
+    if (!check_regions(node, 1, node->input_count) || !check_region_types(node, 0, 0, 0, 0) ||
         !check_yield_count(node, 0, node->output_count))
         return false;
     const Node *yield = region_yield(node, 0);
     for (uint32_t i = 0; i < node->output_count; i++)
         node->outputs[i]->type = input_type(yield, i);
     return true;
+}
+
+/* A dim of a result that only a run tells: a symbol, the same one whenever it is inferred. */
+static const Dim *dim_of_data(const Node *node, uint32_t output, int axis, const char *prefix) {
+    const Type *before = node->outputs[output]->type;
+    if (before && axis < before->rank && is_data_symbol(node, before->dims[axis]))
+        return before->dims[axis];
+    const Dim *fresh = lt_dim_fresh(infer_dims(node), prefix);
+    lt_dim_set_range(infer_dims(node), fresh, 0, LT_DIM_UNBOUNDED);
+    infer_dims(node)->symbols.data[fresh->symbol].data_dependent = true;
+    return fresh;
 }
 
 /* The type of an if's output that both branches yield. */
@@ -64,12 +89,14 @@ static bool join_branches(Node *node, uint32_t output) {
     const Dim *dims[LT_MAX_RANK] = {0};
     bool same = yes->dtype == no->dtype && yes->rank == no->rank;
     for (int i = 0; same && i < yes->rank; i++)
-        same = lt_infer_unify(node, yes->dims[i], no->dims[i], &dims[i]);
+        dims[i] =
+            yes->dims[i] == no->dims[i] ? yes->dims[i] : dim_of_data(node, output, i, "branch");
     if (same)
         return lt_infer_set(node, output, yes->dtype, yes->rank, dims);
-    lt_error(&infer_module(node)->diags, INFER_UNSUPPORTED, node->loc,
-             "output %u is %s in one branch and %s in the other, both must be the same", output,
-             lt_infer_type_text(node, yes), lt_infer_type_text(node, no));
+    lt_error(
+        &infer_module(node)->diags, INFER_UNSUPPORTED, node->loc,
+        "output %u is %s in one branch and %s in the other, both must be of one dtype and rank",
+        output, lt_infer_type_text(node, yes), lt_infer_type_text(node, no));
     return false;
 }
 
@@ -85,7 +112,8 @@ bool lt_infer_IF(Node *node) {
     if (!check_condition(node, 0) || !check_regions(node, 2, node->input_count - 1))
         return false;
     for (uint32_t i = 0; i < 2; i++) {
-        if (!check_region_types(node, i, 0, 1) || !check_yield_count(node, i, node->output_count))
+        if (!check_region_types(node, i, 0, 1, 0) ||
+            !check_yield_count(node, i, node->output_count))
             return false;
     }
     for (uint32_t i = 0; i < node->output_count; i++) {
@@ -97,28 +125,64 @@ bool lt_infer_IF(Node *node) {
 
 /* How often the body runs: the trip count when it is known and the body never stops early, else a
  * symbol. */
-static const Dim *loop_trips(const Node *node, const Dim *before) {
+static const Dim *loop_trips(const Node *node, uint32_t output) {
     const Value *trip = lt_input(node, 0), *keep = lt_input(region_yield(node, 0), 0);
     const Value *start = lt_input(node, 1);
     const bool whole = keep->content && lt_dim_is(keep->content[0], 1) && start->content &&
                        lt_dim_is(start->content[0], 1);
     if (whole && trip->content)
         return trip->content[0];
-    if (before) /* inferred once already: the symbol stays the same */
-        return before;
-    const Dim *fresh = lt_dim_fresh(infer_dims(node), "trips");
-    lt_dim_set_range(infer_dims(node), fresh, 0, LT_DIM_UNBOUNDED);
-    infer_dims(node)->symbols.data[fresh->symbol].data_dependent = true;
-    return fresh;
+    return dim_of_data(node, output, 0, "trips");
+}
+
+/* Whether a carried value's dim differs from one iteration to the next. */
+static bool varies(const Node *node, uint32_t i, int axis) {
+    const Dim *in_body = node->regions[0]->inputs.data[i + 1]->type->dims[axis];
+    return in_body != input_type(node, i + 2)->dims[axis];
 }
 
 static bool check_carried(const Node *node, uint32_t count) {
     const Node *yield = region_yield(node, 0);
     for (uint32_t i = 0; i < count; i++) {
-        if (input_type(yield, i + 1) != input_type(node, i + 2))
+        const Type *in_body = node->regions[0]->inputs.data[i + 1]->type;
+        const Type *next = input_type(yield, i + 1);
+        bool same = in_body->dtype == next->dtype && in_body->rank == next->rank;
+        for (int axis = 0; same && axis < next->rank; axis++)
+            same = in_body->dims[axis] == next->dims[axis] || varies(node, i, axis);
+        if (!same)
             return lt_infer_fail(node, "value %u that the loop carries starts as %s and becomes %s",
                                  i, lt_infer_type_text(node, input_type(node, i + 2)),
                                  lt_infer_type_text(node, input_type(yield, i + 1)));
+    }
+    return true;
+}
+
+static bool infer_carried(Node *node, uint32_t i) {
+    const Type *in_body = node->regions[0]->inputs.data[i + 1]->type;
+    const Dim *dims[LT_MAX_RANK] = {0};
+    for (int axis = 0; axis < in_body->rank; axis++)
+        dims[axis] =
+            varies(node, i, axis) ? dim_of_data(node, i, axis, "carried") : in_body->dims[axis];
+    return lt_infer_set(node, i, in_body->dtype, in_body->rank, dims);
+}
+
+/* Slices that lie one behind the other have one size: their dims are known outside. */
+static bool check_slice(const Node *node, uint32_t output, const Type *slice) {
+    const DimTable *t = infer_dims(node);
+    bool *used = LT_ARRAY(infer_module(node)->arena, bool, t->symbols.len + 1);
+    bool *outside = LT_ARRAY(infer_module(node)->arena, bool, t->symbols.len + 1);
+    for (int i = 0; i < slice->rank; i++)
+        lt_dim_symbols_used(slice->dims[i], used);
+    for (uint32_t i = 0; i < node->input_count; i++)
+        for (int j = 0; j < input_type(node, i)->rank; j++)
+            lt_dim_symbols_used(input_type(node, i)->dims[j], outside);
+    for (size_t s = 0; s < t->symbols.len; s++) {
+        if (!used[s] || outside[s] || !t->symbols.data[s].data_dependent)
+            continue;
+        lt_error(&infer_module(node)->diags, INFER_UNSUPPORTED, node->loc,
+                 "output %u collects %s, whose size depends on the iteration", output,
+                 lt_infer_type_text(node, slice));
+        return false;
     }
     return true;
 }
@@ -130,18 +194,21 @@ bool lt_infer_LOOP(Node *node) {
                              node->input_count, node->output_count, (long long)count);
     const uint32_t carried = (uint32_t)count;
     if (!lt_infer_need_dtype(node, 0, DT_I64) || !check_condition(node, 1) ||
-        !check_regions(node, 1, node->input_count - 1) || !check_region_types(node, 0, 1, 2) ||
+        !check_regions(node, 1, node->input_count - 1) ||
+        !check_region_types(node, 0, 1, 2, carried) ||
         !check_yield_count(node, 0, node->output_count + 1) || !check_carried(node, carried))
         return false;
     const Node *yield = region_yield(node, 0);
-    const Value *stacked = carried < node->output_count ? node->outputs[carried] : NULL;
-    const Dim *dims[LT_MAX_RANK + 1] = {
-        stacked ? loop_trips(node, stacked->type ? stacked->type->dims[0] : NULL) : NULL};
-    for (uint32_t i = 0; i < node->output_count; i++) {
+    const Dim *dims[LT_MAX_RANK + 1] = {carried < node->output_count ? loop_trips(node, carried)
+                                                                     : NULL};
+    for (uint32_t i = 0; i < carried; i++)
+        if (!infer_carried(node, i))
+            return false;
+    for (uint32_t i = carried; i < node->output_count; i++) {
         const Type *type = input_type(yield, i + 1);
         memcpy(dims + 1, type->dims, sizeof(Dim *) * (size_t)type->rank);
-        node->outputs[i]->type = type;
-        if (i >= carried && !lt_infer_set(node, i, type->dtype, type->rank + 1, dims))
+        if (!check_slice(node, i, type) ||
+            !lt_infer_set(node, i, type->dtype, type->rank + 1, dims))
             return false;
     }
     return true;

@@ -121,6 +121,12 @@ bool lt_infer_SCATTER_ND(Node *node) {
            lt_infer_set_like(node, 0, data);
 }
 
+bool lt_infer_FIND(Node *node) {
+    const Attr *size = lt_infer_list(node, ATTR_SIZE, 1);
+    return size && lt_infer_need_dtype(node, 0, DT_BOOL) && lt_infer_need_rank(node, 0, 1) &&
+           lt_infer_set(node, 0, DT_I64, 1, size->u.dims);
+}
+
 bool lt_infer_SORT(Node *node) {
     const Type *type = input_type(node, 0);
     const int64_t axis = lt_attr_int(node, ATTR_AXIS, 0);

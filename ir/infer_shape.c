@@ -12,6 +12,24 @@ bool lt_infer_DIMS(Node *node) {
     return lt_infer_set(node, 0, DT_I64, 1, &count);
 }
 
+bool lt_infer_BIND(Node *node) {
+    const Type *type = input_type(node, 0);
+    const Attr *dims = lt_attr(node, ATTR_DIMS);
+    int64_t elements;
+    if (!lt_infer_need_dtype(node, 0, DT_I64))
+        return false;
+    if (type->rank > 1 || !lt_type_is_static(type, &elements) || elements != dims->count)
+        return lt_infer_fail(node, "%u symbols cannot have the elements of %s", dims->count,
+                             lt_infer_type_text(node, type));
+    for (uint32_t i = 0; i < dims->count; i++) {
+        const Dim *d = dims->u.dims[i];
+        if (d->kind != DIM_SYMBOL || !infer_dims(node)->symbols.data[d->symbol].data_dependent)
+            return lt_infer_fail(node, "%s is no symbol of data", lt_infer_dim_text(node, d));
+    }
+    lt_output(node)->content = dims->u.dims;
+    return lt_infer_set_like(node, 0, type);
+}
+
 bool lt_infer_YIELD(Node *node) {
     (void)node;
     return true;

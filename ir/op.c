@@ -14,7 +14,8 @@ enum {
     COMPOSITE = OPF_COMPOSITE,
     REGION = OPF_REGION,
     IRREGULAR = OPF_IRREGULAR,
-    TERMINATOR = OPF_TERMINATOR
+    TERMINATOR = OPF_TERMINATOR,
+    BINDS = OPF_BINDS
 };
 
 _Static_assert(LT_ATTR_LIMIT <= 64, "sets of attributes are 64 bits wide");

@@ -49,7 +49,8 @@ enum {
     OPF_COMPOSITE = 1 << 5,
     OPF_REGION = 1 << 6,
     OPF_IRREGULAR = 1 << 7,
-    OPF_TERMINATOR = 1 << 8
+    OPF_TERMINATOR = 1 << 8,
+    OPF_BINDS = 1 << 9
 };
 
 typedef enum {

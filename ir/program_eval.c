@@ -20,7 +20,10 @@ typedef struct Host {
     int64_t *symbols;
     uint8_t *memory, *weights;
     int64_t memory_size;
-    void **places; /* by buffer: where it is */
+    void **places;  /* by buffer: where it is; NULL: not reserved yet */
+    int64_t *sizes; /* by slot, or output: bytes reserved */
+    size_t next;    /* the step to come */
+    int64_t *trips; /* by LOOP step: iterations that were begun */
 } Host;
 
 /* --- symbols ------------------------------------------------------------------------------- */
@@ -33,6 +36,26 @@ static const char *bind_input(Host *h, const Type *type, const Tensor *t, uint32
     for (int i = 0; i < type->rank; i++) {
         if (type->dims[i]->kind == DIM_SYMBOL)
             h->symbols[type->dims[i]->symbol] = t->dims[i];
+    }
+    return NULL;
+}
+
+/* Those guards whose symbols have values. */
+static const char *check_guards(Host *h) {
+    const Module *m = h->program->module;
+    for (size_t i = 0; i < m->guards.len; i++) {
+        const DimGuard *guard = &m->guards.data[i];
+        bool *used = LT_ARRAY(h->arena, bool, m->dims.symbols.len + 1), known = true;
+        lt_dim_symbols_used(guard->a, used);
+        lt_dim_symbols_used(guard->b, used);
+        for (size_t j = 0; j < m->dims.symbols.len; j++)
+            known &= !used[j] || h->symbols[j] >= 0;
+        const int64_t a = known ? lt_dim_eval(guard->a, h->symbols) : 0;
+        const int64_t b = known ? lt_dim_eval(guard->b, h->symbols) : 0;
+        if (a != b)
+            return lt_arena_printf(h->arena, "%s: dims %lld and %lld must be equal",
+                                   lt_loc_text(h->arena, guard->loc, 3), (long long)a,
+                                   (long long)b);
     }
     return NULL;
 }
@@ -50,21 +73,15 @@ static const char *check_input(Host *h, const Type *type, const Tensor *t, uint3
 
 static const char *bind_symbols(Host *h) {
     const Module *m = h->program->module;
-    h->symbols = LT_ARRAY(h->arena, int64_t, m->dims.symbols.len);
+    h->symbols = LT_ARRAY(h->arena, int64_t, m->dims.symbols.len + 1);
+    for (size_t i = 0; i < m->dims.symbols.len; i++)
+        h->symbols[i] = -1;
     const char *error = NULL;
     for (uint32_t i = 0; i < m->main->inputs.len && !error; i++)
         error = bind_input(h, m->main->inputs.data[i]->type, h->inputs[i], i);
     for (uint32_t i = 0; i < m->main->inputs.len && !error; i++)
         error = check_input(h, m->main->inputs.data[i]->type, h->inputs[i], i);
-    for (size_t i = 0; i < m->guards.len && !error; i++) {
-        const DimGuard *guard = &m->guards.data[i];
-        const int64_t a = lt_dim_eval(guard->a, h->symbols), b = lt_dim_eval(guard->b, h->symbols);
-        if (a != b)
-            error =
-                lt_arena_printf(h->arena, "%s: dims %lld and %lld must be equal",
-                                lt_loc_text(h->arena, guard->loc, 3), (long long)a, (long long)b);
-    }
-    return error;
+    return error ? error : check_guards(h);
 }
 
 /* --- memory -------------------------------------------------------------------------------- */
@@ -103,12 +120,20 @@ static const char *place_weight(Host *h, size_t number) {
     return error;
 }
 
-static void place_output(Host *h, size_t number) {
+static bool is_data(const Host *h, const Type *type) {
+    for (int i = 0; i < type->rank; i++)
+        if (lt_dim_is_data(&h->program->module->dims, type->dims[i]))
+            return true;
+    return false;
+}
+
+/* step: who reserves it, for dims that depend on data. */
+static void place_output(Host *h, size_t number, const Step *step) {
     const ProgramBuffer *b = &h->program->buffers.data[number];
     if (!h->outputs[b->index]) {
         int64_t dims[LT_MAX_RANK];
         for (int i = 0; i < b->type->rank; i++)
-            dims[i] = lt_dim_eval(b->type->dims[i], h->symbols);
+            dims[i] = lt_dim_eval(step ? step->ints[i] : b->type->dims[i], h->symbols);
         Tensor *t = lt_tensor_new(h->arena, b->type->dtype, b->type->rank, dims);
         memset(t->data, 0xff, lt_tensor_bytes(t)); /* what nobody writes must not look right */
         h->outputs[b->index] = t;
@@ -126,7 +151,11 @@ static const char *place_buffer(Host *h, size_t number) {
     }
     case PLACE_WEIGHTS: return place_weight(h, number);
     case PLACE_INPUT: h->places[number] = h->inputs[b->index]->data; return NULL;
-    case PLACE_OUTPUT: place_output(h, number); return NULL;
+    case PLACE_OUTPUT:
+        if (!is_data(h, b->type))
+            place_output(h, number, NULL);
+        return NULL;
+    case PLACE_SLOT: return NULL;
     }
     assert(!"a place");
     return NULL;
@@ -138,7 +167,9 @@ static const char *place_all(Host *h) {
     h->memory = lt_arena_alloc_aligned(h->arena, (size_t)h->memory_size, LT_TENSOR_ALIGN);
     memset(h->memory, 0xff, (size_t)h->memory_size);
     h->weights = lt_arena_alloc_aligned(h->arena, (size_t)p->weights_size, LT_TENSOR_ALIGN);
-    h->places = LT_ARRAY(h->arena, void *, p->buffers.len);
+    h->places = LT_ARRAY(h->arena, void *, p->buffers.len + 1);
+    h->sizes = LT_ARRAY(h->arena, int64_t, p->buffers.len + 1);
+    h->trips = LT_ARRAY(h->arena, int64_t, p->steps.len + 1);
     for (size_t i = 0; i < p->module->main->last->input_count; i++)
         h->outputs[i] = NULL;
     const char *error = NULL;
@@ -148,6 +179,13 @@ static const char *place_all(Host *h) {
 }
 
 /* --- steps --------------------------------------------------------------------------------- */
+
+static int64_t buffer_bytes(const Host *h, uint32_t number) {
+    const ProgramBuffer *b = &h->program->buffers.data[number];
+    const bool is_reserved =
+        b->place == PLACE_SLOT || (b->place == PLACE_OUTPUT && is_data(h, b->type));
+    return is_reserved ? h->sizes[number] : type_bytes(h, b->type);
+}
 
 /* The kernel's own idea of its parameters against the buffers that it gets. */
 static const char *check_params(Host *h, Arena *scratch, const Kernel *k, const Step *step,
@@ -166,7 +204,7 @@ static const char *check_params(Host *h, Arena *scratch, const Kernel *k, const 
             const int64_t extent = lt_dim_eval(b->dims[axis], symbols);
             bytes *= extent > 0 ? extent : 0;
         }
-        const int64_t given = type_bytes(h, h->program->buffers.data[step->buffers[i]].type);
+        const int64_t given = buffer_bytes(h, step->buffers[i]);
         if (bytes > given)
             return lt_arena_printf(h->arena, "%s: %s has %lld bytes, its buffer only %lld", k->name,
                                    b->name, (long long)bytes, (long long)given);
@@ -201,18 +239,95 @@ static const char *run_library(Host *h, const Step *step, void *const *buffers,
 
 static const char *run_copy(Host *h, const Step *step, void *const *buffers) {
     const int64_t bytes = lt_dim_eval(step->count, h->symbols);
+    const int64_t offset = step->offset ? lt_dim_eval(step->offset, h->symbols) : 0;
     for (int i = 0; i < 2; i++) {
-        const int64_t size = type_bytes(h, h->program->buffers.data[step->buffers[i]].type);
-        if (bytes > size)
+        const int64_t size = buffer_bytes(h, step->buffers[i]);
+        if (bytes > size - (i ? offset : 0))
             return lt_arena_printf(h->arena, "a copy of %lld bytes, buffer %u has %lld",
                                    (long long)bytes, step->buffers[i], (long long)size);
     }
     if (bytes > 0)
-        memcpy(buffers[1], buffers[0], (size_t)bytes);
+        memmove((char *)buffers[1] + offset, buffers[0], (size_t)bytes);
     return NULL;
 }
 
-static const char *run_step(Host *h, Arena *scratch, const Step *step) {
+/* Memory anew each time, so that who reads what another iteration left is found out. */
+static const char *run_reserve(Host *h, const Step *step) {
+    const uint32_t number = step->buffers[0];
+    const int64_t bytes = lt_dim_eval(step->count, h->symbols);
+    if (bytes < 0)
+        return lt_arena_printf(h->arena, "%lld bytes are reserved", (long long)bytes);
+    if (h->program->buffers.data[number].place == PLACE_OUTPUT) {
+        place_output(h, number, step);
+        h->sizes[number] = bytes;
+        return NULL;
+    }
+    void *before = h->places[number];
+    h->places[number] = lt_arena_alloc_aligned(h->arena, (size_t)bytes + 1, LT_TENSOR_ALIGN);
+    memset(h->places[number], 0xff, (size_t)bytes);
+    const int64_t kept = h->sizes[number] < bytes ? h->sizes[number] : bytes;
+    if (before && kept > 0)
+        memcpy(h->places[number], before, (size_t)kept);
+    h->sizes[number] = bytes;
+    return NULL;
+}
+
+static const char *run_bind(Host *h, const Step *step) {
+    const int64_t *values = h->places[step->buffers[0]];
+    for (uint32_t i = 0; i < step->int_count; i++) {
+        const DimSymbol *s = &h->program->module->dims.symbols.data[step->ints[i]->symbol];
+        if (values[i] < s->lo || values[i] > s->hi)
+            return lt_arena_printf(h->arena, "%s is %lld, it must lie in %lld..%lld", s->dim->name,
+                                   (long long)values[i], (long long)s->lo, (long long)s->hi);
+        h->symbols[step->ints[i]->symbol] = values[i];
+    }
+    return check_guards(h);
+}
+
+static const char *run_assign(Host *h, Arena *scratch, const Step *step) {
+    int64_t *values = LT_ARRAY(scratch, int64_t, step->int_count + 1);
+    for (uint32_t i = 0; i < step->int_count; i += 2)
+        values[i] = lt_dim_eval(step->ints[i + 1], h->symbols);
+    for (uint32_t i = 0; i < step->int_count; i += 2)
+        h->symbols[step->ints[i]->symbol] = values[i];
+    return NULL;
+}
+
+/* Symbols bound in the body get new values in each iteration. */
+static void forget_symbols(Host *h, size_t from, size_t to) {
+    for (size_t i = from; i < to; i++) {
+        const Step *s = &h->program->steps.data[i];
+        for (uint32_t j = 0; s->kind == STEP_BIND && j < s->int_count; j++)
+            h->symbols[s->ints[j]->symbol] = -1;
+    }
+}
+
+static bool is_true(const Host *h, uint32_t buffer) { return *(const uint8_t *)h->places[buffer]; }
+
+static void run_loop(Host *h, size_t at, const Step *step) {
+    const int64_t most = *(const int64_t *)h->places[step->buffers[0]];
+    h->trips[at] = 0;
+    h->symbols[step->ints[0]->symbol] = 0;
+    if (most <= 0 || !is_true(h, step->buffers[1]))
+        h->next = lt_program_match(h->program, (uint32_t)at) + 1;
+}
+
+static void run_next(Host *h, size_t at, const Step *step) {
+    size_t begin = at;
+    do
+        begin--;
+    while (h->program->steps.data[begin].kind != STEP_LOOP ||
+           lt_program_match(h->program, (uint32_t)begin) != at);
+    const Step *loop = &h->program->steps.data[begin];
+    const int64_t most = *(const int64_t *)h->places[loop->buffers[0]];
+    h->symbols[loop->ints[0]->symbol] = ++h->trips[begin];
+    forget_symbols(h, begin, at);
+    if (h->trips[begin] < most && is_true(h, step->buffers[0]))
+        h->next = begin + 1;
+}
+
+static const char *run_step(Host *h, Arena *scratch, size_t at) {
+    const Step *step = &h->program->steps.data[at];
     void **buffers = LT_ARRAY(scratch, void *, step->buffer_count);
     int64_t *ints = LT_ARRAY(scratch, int64_t, step->int_count);
     for (uint32_t i = 0; i < step->buffer_count; i++)
@@ -223,6 +338,17 @@ static const char *run_step(Host *h, Arena *scratch, const Step *step) {
     case STEP_LAUNCH: return run_launch(h, scratch, step, buffers, ints);
     case STEP_LIBRARY: return run_library(h, step, buffers, ints);
     case STEP_COPY: return run_copy(h, step, buffers);
+    case STEP_RESERVE: return run_reserve(h, step);
+    case STEP_BIND: return run_bind(h, step);
+    case STEP_ASSIGN: return run_assign(h, scratch, step);
+    case STEP_IF:
+        if (!is_true(h, step->buffers[0]))
+            h->next = lt_program_match(h->program, (uint32_t)at) + 1;
+        return NULL;
+    case STEP_ELSE: h->next = lt_program_match(h->program, (uint32_t)at) + 1; return NULL;
+    case STEP_END: return NULL;
+    case STEP_LOOP: run_loop(h, at, step); return NULL;
+    case STEP_NEXT: run_next(h, at, step); return NULL;
     }
     assert(!"a step");
     return NULL;
@@ -235,14 +361,16 @@ const char *lt_program_eval_with(const Program *p, Arena *arena, const Tensor *c
     const char *error = bind_symbols(&h);
     if (!error)
         error = place_all(&h);
-    for (size_t i = 0; i < p->steps.len && !error; i++) {
+    while (h.next < p->steps.len && !error) {
+        const size_t at = h.next++;
         Arena scratch; /* of one step: interpreters keep a value for every expression */
         lt_arena_init(&scratch);
         scratch.out_of_memory = arena->out_of_memory;
-        error = run_step(&h, &scratch, &p->steps.data[i]);
+        error = run_step(&h, &scratch, at);
         lt_arena_free(&scratch);
         if (error)
-            error = lt_arena_printf(arena, "step %zu (%s): %s", i, p->steps.data[i].name, error);
+            error = lt_arena_printf(arena, "step %zu (%s): %s", at,
+                                    p->steps.data[at].name ? p->steps.data[at].name : "", error);
     }
     return error;
 }

@@ -5,7 +5,36 @@
 static const char *const place_words[] = {[PLACE_ARENA] = "arena",
                                           [PLACE_WEIGHTS] = "weights",
                                           [PLACE_INPUT] = "input",
-                                          [PLACE_OUTPUT] = "output"};
+                                          [PLACE_OUTPUT] = "output",
+                                          [PLACE_SLOT] = "slot"};
+
+const char *const lt_step_names[STEP_NEXT + 1] = {
+    [STEP_LAUNCH] = "launch",   [STEP_LIBRARY] = "library", [STEP_COPY] = "copy",
+    [STEP_RESERVE] = "reserve", [STEP_BIND] = "bind",       [STEP_ASSIGN] = "assign",
+    [STEP_IF] = "if",           [STEP_ELSE] = "else",       [STEP_END] = "end",
+    [STEP_LOOP] = "loop",       [STEP_NEXT] = "next"};
+
+bool lt_dim_is_data(const DimTable *t, const Dim *d) {
+    if (d->kind == DIM_SYMBOL)
+        return t->symbols.data[d->symbol].data_dependent;
+    for (uint32_t i = 0; i < d->count; i++)
+        if (lt_dim_is_data(t, d->args[i]))
+            return true;
+    return false;
+}
+
+uint32_t lt_program_match(const Program *p, uint32_t at) {
+    uint32_t depth = 0;
+    for (uint32_t i = at + 1; i < p->steps.len; i++) {
+        const StepKind kind = p->steps.data[i].kind;
+        const bool closes = kind == STEP_END || kind == STEP_NEXT;
+        if (depth == 0 && (closes || kind == STEP_ELSE))
+            return i;
+        depth += kind == STEP_IF || kind == STEP_LOOP;
+        depth -= closes;
+    }
+    return (uint32_t)p->steps.len;
+}
 
 static void print_dim_or_dash(Str *out, const Dim *d) {
     if (d)
@@ -18,7 +47,7 @@ static void print_buffer(Str *out, const ProgramBuffer *b, size_t number) {
     lt_str_printf(out, "  %%%zu: ", number);
     lt_type_print(out, b->type);
     lt_str_printf(out, " %s ", place_words[b->place]);
-    if (b->place == PLACE_INPUT || b->place == PLACE_OUTPUT)
+    if (b->place == PLACE_INPUT || b->place == PLACE_OUTPUT || b->place == PLACE_SLOT)
         lt_str_printf(out, "%u", b->index);
     else
         print_dim_or_dash(out, b->offset);
@@ -41,7 +70,7 @@ static void print_step(Str *out, const Program *p, const Step *step, size_t numb
     else if (step->kind == STEP_LIBRARY)
         lt_str_printf(out, "library %u(", step->kernel);
     else
-        lt_str_append(out, "copy (");
+        lt_str_printf(out, "%s (", lt_step_names[step->kind]);
     for (uint32_t i = 0; i < step->buffer_count; i++)
         lt_str_printf(out, "%s%%%u", i > 0 ? ", " : "", step->buffers[i]);
     lt_str_append(out, step->int_count > 0 ? "; " : "");
@@ -51,8 +80,12 @@ static void print_step(Str *out, const Program *p, const Step *step, size_t numb
     }
     lt_str_append(out, ")");
     if (step->count) {
-        lt_str_append(out, step->kind == STEP_COPY ? " bytes " : " over ");
+        lt_str_append(out, step->kind == STEP_LAUNCH ? " over " : " bytes ");
         lt_dim_print(out, step->count);
+    }
+    if (step->offset) {
+        lt_str_append(out, " at ");
+        lt_dim_print(out, step->offset);
     }
     if (step->name) {
         lt_str_append(out, " as ");

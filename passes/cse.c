@@ -105,8 +105,8 @@ bool lt_pass_cse(PassContext *ctx) {
     Map seen;
     lt_map_init(&seen, ctx->scratch);
     bool changed = false;
-    LT_EACH_NODE_SAFE(n, ctx->module->main) {
-        if (n->region_count || lt_op_has(n->op, OPF_TERMINATOR))
+    LT_EACH_NODE_SAFE(n, lt_pass_graph(ctx)) {
+        if (n->region_count || lt_op_has(n->op, OPF_TERMINATOR | OPF_BINDS))
             continue;
         changed |= merge_into_earlier(ctx->scratch, &seen, n);
     }

@@ -201,7 +201,7 @@ static bool is_worth_splitting(const Node *n) {
 
 bool lt_pass_decompose(PassContext *ctx) {
     bool changed = false;
-    LT_EACH_NODE_SAFE(n, ctx->module->main) {
+    LT_EACH_NODE_SAFE(n, lt_pass_graph(ctx)) {
         if (n->op != OP_RESIZE || !is_worth_splitting(n))
             continue;
         Value *parts = decompose_resize(n);

@@ -92,9 +92,9 @@ bool lt_pass_fold(PassContext *ctx) {
     Module *m = ctx->module;
     bool changed = false;
     size_t made = 0;
-    LT_EACH_NODE_SAFE(n, m->main) {
+    LT_EACH_NODE_SAFE(n, lt_pass_graph(ctx)) {
         bool skip = n->op == OP_CONST || n->op == OP_IOTA || n->op == OP_BROADCAST ||
-                    n->region_count || lt_op_has(n->op, OPF_TERMINATOR);
+                    n->region_count || lt_op_has(n->op, OPF_TERMINATOR | OPF_BINDS);
         if (skip)
             continue;
         bool from_dims =

@@ -46,7 +46,7 @@ static bool takes_epilogue(const Node *n) {
 
 static bool stays_outside(const Node *n) {
     return n->op == OP_CONST || n->op == OP_RESHAPE || n->region_count ||
-           lt_op_has(n->op, OPF_TERMINATOR | OPF_IRREGULAR);
+           lt_op_has(n->op, OPF_TERMINATOR | OPF_IRREGULAR | OPF_BINDS);
 }
 
 /* A map whose function costs more than a few instructions. */
@@ -114,6 +114,9 @@ static void grow_epilogue(Groups *groups, Node *anchor, uint32_t group) {
             reads_group |= groups->of[v->def->id] == group;
             reads_tainted |= lt_map_has(&tainted, v->def->id);
         }
+        if ((reads_group || reads_tainted) &&
+            (lt_op_has(n->op, OPF_BINDS) || n->op == OP_IF || n->op == OP_LOOP))
+            return; /* what is behind it may mention its symbols */
         if (reads_group && !reads_tainted && !is_full(groups, group) &&
             fits_epilogue(groups, n, group, space)) {
             join_group(groups, n, group);
@@ -205,7 +208,7 @@ static void group_maps(Groups *groups, Graph *g, bool optimize) {
 }
 
 bool lt_pass_fuse(PassContext *ctx) {
-    Graph *g = ctx->module->main;
+    Graph *g = lt_pass_graph(ctx);
     uint32_t limit = ctx->module->next_node;
     Groups groups = {
         .module = ctx->module,

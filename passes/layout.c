@@ -185,7 +185,7 @@ static bool walk(Graph *g) {
 /* Transposes of small operands appear behind the walk: again, until nothing moves. */
 bool lt_pass_layout(PassContext *ctx) {
     bool changed = false;
-    for (int i = 0; i < MAX_WALKS && walk(ctx->module->main); i++)
+    for (int i = 0; i < MAX_WALKS && walk(lt_pass_graph(ctx)); i++)
         changed = true;
     return changed;
 }

@@ -8,22 +8,12 @@
  * already is copied there. Kernels whose naive text agrees are one kernel, scheduled once. */
 #include <string.h>
 
-#include "passes/lower.h"
+#include "passes/lower_program.h"
 #include "runtime/artifact.h"
 #include "runtime/base/checked.h"
 
 enum { NAME_LIMIT = 60, NAMED_NODES = 8 };
-enum { LIBRARY_TOPK = 0 }; /* rows of runtime/kernels/library.def, which only grows */
-
-typedef struct Assembly {
-    PassContext *ctx;
-    Module *module;
-    Program *program;
-    Map buffers; /* id of a value that is no reshape -> number + 1 */
-    Map weights; /* id of a constant -> number + 1 */
-    Map kernels; /* naive text -> number + 1 */
-    Map names;   /* of kernels */
-} Assembly;
+enum { LIBRARY_TOPK = 0, LIBRARY_FIND = 1 }; /* runtime/kernels/library.def, which only grows */
 
 /* --- names --------------------------------------------------------------------------------- */
 
@@ -61,8 +51,7 @@ static const char *kernel_name(Assembly *a, const Node *node) {
     return unique;
 }
 
-/* Conv_23+Relu_24 */
-static const char *step_name(Assembly *a, const Node *node) {
+const char *lt_step_name(Assembly *a, const Node *node) {
     Str out;
     int count = 0;
     lt_str_init(&out, a->module->arena);
@@ -79,12 +68,12 @@ static const char *step_name(Assembly *a, const Node *node) {
 /* --- buffers ------------------------------------------------------------------------------- */
 
 static Value *root_of(Value *value) {
-    while (value->def && value->def->op == OP_RESHAPE)
+    while (value->def && (value->def->op == OP_RESHAPE || value->def->op == OP_BIND))
         value = lt_input(value->def, 0);
     return value;
 }
 
-static const Dim *bytes_of(Assembly *a, const Type *type) {
+const Dim *lt_buffer_bytes(Assembly *a, const Type *type) {
     return lt_dim_mul_const(&a->module->dims, lt_type_elements(a->module, type),
                             (int64_t)lt_dtype_size(type->dtype));
 }
@@ -115,11 +104,38 @@ static uint32_t weight_buffer(Assembly *a, const Const *c, const char *name) {
     return number;
 }
 
-static void set_buffer(Assembly *a, const Value *root, uint32_t number) {
-    lt_map_set(&a->buffers, root->id, (void *)(uintptr_t)(number + 1));
+static bool is_data(Assembly *a, const Type *type) {
+    for (int i = 0; i < type->rank; i++)
+        if (lt_dim_is_data(&a->module->dims, type->dims[i]))
+            return true;
+    return false;
 }
 
-static uint32_t buffer_of(Assembly *a, Value *value) {
+bool lt_buffer_is_reserved(Assembly *a, uint32_t number) {
+    const ProgramBuffer *b = &a->program->buffers.data[number];
+    return b->place == PLACE_SLOT || (b->place == PLACE_OUTPUT && is_data(a, b->type));
+}
+
+void lt_buffer_set(Assembly *a, Value *value, uint32_t number) {
+    lt_map_set(&a->buffers, root_of(value)->id, (void *)(uintptr_t)(number + 1));
+}
+
+uint32_t lt_buffer_new(Assembly *a, const Type *type, const char *name) {
+    const bool is_slot = is_data(a, type);
+    return add_buffer(a, (ProgramBuffer){.place = is_slot ? PLACE_SLOT : PLACE_ARENA,
+                                         .type = type,
+                                         .name = name,
+                                         .index = is_slot ? a->program->slot_count++ : 0,
+                                         .bytes = lt_buffer_bytes(a, type),
+                                         .first_step = UINT32_MAX});
+}
+
+bool lt_buffer_is_known(const Assembly *a, Value *value) {
+    Value *root = root_of(value);
+    return lt_value_const(root) || lt_map_has(&a->buffers, root->id);
+}
+
+uint32_t lt_buffer_of(Assembly *a, Value *value) {
     Value *root = root_of(value);
     const Const *c = lt_value_const(root);
     if (c)
@@ -127,12 +143,8 @@ static uint32_t buffer_of(Assembly *a, Value *value) {
     const uintptr_t known = (uintptr_t)lt_map_get(&a->buffers, root->id);
     if (known)
         return (uint32_t)known - 1;
-    const uint32_t number = add_buffer(a, (ProgramBuffer){.place = PLACE_ARENA,
-                                                          .type = root->type,
-                                                          .name = root->name,
-                                                          .bytes = bytes_of(a, root->type),
-                                                          .first_step = UINT32_MAX});
-    set_buffer(a, root, number);
+    const uint32_t number = lt_buffer_new(a, root->type, root->name);
+    lt_buffer_set(a, root, number);
     return number;
 }
 
@@ -143,7 +155,7 @@ static void add_signature(Assembly *a) {
         const Value *v = g->inputs.data[i];
         const ProgramBuffer b = {
             .place = PLACE_INPUT, .type = v->type, .name = v->name, .index = (uint32_t)i};
-        set_buffer(a, v, add_buffer(a, b));
+        lt_buffer_set(a, g->inputs.data[i], add_buffer(a, b));
     }
     for (uint32_t i = 0; i < yield->input_count; i++) {
         Value *v = lt_input(yield, i), *root = root_of(v);
@@ -151,20 +163,54 @@ static void add_signature(Assembly *a) {
             continue;
         const ProgramBuffer b = {
             .place = PLACE_OUTPUT, .type = v->type, .name = v->name, .index = i};
-        set_buffer(a, root, add_buffer(a, b));
+        lt_buffer_set(a, root, add_buffer(a, b));
     }
 }
 
 /* --- steps --------------------------------------------------------------------------------- */
 
-static void add_step(Assembly *a, Step step) {
+/* Who comes first to a buffer that is found during the run writes it. */
+static void reserve_first(Assembly *a, const Step *step) {
+    const bool runs = step->kind == STEP_LAUNCH || step->kind == STEP_LIBRARY;
+    for (uint32_t i = 0; i < step->buffer_count && (runs || step->kind == STEP_COPY); i++) {
+        const uint32_t number = step->buffers[i];
+        if (lt_buffer_is_reserved(a, number) && !lt_map_has(&a->reserved, number))
+            lt_step_reserve(a, number, a->program->buffers.data[number].type);
+    }
+}
+
+void lt_step_add(Assembly *a, Step step) {
+    reserve_first(a, &step);
     const uint32_t number = (uint32_t)a->program->steps.len;
     for (uint32_t i = 0; i < step.buffer_count; i++) {
         ProgramBuffer *b = &a->program->buffers.data[step.buffers[i]];
         b->first_step = b->first_step < number ? b->first_step : number;
         b->last_step = number;
     }
+    step.buffers =
+        lt_arena_copy(a->module->arena, step.buffers, step.buffer_count * sizeof *step.buffers);
+    step.ints = lt_arena_copy(a->module->arena, step.ints, step.int_count * sizeof *step.ints);
     lt_vec_push(a->module->arena, &a->program->steps, step);
+}
+
+void lt_step_reserve(Assembly *a, uint32_t buffer, const Type *type) {
+    lt_map_set(&a->reserved, buffer, a);
+    lt_step_add(a, (Step){.kind = STEP_RESERVE,
+                          .buffer_count = 1,
+                          .buffers = &buffer,
+                          .int_count = (uint32_t)type->rank,
+                          .ints = type->dims,
+                          .count = lt_buffer_bytes(a, type)});
+}
+
+void lt_step_copy(Assembly *a, const char *name, uint32_t from, uint32_t to, const Dim *bytes,
+                  const Dim *offset) {
+    lt_step_add(a, (Step){.kind = STEP_COPY,
+                          .name = name ? name : "copy",
+                          .buffer_count = 2,
+                          .buffers = (uint32_t[]){from, to},
+                          .count = bytes,
+                          .offset = offset});
 }
 
 /* A dim of the kernel in terms of the module's. */
@@ -238,8 +284,8 @@ static bool add_launch(Assembly *a, Node *node) {
     const size_t operands = lowered.operands.len, count = operands + lowered.results.len;
     uint32_t *buffers = LT_ARRAY(a->module->arena, uint32_t, count);
     for (size_t i = 0; i < count; i++)
-        buffers[i] = buffer_of(a, i < operands ? lowered.operands.data[i]
-                                               : lowered.results.data[i - operands]);
+        buffers[i] = lt_buffer_of(a, i < operands ? lowered.operands.data[i]
+                                                  : lowered.results.data[i - operands]);
     /* One buffer may be two operands (a value and its reshape): what is true of one need not be of
      * the other. */
     for (size_t i = 0; i < operands; i++)
@@ -247,16 +293,16 @@ static bool add_launch(Assembly *a, Node *node) {
             lowered.kernel->in_place = 0;
     const uint32_t number = add_kernel(a, node, lowered.kernel);
     const Kernel *k = a->program->kernels.data[number];
-    add_step(a, (Step){.kind = STEP_LAUNCH,
-                       .kernel = number,
-                       .name = step_name(a, node),
-                       .buffer_count = (uint32_t)count,
-                       .buffers = buffers,
-                       .int_count = (uint32_t)lowered.ints.len,
-                       .ints = lowered.ints.data,
-                       .count = launch_count(a, k, &lowered),
-                       .rounds = count_rounds(a, k, &lowered),
-                       .loc = node->loc});
+    lt_step_add(a, (Step){.kind = STEP_LAUNCH,
+                          .kernel = number,
+                          .name = lt_step_name(a, node),
+                          .buffer_count = (uint32_t)count,
+                          .buffers = buffers,
+                          .int_count = (uint32_t)lowered.ints.len,
+                          .ints = lowered.ints.data,
+                          .count = launch_count(a, k, &lowered),
+                          .rounds = count_rounds(a, k, &lowered),
+                          .loc = node->loc});
     return true;
 }
 
@@ -272,16 +318,17 @@ static void add_topk(Assembly *a, const Node *node) {
                          lt_dim_const(t, lt_attr_int(node, ATTR_LARGEST, 1)),
                          lt_dim_const(t, lt_attr_int(node, ATTR_SORTED, 1)),
                          lt_dim_const(t, type->dtype)};
-    const uint32_t buffers[] = {buffer_of(a, lt_input(node, 0)), buffer_of(a, node->outputs[0]),
-                                buffer_of(a, node->outputs[1])};
-    add_step(a, (Step){.kind = STEP_LIBRARY,
-                       .kernel = LIBRARY_TOPK,
-                       .name = step_name(a, node),
-                       .buffer_count = 3,
-                       .buffers = lt_arena_copy(a->module->arena, buffers, sizeof buffers),
-                       .int_count = sizeof ints / sizeof *ints,
-                       .ints = lt_arena_copy(a->module->arena, ints, sizeof ints),
-                       .loc = node->loc});
+    const uint32_t buffers[] = {lt_buffer_of(a, lt_input(node, 0)),
+                                lt_buffer_of(a, node->outputs[0]),
+                                lt_buffer_of(a, node->outputs[1])};
+    lt_step_add(a, (Step){.kind = STEP_LIBRARY,
+                          .kernel = LIBRARY_TOPK,
+                          .name = lt_step_name(a, node),
+                          .buffer_count = 3,
+                          .buffers = buffers,
+                          .int_count = sizeof ints / sizeof *ints,
+                          .ints = ints,
+                          .loc = node->loc});
 }
 
 /* Outputs that are not computed in place. */
@@ -289,19 +336,40 @@ static void add_copies(Assembly *a) {
     const Node *yield = lt_graph_yield(a->module->main);
     for (uint32_t i = 0; i < yield->input_count; i++) {
         Value *v = lt_input(yield, i);
-        const uint32_t from = buffer_of(a, v);
+        const uint32_t from = lt_buffer_of(a, v);
         const ProgramBuffer *b = &a->program->buffers.data[from];
         if (b->place == PLACE_OUTPUT && b->index == i)
             continue;
         const ProgramBuffer to = {
             .place = PLACE_OUTPUT, .type = v->type, .name = v->name, .index = i};
-        const uint32_t buffers[] = {from, add_buffer(a, to)};
-        add_step(a, (Step){.kind = STEP_COPY,
-                           .name = v->name ? v->name : "copy",
-                           .buffer_count = 2,
-                           .buffers = lt_arena_copy(a->module->arena, buffers, sizeof buffers),
-                           .count = bytes_of(a, v->type)});
+        lt_step_copy(a, v->name, from, add_buffer(a, to), lt_buffer_bytes(a, v->type), NULL);
     }
+}
+
+static void add_find(Assembly *a, const Node *node) {
+    const Dim *ints[] = {lt_input(node, 0)->type->dims[0], lt_output(node)->type->dims[0]};
+    const uint32_t buffers[] = {lt_buffer_of(a, lt_input(node, 0)),
+                                lt_buffer_of(a, lt_output(node))};
+    lt_step_add(a, (Step){.kind = STEP_LIBRARY,
+                          .kernel = LIBRARY_FIND,
+                          .name = lt_step_name(a, node),
+                          .buffer_count = 2,
+                          .buffers = buffers,
+                          .int_count = 2,
+                          .ints = ints,
+                          .loc = node->loc});
+}
+
+static void add_bind(Assembly *a, const Node *node) {
+    const Attr *dims = lt_attr(node, ATTR_DIMS);
+    const uint32_t source = lt_buffer_of(a, lt_input(node, 0));
+    lt_step_add(a, (Step){.kind = STEP_BIND,
+                          .name = lt_step_name(a, node),
+                          .buffer_count = 1,
+                          .buffers = &source,
+                          .int_count = dims->count,
+                          .ints = dims->u.dims,
+                          .loc = node->loc});
 }
 
 static bool is_used(const Node *node) {
@@ -309,6 +377,24 @@ static bool is_used(const Node *node) {
         if (node->outputs[i]->uses)
             return true;
     return false;
+}
+
+bool lt_lower_graph(Assembly *a, Graph *g) {
+    bool ok = true;
+    LT_EACH_NODE(n, g) {
+        const bool waits = n->op == OP_CONST || n->op == OP_RESHAPE || n->op == OP_YIELD;
+        if (waits || (!is_used(n) && n->op != OP_BIND))
+            continue;
+        switch (n->op) {
+        case OP_SORT: add_topk(a, n); break;
+        case OP_FIND: add_find(a, n); break;
+        case OP_BIND: add_bind(a, n); break;
+        case OP_IF: ok = lt_lower_branches(a, n) && ok; break;
+        case OP_LOOP: ok = lt_lower_iterations(a, n) && ok; break;
+        default: ok = add_launch(a, n) && ok;
+        }
+    }
+    return ok;
 }
 
 bool lt_pass_lower(PassContext *ctx) {
@@ -319,16 +405,9 @@ bool lt_pass_lower(PassContext *ctx) {
     lt_map_init(&a.weights, ctx->scratch);
     lt_map_init(&a.kernels, ctx->scratch);
     lt_map_init(&a.names, ctx->scratch);
+    lt_map_init(&a.reserved, ctx->scratch);
     add_signature(&a);
-    bool ok = true;
-    LT_EACH_NODE(n, ctx->module->main) {
-        if (n->op == OP_CONST || n->op == OP_RESHAPE || n->op == OP_YIELD || !is_used(n))
-            continue;
-        if (n->op == OP_SORT)
-            add_topk(&a, n);
-        else
-            ok = add_launch(&a, n) && ok;
-    }
+    const bool ok = lt_lower_graph(&a, ctx->module->main);
     add_copies(&a);
     ctx->program = ok ? a.program : NULL;
     return true;

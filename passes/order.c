@@ -137,6 +137,15 @@ static uint32_t *count_pending(const Order *o) {
     return pending;
 }
 
+/* Symbols get values on the way: who mentions one comes after who gives it its value, which no
+ * operand tells. Such graphs keep their order. */
+static bool binds_symbols(const Graph *g) {
+    LT_EACH_NODE(n, g)
+    if (lt_op_has(n->op, OPF_BINDS) || n->op == OP_IF || n->op == OP_LOOP)
+        return true;
+    return false;
+}
+
 static uint32_t best_ready(const Order *o, const uint32_t *ready, uint32_t count) {
     uint32_t best = 0;
     int64_t best_gain = INT64_MIN;
@@ -193,7 +202,7 @@ bool lt_pass_order(PassContext *ctx) {
     uint32_t values = m->next_value + 1, nodes = m->next_node + 1;
     Order o = {
         .scratch = ctx->scratch,
-        .graph = m->main,
+        .graph = lt_pass_graph(ctx),
         .symbols = typical_symbols(ctx->scratch, &m->dims),
         .owner = LT_ARRAY(ctx->scratch, uint32_t, values),
         .bytes = LT_ARRAY(ctx->scratch, int64_t, values),
@@ -202,6 +211,8 @@ bool lt_pass_order(PassContext *ctx) {
         .nodes = LT_ARRAY(ctx->scratch, Node *, nodes),
         .index = LT_ARRAY(ctx->scratch, uint32_t, nodes),
     };
+    if (binds_symbols(o.graph))
+        return false;
     describe(&o);
     Node **order = greedy_order(&o, values);
     int64_t before = peak_of(&o, o.nodes, values), after = peak_of(&o, order, values);

@@ -273,7 +273,7 @@ static bool pack_convolution(PassContext *ctx, Node *n) {
 
 bool lt_pass_pack(PassContext *ctx) {
     bool changed = false;
-    LT_EACH_NODE_SAFE(n, ctx->module->main) {
+    LT_EACH_NODE_SAFE(n, lt_pass_graph(ctx)) {
         if (n->op == OP_CONTRACT)
             changed |= pack_contraction(ctx, n);
         else if (n->op == OP_CONV)

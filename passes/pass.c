@@ -7,8 +7,8 @@
 #include <time.h>
 
 const Pass lt_passes[] = {
-#define PASS(name, suffix, level, requires, ensures, doc) \
-    {name, lt_pass_##suffix, level, requires, ensures, doc},
+#define PASS(name, suffix, scope, level, requires, ensures, doc) \
+    {name, lt_pass_##suffix, PASS_##scope, level, requires, ensures, doc},
 #include "passes/passes.def"
 #undef PASS
 };
@@ -102,13 +102,26 @@ static void print_timings(const Timing *timings, int count) {
     fprintf(stderr, "%-14s %10.2f\n", "total", total * 1e3);
 }
 
+static bool run_on_graph(PassContext *ctx, const Pass *pass, Graph *g) {
+    bool changed = false;
+    LT_EACH_NODE(n, g) {
+        for (uint32_t i = 0; i < n->region_count && n->op != OP_FUSED; i++)
+            changed |= run_on_graph(ctx, pass, n->regions[i]);
+    }
+    ctx->graph = g;
+    changed |= pass->run(ctx);
+    ctx->graph = NULL;
+    return changed;
+}
+
 /* False when the pass reported an error, or left broken IR behind. */
 static bool run_pass(PassContext *ctx, const Pass *pass, const PassOptions *options,
                      Timing *timing) {
     const char *stress = getenv("LT_STRESS");
     bool verify = options->verify || (stress && strcmp(stress, "1") == 0);
     double start = seconds_now();
-    bool changed = pass->run(ctx);
+    bool changed = pass->scope == PASS_MODULE ? pass->run(ctx)
+                                              : run_on_graph(ctx, pass, ctx->module->main);
     double seconds = seconds_now() - start;
     *timing = (Timing){.name = pass->name, .seconds = seconds, .changed = changed};
     bool ok = ctx->module->diags.errors == 0 && (!verify || verified(ctx, pass));

@@ -9,6 +9,7 @@
 
 typedef struct PassContext {
     Module *module;
+    Graph *graph; /* of a branch or a loop's body; NULL: the main graph */
     const Target *target;
     int level;                     /* -O0 .. -O3 */
     Arena *scratch;                /* emptied after every pass */
@@ -16,12 +17,22 @@ typedef struct PassContext {
     const char *schedule_override; /* text of --schedule, or NULL */
 } PassContext;
 
+/* The graph that the pass works on. */
+static inline Graph *lt_pass_graph(const PassContext *ctx) {
+    return ctx->graph ? ctx->graph : ctx->module->main;
+}
+
 /* Returns whether it changed anything. Errors go to module->diags. */
 typedef bool PassFn(PassContext *ctx);
+
+/* How a pass meets the graphs of branches and loops: it runs on each of them, inner ones first, or
+ * it takes the module as a whole. */
+typedef enum { PASS_GRAPHS, PASS_MODULE } PassScope;
 
 typedef struct Pass {
     const char *name;
     PassFn *run;
+    PassScope scope;
     int level;                      /* runs at -O level and above */
     const char *requires, *ensures; /* property names, for people and the verifier */
     const char *doc;                /* one line */
@@ -61,7 +72,7 @@ void lt_pass_print(Str *out, const PassContext *ctx);
 const char *const *lt_pipeline(int *count);
 
 /* The passes: one function a row of passes.def. */
-#define PASS(name, suffix, level, requires, ensures, doc) PassFn lt_pass_##suffix;
+#define PASS(name, suffix, scope, level, requires, ensures, doc) PassFn lt_pass_##suffix;
 #include "passes/passes.def"
 #undef PASS
 

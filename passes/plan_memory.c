@@ -30,6 +30,20 @@ static const Dim *aligned(Plan *p, const Dim *bytes) {
     return lt_dim_mul(p->dims, lt_dim_ceildiv(p->dims, bytes, unit), unit);
 }
 
+/* What a loop reads from outside is there for the next iteration, too. */
+static void outlive_loops(Program *program) {
+    for (uint32_t i = 0; i < program->steps.len; i++) {
+        if (program->steps.data[i].kind != STEP_LOOP)
+            continue;
+        const uint32_t end = lt_program_match(program, i);
+        for (size_t j = 0; j < program->buffers.len; j++) {
+            ProgramBuffer *b = &program->buffers.data[j];
+            if (b->first_step <= i && b->last_step >= i && b->last_step < end)
+                b->last_step = end;
+        }
+    }
+}
+
 /* --- sharing in place ---------------------------------------------------------------------- */
 
 static uint32_t find_root(const Plan *p, uint32_t buffer) {
@@ -287,6 +301,7 @@ bool lt_pass_plan_memory(PassContext *ctx) {
     for (uint32_t i = 0; i < count; i++)
         p.root[i] = i;
     const int64_t *symbols = typical_symbols(&p);
+    outlive_loops(program);
     uint32_t shared = ctx->level > 0 ? share_in_place(&p) : 0;
     uint32_t *roots = LT_ARRAY(ctx->scratch, uint32_t, count + 1), root_count = 0;
     for (uint32_t i = 0; i < count; i++) {

@@ -130,7 +130,7 @@ bool lt_rewrite(PassContext *ctx, const RewriteSet *set) {
     }
     r.fired = LT_ARRAY(ctx->scratch, uint32_t, r.rules->rules.len + (size_t)set->rewrite_count);
     lt_map_init(&r.queued, ctx->scratch);
-    LT_EACH_NODE(n, ctx->module->main)
+    LT_EACH_NODE(n, lt_pass_graph(ctx))
     enqueue(&r, n);
     const size_t limit = (r.work.len + 1) * MOST_FIRINGS_PER_NODE;
     while (r.next < r.work.len && r.total < limit) {

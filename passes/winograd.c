@@ -171,7 +171,7 @@ static bool rewrite(PassContext *ctx, Node *n) {
 
 bool lt_pass_winograd(PassContext *ctx) {
     bool changed = false;
-    LT_EACH_NODE_SAFE(n, ctx->module->main)
+    LT_EACH_NODE_SAFE(n, lt_pass_graph(ctx))
     if (is_candidate(ctx, n))
         changed |= rewrite(ctx, n);
     return changed;

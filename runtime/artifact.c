@@ -3,6 +3,7 @@
  * The order matters for the message: what the file is, then whether it is whole, then whether it
  * is for this runtime and this CPU. Nothing here runs or loads code of the artifact. */
 #include <assert.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "runtime/base/map.h"
@@ -104,7 +105,8 @@ static lathe_status check_tensor(const LtDescriptor *d, const LtTensorDecl *tens
         const LtDimDecl *dim = &tensor->dims[axis];
         bool constant = dim->symbol == -1 && dim->value >= 0;
         bool symbol = dim->symbol >= 0 && (uint32_t)dim->symbol < d->symbol_count;
-        if (!dim->text || !(constant || symbol || (dim->symbol == -2 && !is_input)))
+        if (!dim->text || !(constant || symbol ||
+                            (dim->symbol < -1 && dim->symbol >= LT_DIM_OF_DATA && !is_input)))
             return lt_fail(error, LATHE_MALFORMED,
                            "its signature is malformed: %s axis %d is symbol %d, value %lld",
                            tensor->name, axis, dim->symbol, (long long)dim->value);
@@ -134,10 +136,11 @@ static lathe_status check_symbols(const LtDescriptor *d, ErrorText *error) {
 }
 
 lathe_status lt_descriptor_check(const LtDescriptor *d, const LtFooter *footer, ErrorText *error) {
-    if (d->abi != footer->abi || d->size < sizeof(LtDescriptor))
+    const size_t least = footer->abi < 2 ? offsetof(LtDescriptor, slot_count) : sizeof *d;
+    if (d->abi != footer->abi || d->size < least)
         return lt_fail(error, LATHE_MALFORMED,
                        "its descriptor has ABI %u and %u bytes, expected %u and at least %zu",
-                       d->abi, d->size, footer->abi, sizeof(LtDescriptor));
+                       d->abi, d->size, footer->abi, least);
     bool tables = (d->symbols || !d->symbol_count) && (d->inputs || !d->input_count) &&
                   (d->outputs || !d->output_count) && (d->kernels || !d->kernel_count) &&
                   (d->guards || !d->guard_count);

@@ -83,6 +83,12 @@ typedef struct LtHostApi {
      * wait for each other, about, which says how long it is worth to wait for a thread to join. */
     void (*launch_team)(void *context, uint32_t kernel, LtTeamFn *fn, void *const *buffers,
                         const int64_t *ints, int64_t count, int64_t rounds);
+    /* At least `bytes` for slot `slot`, LT_TENSOR_ALIGN aligned; what it holds is kept, also from
+     * one run to the next. NULL: there is no memory. (ABI 2) */
+    void *(*reserve)(void *context, uint32_t slot, int64_t bytes);
+    /* Makes `tensors` point to memory for an output whose dims depend on data. 0, or a
+     * lathe_status. (ABI 2) */
+    int32_t (*output)(void *context, uint32_t index, const int64_t *dims);
 } LtHostApi;
 
 typedef struct LtSymbolDecl {
@@ -91,7 +97,8 @@ typedef struct LtSymbolDecl {
 } LtSymbolDecl;
 
 /* One dimension of a signature: constant (symbol -1), a symbol by itself, or (outputs only) an
- * expression that output_dims computes (symbol -2). */
+ * expression that output_dims computes (symbol -2), or what only a run tells (symbol -3). */
+enum { LT_DIM_OF_DATA = -3 };
 typedef struct LtDimDecl {
     int64_t value;
     int32_t symbol;
@@ -130,6 +137,7 @@ typedef struct LtDescriptor {
     int32_t (*run)(const LtHostApi *api, uint8_t *arena, const uint8_t *weights,
                    void *const *tensors, const int64_t *symbols);
     uint64_t scratch_bytes; /* of each thread */
+    uint64_t slot_count;    /* memory that run() reserves (ABI 2) */
 } LtDescriptor;
 
 #endif

@@ -16,7 +16,7 @@ enum { MAX_THREADS = 1024 };
 
 /* Grows the buffer to at least `size` bytes; its contents are lost when it grows. `all_used`: it
  * will be used to its last page, so that the system may make all pages at once. */
-static bool reserve(Buffer *buffer, size_t size, bool all_used) {
+bool lt_buffer_reserve(Buffer *buffer, size_t size, bool all_used) {
     if (size <= buffer->size && buffer->data)
         return true;
     size_t rounded = (size + LT_TENSOR_ALIGN) & ~(size_t)(LT_TENSOR_ALIGN - 1);
@@ -50,6 +50,9 @@ void lathe_context_free(lathe_context *context) {
     free(context->output_dims);
     free(context->arena.data);
     free(context->scratch.data);
+    for (uint64_t i = 0; context->slots && i < context->slot_count; i++)
+        free(context->slots[i].data);
+    free(context->slots);
     lt_profile_free(&context->profile);
     lt_pool_release(context->pool);
     lathe_model_close(context->model);
@@ -64,7 +67,7 @@ static lathe_status build_scratch(lathe_context *context, ErrorText *error) {
         return LATHE_OK;
     context->scratch_bytes = (bytes + LT_TENSOR_ALIGN - 1) / LT_TENSOR_ALIGN * LT_TENSOR_ALIGN;
     if (bytes > SIZE_MAX / MAX_THREADS / 2 ||
-        !reserve(&context->scratch, context->scratch_bytes * threads, false))
+        !lt_buffer_reserve(&context->scratch, context->scratch_bytes * threads, false))
         return lt_fail(error, LATHE_NO_MEMORY,
                        "no memory for %zu bytes of scratch memory for each of %zu threads",
                        context->scratch_bytes, threads);
@@ -80,7 +83,10 @@ static lathe_status build_context(lathe_context *context, ErrorText *error) {
     context->tensors = calloc(tensor_count + 1, sizeof *context->tensors);
     context->symbols = calloc((size_t)d->symbol_count + 1, sizeof *context->symbols);
     context->output_dims = calloc(dim_count + 1, sizeof *context->output_dims);
-    if (!context->bindings || !context->tensors || !context->symbols || !context->output_dims)
+    context->slot_count = d->abi < 2 ? 0 : d->slot_count;
+    context->slots = calloc((size_t)context->slot_count + 1, sizeof *context->slots);
+    if (!context->bindings || !context->tensors || !context->symbols || !context->output_dims ||
+        !context->slots)
         return lt_fail(error, LATHE_NO_MEMORY, "out of memory");
     const lathe_status status = build_scratch(context, error);
     if (status)
@@ -188,7 +194,7 @@ lathe_status lathe_copy_input(lathe_context *context, uint32_t index, const lath
         return status;
     Binding *binding = &context->bindings[index];
     bool in_use = binding->set && binding->data == binding->own.data;
-    if (!reserve(&binding->own, bytes, true))
+    if (!lt_buffer_reserve(&binding->own, bytes, true))
         return lt_fail(&context->error, LATHE_NO_MEMORY, "no memory for input '%s' of %zu bytes",
                        info->name, bytes);
     if (in_use)
@@ -234,28 +240,43 @@ static lathe_status check_output_dims(lathe_context *context, const LtTensorDecl
     return LATHE_OK;
 }
 
+static bool depends_on_data(const LtTensorDecl *output) {
+    for (int32_t axis = 0; axis < output->rank; axis++)
+        if (output->dims[axis].symbol == LT_DIM_OF_DATA)
+            return true;
+    return false;
+}
+
+lathe_status lt_output_place(lathe_context *context, uint32_t index, const int64_t *dims) {
+    const LtDescriptor *d = context->model->descriptor;
+    const LtTensorDecl *output = &d->outputs[index];
+    Binding *binding = &context->bindings[d->input_count + index];
+    size_t bytes;
+    lathe_status status = check_output_dims(context, output, binding, dims);
+    if (status)
+        return status;
+    if (!binding->set) {
+        if (!lt_dense_bytes((lathe_dtype)output->dtype, output->rank, dims, &bytes) ||
+            !lt_buffer_reserve(&binding->own, bytes, true))
+            return lt_fail(&context->error, LATHE_NO_MEMORY, "no memory for output '%s'",
+                           output->name);
+        binding->data = binding->own.data;
+    }
+    context->tensors[d->input_count + index] = binding->data;
+    return LATHE_OK;
+}
+
 static lathe_status prepare_outputs(lathe_context *context) {
     const LtDescriptor *d = context->model->descriptor;
     const int64_t *dims = context->output_dims;
+    lathe_status status = LATHE_OK;
     d->output_dims(context->symbols, context->output_dims);
-    for (uint32_t i = 0; i < d->output_count; i++) {
-        const LtTensorDecl *output = &d->outputs[i];
-        Binding *binding = &context->bindings[d->input_count + i];
-        size_t bytes;
-        lathe_status status = check_output_dims(context, output, binding, dims);
-        if (status)
-            return status;
-        if (!binding->set) {
-            if (!lt_dense_bytes((lathe_dtype)output->dtype, output->rank, dims, &bytes) ||
-                !reserve(&binding->own, bytes, true))
-                return lt_fail(&context->error, LATHE_NO_MEMORY, "no memory for output '%s'",
-                               output->name);
-            binding->data = binding->own.data;
-        }
-        context->tensors[d->input_count + i] = binding->data;
-        dims += output->rank;
+    for (uint32_t i = 0; i < d->output_count && !status; i++) {
+        if (!depends_on_data(&d->outputs[i]))
+            status = lt_output_place(context, i, dims);
+        dims += d->outputs[i].rank;
     }
-    return LATHE_OK;
+    return status;
 }
 
 lathe_status lathe_prepare(lathe_context *context) {
@@ -267,11 +288,12 @@ lathe_status lathe_prepare(lathe_context *context) {
     if (status)
         return status;
     int64_t size = context->model->descriptor->arena_size(context->symbols);
-    if (size < 0 || !reserve(&context->arena, (size_t)size, true))
+    if (size < 0 || !lt_buffer_reserve(&context->arena, (size_t)size, true))
         return lt_fail(&context->error, LATHE_NO_MEMORY,
                        "no memory for the arena of %" PRId64 " bytes", size);
     context->arena_bytes = (size_t)size;
     context->prepared = true;
+    context->has_run = false;
     return LATHE_OK;
 }
 
@@ -301,6 +323,7 @@ lathe_status lathe_run(lathe_context *context) {
                                         context->tensors, context->symbols);
     if (profiled)
         lt_profile_record(&context->profile, LT_PROFILE_RUN, start);
+    context->has_run = result == 0;
     return result == 0 ? LATHE_OK : explain_result(context, result);
 }
 
@@ -313,6 +336,10 @@ lathe_status lathe_get_output(lathe_context *context, uint32_t index, lathe_tens
     if (!context->prepared)
         return lt_fail(&context->error, LATHE_BAD_ARGUMENT,
                        "output '%s' does not exist before lathe_run or lathe_prepare", info->name);
+    if (depends_on_data(&d->outputs[index]) && !context->has_run)
+        return lt_fail(&context->error, LATHE_BAD_ARGUMENT,
+                       "the dims of output '%s' depend on the data: they are known after lathe_run",
+                       info->name);
     const int64_t *dims = context->output_dims;
     for (uint32_t i = 0; i < index; i++)
         dims += d->outputs[i].rank;
@@ -335,6 +362,8 @@ size_t lathe_context_arena_bytes(const lathe_context *context) { return context-
 size_t lathe_context_memory(const lathe_context *context) {
     const LtDescriptor *d = context->model->descriptor;
     size_t bytes = context->arena.size + context->scratch.size;
+    for (uint64_t i = 0; i < context->slot_count; i++)
+        bytes += context->slots[i].size;
     for (size_t i = 0; i < (size_t)d->input_count + d->output_count; i++)
         bytes += context->bindings[i].own.size;
     return bytes;

@@ -31,6 +31,9 @@ struct lathe_context {
     size_t arena_bytes; /* what the code needs of it */
     Buffer scratch; /* scratch_bytes for each thread */
     size_t scratch_bytes;
+    Buffer *slots; /* memory that the code reserves while it runs */
+    uint64_t slot_count;
+    bool has_run; /* since it was prepared: output_dims that depend on data are those of that run */
     Binding *bindings;    /* inputs, then outputs */
     void **tensors;       /* the data pointers of bindings */
     int64_t *symbols;
@@ -41,6 +44,11 @@ struct lathe_context {
 
 /* Fills context->api: how compiled code calls back. */
 void lt_host_api_init(lathe_context *context);
+/* Memory for an output of these dims, the caller's or the context's. */
+lathe_status lt_output_place(lathe_context *context, uint32_t index, const int64_t *dims);
+/* Grows the buffer to at least `size` bytes; its contents are lost when it grows. all_used: its
+ * pages are made at once. */
+bool lt_buffer_reserve(Buffer *buffer, size_t size, bool all_used);
 /* Checks the shapes of inputs against the signature and each other; fills context->symbols. */
 lathe_status lt_bind_symbols(lathe_context *context);
 

@@ -1,4 +1,7 @@
 /* host_api.c - what compiled code calls: launching kernels and irregular operations. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "runtime/context.h"
 #include "runtime/kernels/library.h"
 
@@ -44,9 +47,39 @@ static int32_t host_library(void *opaque, uint32_t function, void *const *buffer
     return status;
 }
 
+/* Grows by half at least, so that what grows in a loop is not copied each time. */
+static void *host_reserve(void *opaque, uint32_t slot, int64_t bytes) {
+    lathe_context *context = opaque;
+    if (slot >= context->slot_count || bytes < 0)
+        return NULL;
+    Buffer *buffer = &context->slots[slot], larger = {0};
+    if (buffer->data && (uint64_t)bytes <= buffer->size)
+        return buffer->data;
+    const size_t half_more = buffer->size + buffer->size / 2;
+    if (!lt_buffer_reserve(&larger, (size_t)bytes > half_more ? (size_t)bytes : half_more, false))
+        return NULL;
+    if (buffer->data)
+        memcpy(larger.data, buffer->data, buffer->size);
+    free(buffer->data);
+    *buffer = larger;
+    return buffer->data;
+}
+
+static int32_t host_output(void *opaque, uint32_t index, const int64_t *dims) {
+    lathe_context *context = opaque;
+    const LtDescriptor *d = context->model->descriptor;
+    int64_t *known = context->output_dims;
+    for (uint32_t i = 0; i < index; i++)
+        known += d->outputs[i].rank;
+    memcpy(known, dims, (size_t)d->outputs[index].rank * sizeof *known);
+    return (int32_t)lt_output_place(context, index, known);
+}
+
 void lt_host_api_init(lathe_context *context) {
     context->api = (LtHostApi){.context = context,
                                .launch = host_launch,
                                .library = host_library,
-                               .launch_team = host_launch_team};
+                               .launch_team = host_launch_team,
+                               .reserve = host_reserve,
+                               .output = host_output};
 }

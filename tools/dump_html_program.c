@@ -67,6 +67,7 @@ static bool writes(const Program *p, const Step *s, uint32_t i, const bool *writ
     case STEP_LAUNCH: return p->kernels.data[s->kernel]->buffers.data[i]->kind == BUFFER_OUTPUT;
     case STEP_COPY: return i == 1;
     case STEP_LIBRARY: break;
+    default: return false;
     }
     return (place == PLACE_ARENA || place == PLACE_OUTPUT) && !written[s->buffers[i]];
 }
@@ -93,15 +94,13 @@ static void add_buffer_numbers(HtmlPage *page, const Step *s, bool *written) {
 }
 
 static void add_step(HtmlPage *page, const Step *s, bool *written) {
-    static const char *const kinds[] = {
-        [STEP_LAUNCH] = "launch", [STEP_LIBRARY] = "library", [STEP_COPY] = "copy"};
     Str *json = &page->json, count;
     lt_str_init(&count, &page->c->arena);
     if (s->count)
         lt_dim_print(&count, s->count);
     lt_html_next(json);
     lt_str_char(json, '{');
-    lt_html_text(json, "kind", kinds[s->kind]);
+    lt_html_text(json, "kind", lt_step_names[s->kind]);
     if (s->kind == STEP_LAUNCH)
         lt_html_int(json, "kernel", s->kernel);
     if (s->kind == STEP_LIBRARY)
@@ -118,6 +117,7 @@ static void add_step(HtmlPage *page, const Step *s, bool *written) {
 static void add_buffer(HtmlPage *page, const ProgramBuffer *b, const int64_t *symbols) {
     static const char *const places[] = {[PLACE_ARENA] = "arena",
                                          [PLACE_WEIGHTS] = "weights",
+                                         [PLACE_SLOT] = "slot",
                                          [PLACE_INPUT] = "input",
                                          [PLACE_OUTPUT] = "output"};
     Str *json = &page->json, type;

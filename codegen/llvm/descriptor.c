@@ -48,9 +48,10 @@ static const char *dim_text(Unit *u, const Dim *d) {
 
 static LLVMValueRef dim_decl(Host *h, const Dim *d) {
     Unit *u = h->unit;
-    const int32_t symbol = d->kind == DIM_CONST    ? -1
-                           : d->kind == DIM_SYMBOL ? h->number[d->symbol]
-                                                   : -2;
+    const int32_t symbol = d->kind == DIM_CONST                           ? -1
+                           : lt_dim_is_data(&h->program->module->dims, d) ? LT_DIM_OF_DATA
+                           : d->kind == DIM_SYMBOL                        ? h->number[d->symbol]
+                                                                          : -2;
     LLVMValueRef fields[] = {number(u, u->i64, d->kind == DIM_CONST ? d->value : 0),
                              number(u, u->i32, symbol), number(u, u->i32, 0),
                              make_string(u, dim_text(u, d))};
@@ -196,6 +197,7 @@ void lt_host_emit_descriptor(Host *h, const LLVMValueRef functions[3]) {
         functions[1],
         functions[2],
         number(u, u->i64, scratch_bytes(p)),
+        number(u, u->i64, p->slot_count),
     };
     const char *owner = u->options->static_name;
     LLVMValueRef descriptor = make_global(u, make_struct(u, fields, sizeof fields / sizeof *fields),

@@ -1,9 +1,9 @@
 /* host.c - the host entry: shape functions, and run(), which checks the guards and does the
  * program's steps.
  *
- * run() is straight code: a table of buffer addresses and one of integers on the stack are filled
- * for each step. Dims are of the module's table and are computed once each, where they are first
- * needed; every block but those that return early dominates what follows. */
+ * A table of buffer addresses and one of integers on the stack are filled for each step. Dims are
+ * of the module's table and are computed once each, where they are first needed; every block but
+ * those that return early dominates what follows, up to the end of its branch or loop. */
 #include <assert.h>
 #include <string.h>
 
@@ -55,7 +55,8 @@ static LLVMValueRef emit_output_dims(Host *h) {
         const Type *type = lt_input(yield, i)->type;
         for (int axis = 0; axis < type->rank; axis++) {
             LLVMValueRef place = element(&e, u->i64, LLVMGetParam(e.function, 1), at++);
-            LLVMBuildStore(e.b, lt_emit_dim(&e, type->dims[axis]), place);
+            const bool waits = lt_dim_is_data(&h->program->module->dims, type->dims[axis]);
+            LLVMBuildStore(e.b, waits ? int64(u, 0) : lt_emit_dim(&e, type->dims[axis]), place);
         }
     }
     LLVMBuildRetVoid(e.b);
@@ -73,23 +74,10 @@ static LLVMValueRef emit_arena_size(Host *h) {
 
 /* --- run --- */
 
-enum { RUN_API, RUN_ARENA, RUN_WEIGHTS, RUN_TENSORS, RUN_SYMBOLS };
-enum {
-    API_CONTEXT,
-    API_LAUNCH,
-    API_LIBRARY,
-    API_LAUNCH_TEAM
-}; /* the fields of LtHostApi, all pointers */
+/* The fields of LtHostApi, all pointers. */
+enum { API_CONTEXT, API_LAUNCH, API_LIBRARY, API_LAUNCH_TEAM, API_RESERVE, API_OUTPUT };
 
-typedef struct Run {
-    Emitter e;
-    Host *host;
-    LLVMValueRef context, launch, library, launch_team;
-    LLVMValueRef buffers, ints; /* tables for the step's call */
-} Run;
-
-/* Returns `result` unless `condition`; goes on behind it. */
-static void return_unless(Run *r, LLVMValueRef condition, LLVMValueRef result) {
+void lt_host_return_unless(Run *r, LLVMValueRef condition, LLVMValueRef result) {
     Unit *u = r->host->unit;
     LLVMBasicBlockRef leave = LLVMAppendBasicBlockInContext(u->context, r->e.function, "leave");
     LLVMBasicBlockRef stay = LLVMAppendBasicBlockInContext(u->context, r->e.function, "");
@@ -99,13 +87,36 @@ static void return_unless(Run *r, LLVMValueRef condition, LLVMValueRef result) {
     LLVMPositionBuilderAtEnd(r->e.b, stay);
 }
 
-static void emit_guards(Run *r) {
+/* Whether all symbols in d have values by now. */
+static bool has_value(const Run *r, const Dim *d) {
+    if (d->kind == DIM_SYMBOL && !r->e.bindings[d->symbol].scalar)
+        return false;
+    for (uint32_t i = 0; i < d->count; i++)
+        if (!has_value(r, d->args[i]))
+            return false;
+    return true;
+}
+
+static bool mentions_any(const Dim *d, const Step *bound) {
+    for (uint32_t i = 0; d->kind == DIM_SYMBOL && i < bound->int_count; i++)
+        if (bound->ints[i] == d)
+            return true;
+    for (uint32_t i = 0; i < d->count; i++)
+        if (mentions_any(d->args[i], bound))
+            return true;
+    return false;
+}
+
+void lt_host_emit_guards(Run *r, const Step *bound) {
     const Module *m = r->host->program->module;
     for (size_t i = 0; i < m->guards.len; i++) {
         const DimGuard *guard = &m->guards.data[i];
+        if (!has_value(r, guard->a) || !has_value(r, guard->b) ||
+            (bound && !mentions_any(guard->a, bound) && !mentions_any(guard->b, bound)))
+            continue;
         LLVMValueRef a = lt_emit_dim(&r->e, guard->a), b = lt_emit_dim(&r->e, guard->b);
         LLVMValueRef holds = LLVMBuildICmp(r->e.b, LLVMIntEQ, a, b, "");
-        return_unless(r, holds, LLVMConstInt(r->host->unit->i32, i + 1, false));
+        lt_host_return_unless(r, holds, LLVMConstInt(r->host->unit->i32, i + 1, false));
     }
 }
 
@@ -115,7 +126,7 @@ static LLVMValueRef tensor_address(Run *r, uint32_t index) {
     return LLVMBuildLoad2(r->e.b, ptr, place, "");
 }
 
-static LLVMValueRef buffer_address(Run *r, uint32_t index) {
+LLVMValueRef lt_host_buffer_address(Run *r, uint32_t index) {
     const Program *p = r->host->program;
     const ProgramBuffer *buffer = &p->buffers.data[index];
     Emitter *e = &r->e;
@@ -124,6 +135,7 @@ static LLVMValueRef buffer_address(Run *r, uint32_t index) {
     case PLACE_INPUT: return tensor_address(r, buffer->index);
     case PLACE_OUTPUT:
         return tensor_address(r, (uint32_t)p->module->main->inputs.len + buffer->index);
+    case PLACE_SLOT: return LLVMBuildLoad2(e->b, e->unit->ptr, r->slots[buffer->index], "");
     case PLACE_ARENA:
     case PLACE_WEIGHTS: break;
     }
@@ -137,7 +149,8 @@ static void fill_tables(Run *r, const Step *s) {
     Emitter *e = &r->e;
     Unit *u = r->host->unit;
     for (uint32_t i = 0; i < s->buffer_count; i++)
-        LLVMBuildStore(e->b, buffer_address(r, s->buffers[i]), element(e, u->ptr, r->buffers, i));
+        LLVMBuildStore(e->b, lt_host_buffer_address(r, s->buffers[i]),
+                       element(e, u->ptr, r->buffers, i));
     for (uint32_t i = 0; i < s->int_count; i++)
         LLVMBuildStore(e->b, lt_emit_dim(e, s->ints[i]), element(e, u->i64, r->ints, i));
 }
@@ -167,19 +180,41 @@ static void emit_library(Run *r, const Step *s) {
     LLVMValueRef status = LLVMBuildCall2(r->e.b, type, r->library, args, 4, "");
     LLVMValueRef is_done =
         LLVMBuildICmp(r->e.b, LLVMIntEQ, status, LLVMConstInt(u->i32, 0, false), "");
-    return_unless(r, is_done, LLVMBuildNeg(r->e.b, status, ""));
+    lt_host_return_unless(r, is_done, LLVMBuildNeg(r->e.b, status, ""));
 }
 
 static void emit_copy(Run *r, const Step *s) {
-    LLVMValueRef from = buffer_address(r, s->buffers[0]), to = buffer_address(r, s->buffers[1]);
+    LLVMValueRef from = lt_host_buffer_address(r, s->buffers[0]);
+    LLVMValueRef to = lt_host_buffer_address(r, s->buffers[1]);
+    LLVMValueRef offset = s->offset ? lt_emit_dim(&r->e, s->offset) : NULL;
+    if (offset)
+        to = LLVMBuildGEP2(r->e.b, r->e.unit->i8, to, &offset, 1, "");
     LLVMBuildMemCpy(r->e.b, to, 1, from, 1, lt_emit_dim(&r->e, s->count));
+}
+
+LLVMValueRef lt_host_local(Run *r, LLVMTypeRef type, const char *name) {
+    LLVMBasicBlockRef now = LLVMGetInsertBlock(r->e.b);
+    LLVMValueRef first = LLVMGetFirstInstruction(r->e.entry);
+    if (first)
+        LLVMPositionBuilderBefore(r->e.b, first);
+    else
+        LLVMPositionBuilderAtEnd(r->e.b, r->e.entry);
+    LLVMValueRef place = LLVMBuildAlloca(r->e.b, type, name);
+    LLVMPositionBuilderAtEnd(r->e.b, now);
+    return place;
+}
+
+static LLVMValueRef api_field(Run *r, int field, const char *name) {
+    Unit *u = r->host->unit;
+    LLVMValueRef api = LLVMGetParam(r->e.function, RUN_API);
+    return LLVMBuildLoad2(r->e.b, u->ptr, element(&r->e, u->ptr, api, field), name);
 }
 
 static void begin_run(Run *r, Host *h) {
     Unit *u = h->unit;
     const Program *p = h->program;
     LLVMTypeRef params[] = {u->ptr, u->ptr, u->ptr, u->ptr, u->ptr};
-    r->host = h;
+    *r = (Run){.host = h};
     begin_function(&r->e, h, "run", LLVMFunctionType(u->i32, params, 5, false));
     uint32_t buffers = 1, ints = 1;
     for (size_t i = 0; i < p->steps.len; i++) {
@@ -190,26 +225,29 @@ static void begin_run(Run *r, Host *h) {
     r->buffers = LLVMBuildAlloca(r->e.b, LLVMArrayType2(u->ptr, buffers), "buffers");
     r->ints = LLVMBuildAlloca(r->e.b, LLVMArrayType2(u->i64, ints), "ints");
     bind_symbols(&r->e, h, LLVMGetParam(r->e.function, RUN_SYMBOLS));
-    LLVMValueRef api = LLVMGetParam(r->e.function, RUN_API);
-    r->context =
-        LLVMBuildLoad2(r->e.b, u->ptr, element(&r->e, u->ptr, api, API_CONTEXT), "context");
-    r->launch = LLVMBuildLoad2(r->e.b, u->ptr, element(&r->e, u->ptr, api, API_LAUNCH), "launch");
-    r->library =
-        LLVMBuildLoad2(r->e.b, u->ptr, element(&r->e, u->ptr, api, API_LIBRARY), "library");
-    r->launch_team =
-        LLVMBuildLoad2(r->e.b, u->ptr, element(&r->e, u->ptr, api, API_LAUNCH_TEAM), "team");
+    r->context = api_field(r, API_CONTEXT, "context");
+    r->launch = api_field(r, API_LAUNCH, "launch");
+    r->library = api_field(r, API_LIBRARY, "library");
+    r->launch_team = api_field(r, API_LAUNCH_TEAM, "team");
+    r->reserve = api_field(r, API_RESERVE, "reserve");
+    r->output = api_field(r, API_OUTPUT, "output");
+    r->slots = LT_ARRAY(u->arena, LLVMValueRef, p->slot_count + 1);
+    for (uint32_t i = 0; i < p->slot_count; i++)
+        r->slots[i] = lt_host_local(r, u->ptr, "slot");
+    r->variables = LT_ARRAY(u->arena, LLVMValueRef, p->module->dims.symbols.len + 1);
 }
 
 static LLVMValueRef emit_run(Host *h, const LLVMValueRef *kernels) {
     Run r;
     begin_run(&r, h);
-    emit_guards(&r);
+    lt_host_emit_guards(&r, NULL);
     for (size_t i = 0; i < h->program->steps.len; i++) {
         const Step *s = &h->program->steps.data[i];
         switch (s->kind) {
         case STEP_LAUNCH: emit_launch(&r, s, kernels); break;
         case STEP_LIBRARY: emit_library(&r, s); break;
         case STEP_COPY: emit_copy(&r, s); break;
+        default: lt_host_emit_control(&r, s); break;
         }
     }
     LLVMBuildRet(r.e.b, LLVMConstInt(h->unit->i32, 0, false));
@@ -240,7 +278,9 @@ static void find_symbols(Host *h) {
 }
 
 static bool is_known(Host *h, const Dim *d, const Dim **missing) {
-    if (d->kind == DIM_SYMBOL && h->number[d->symbol] < 0) {
+    const DimTable *t = &h->program->module->dims;
+    if (d->kind == DIM_SYMBOL && h->number[d->symbol] < 0 &&
+        !t->symbols.data[d->symbol].data_dependent) {
         *missing = d;
         return false;
     }

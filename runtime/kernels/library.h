@@ -26,4 +26,8 @@ const char *lt_library_name(uint32_t function);
  * k <= length; LATHE_UNSUPPORTED for a dtype that does not exist. */
 int32_t lt_kernel_topk(void *const *buffers, const int64_t *ints);
 
+/* Where a mask is true. buffers: mask in, bool [n]; positions out, i64 [count], rising. ints: n,
+ * count. LATHE_BAD_SHAPE unless exactly `count` elements are true. */
+int32_t lt_kernel_find(void *const *buffers, const int64_t *ints);
+
 #endif

@@ -154,6 +154,7 @@ static inline void check_case(const Case *c) {
             lt_arena_init(&arena);
             const char *text = lt_arena_printf(&arena,
                                                "module \"case\"\nsymbol n in 0..\nsymbol h in 1..\n"
+                                               "symbol d0 in 0.. data\nsymbol d1 in 0.. data\n"
                                                "graph main(%s, %%unused: u8[n,h]) {\n%s\n}\n",
                                                c->inputs, c->body);
             random_state = (uint64_t)trial + 1;
