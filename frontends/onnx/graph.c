@@ -130,7 +130,7 @@ static Readiness resolve_inputs(Import *im) {
         const char *name = n->inputs.data[i];
         if (!*name)
             continue;
-        Binding *binding = lt_onnx_lookup(im->scope, name);
+        Binding *binding = lt_onnx_lookup(im, im->scope, name);
         if (!binding) {
             lt_onnx_malformed(
                 im, "input %zu, '%s', is %s", i, name,
@@ -238,25 +238,46 @@ static bool convert_nodes(Import *im, const OnnxGraph *g) {
 
 /* --- subgraphs --- */
 
+/* What the subgraph yields, as values of the graph at hand. */
+static bool read_subgraph(Import *im, OnnxScope *scope, const OnnxGraph *g, Value **results) {
+    im->scope = scope;
+    bool ok = lt_onnx_bind_initializers(im) && convert_nodes(im, g);
+    for (size_t i = 0; ok && i < g->outputs.len; i++) {
+        const char *name = g->outputs.data[i].name;
+        Binding *binding = lt_onnx_lookup(im, scope, name);
+        results[i] = binding ? lt_onnx_resolve(im, binding, name) : NULL;
+        if (!binding)
+            ok = lt_onnx_malformed(im, "output '%s' of the subgraph is not defined", name);
+        ok = ok && results[i];
+    }
+    return ok;
+}
+
 bool lt_onnx_inline_graph(Import *im, const OnnxGraph *g) {
     Import outer = *im;
     OnnxScope scope = {.graph = g, .outer = im->scope};
     lt_map_init(&scope.names, im->arena);
-    im->scope = &scope;
-    bool ok = lt_onnx_bind_initializers(im) && convert_nodes(im, g);
     Value **results = LT_ARRAY(im->arena, Value *, g->outputs.len + 1);
-    for (size_t i = 0; ok && i < g->outputs.len; i++) {
-        const char *name = g->outputs.data[i].name;
-        Binding *binding = lt_onnx_lookup(&scope, name);
-        results[i] = binding ? lt_onnx_resolve(im, binding, name) : NULL;
-        if (!binding)
-            ok = lt_onnx_malformed(im, "output '%s' of the branch is not defined", name);
-    }
+    const bool ok = read_subgraph(im, &scope, g, results);
     uint32_t unsupported = im->unsupported;
     *im = outer;
     im->unsupported = unsupported;
     for (uint32_t i = 0; ok && i < im->output_count && i < g->outputs.len; i++)
         im->outputs[i] = results[i];
+    return ok;
+}
+
+bool lt_onnx_read_region(Import *im, OnnxScope *scope, const OnnxGraph *g) {
+    Import outer = *im;
+    Value **results = LT_ARRAY(im->arena, Value *, g->outputs.len + 1);
+    im->b.graph = scope->region;
+    im->b.before = NULL;
+    const bool ok = read_subgraph(im, scope, g, results);
+    uint32_t unsupported = im->unsupported;
+    *im = outer;
+    im->unsupported = unsupported;
+    if (ok)
+        lt_graph_set_outputs(scope->region, results, (uint32_t)g->outputs.len);
     return ok;
 }
 
@@ -290,7 +311,7 @@ static bool set_outputs(Import *im, const OnnxGraph *g) {
     Value **values = LT_ARRAY(im->arena, Value *, g->outputs.len);
     for (size_t i = 0; i < g->outputs.len; i++) {
         const char *name = g->outputs.data[i].name;
-        Binding *binding = lt_onnx_lookup(im->scope, name);
+        Binding *binding = lt_onnx_lookup(im, im->scope, name);
         if (!binding) {
             lt_error(&im->module->diags, LT_MALFORMED, NULL,
                      "output '%s' is not defined by any node", name);

@@ -1,4 +1,4 @@
-/* ops_quant.c - linear quantization as maps, and control that is decided while compiling. */
+/* ops_quant.c - linear quantization as maps. */
 #include <string.h>
 
 #include "frontends/onnx/ops.h"
@@ -71,22 +71,4 @@ bool lt_onnx_quantize_linear(Import *im) {
     y = lt_build_map3(&im->b, FN_CLAMP, y, lt_onnx_scalar_like(im, x, ranges[row].lo),
                       lt_onnx_scalar_like(im, x, ranges[row].hi));
     return onnx_set(im, 0, lt_build_convert(&im->b, y, dtype));
-}
-
-/* Only the branch that is taken is read. */
-bool lt_onnx_if(Import *im) {
-    Value *condition = im->inputs[0];
-    const Const *c = lt_onnx_const(im, condition);
-    bool known = c || (condition->content && lt_dim_is_const(condition->content[0]));
-    if (!known)
-        return lt_onnx_unsupported(im, "the condition depends on the input data");
-    bool taken = c ? lt_const_get_int(c, 0) != 0 : condition->content[0]->value != 0;
-    const OnnxAttribute *branch =
-        lt_onnx_attribute(im, taken ? "then_branch" : "else_branch", ONNX_ATTR_GRAPH);
-    if (!branch)
-        return lt_onnx_malformed(im, "a branch is missing");
-    if (branch->g->outputs.len != im->output_count)
-        return lt_onnx_malformed(im, "the branch has %zu outputs, the node %u",
-                                 branch->g->outputs.len, im->output_count);
-    return lt_onnx_inline_graph(im, branch->g);
 }

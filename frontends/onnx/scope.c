@@ -6,13 +6,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-Binding *lt_onnx_lookup(const OnnxScope *scope, const char *name) {
-    for (; scope; scope = scope->outer) {
-        Binding *binding = lt_strmap_get(&scope->names, name);
-        if (binding)
-            return binding;
+Value *lt_onnx_capture(Import *im, OnnxScope *scope, Value *outside) {
+    const Const *c = lt_value_const(outside);
+    if (c) {
+        Builder front = {.graph = scope->region, .before = scope->region->first, .loc = im->b.loc};
+        return lt_build_const(&front, c);
     }
-    return NULL;
+    const size_t first = scope->region->inputs.len - scope->captured.len;
+    for (size_t i = 0; i < scope->captured.len; i++)
+        if (scope->captured.data[i] == outside)
+            return scope->region->inputs.data[first + i];
+    Value *inside = lt_graph_add_input(scope->region, outside->type, outside->name);
+    inside->content = outside->content;
+    lt_vec_push(im->arena, &scope->captured, outside);
+    return inside;
+}
+
+Binding *lt_onnx_lookup(Import *im, OnnxScope *scope, const char *name) {
+    Binding *binding = lt_strmap_get(&scope->names, name);
+    if (binding || !scope->outer)
+        return binding;
+    binding = lt_onnx_lookup(im, scope->outer, name);
+    if (!binding || !scope->region || binding->failed)
+        return binding;
+    Binding own = *binding;
+    if (own.value)
+        own = (Binding){.value = lt_onnx_capture(im, scope, own.value)};
+    Binding *kept = lt_arena_copy(im->arena, &own, sizeof own);
+    lt_strmap_set(&scope->names, name, kept);
+    return kept;
 }
 
 bool lt_onnx_bind(Import *im, const char *name, Binding binding) {

@@ -17,9 +17,19 @@ struct OnnxScope {
     const OnnxGraph *graph;
     Map names; /* -> Binding */
     struct OnnxScope *outer;
+    Graph *region;         /* a branch or a body: a graph of its own; NULL: the outer scope's */
+    Vec(Value *) captured; /* values of outside that the region has as inputs, behind those that
+                              were there before */
 };
 
-Binding *lt_onnx_lookup(const OnnxScope *scope, const char *name);
+/* A value of outside becomes an input of each region on the way; a constant is one in each of
+ * them. */
+Binding *lt_onnx_lookup(Import *im, OnnxScope *scope, const char *name);
+/* The region's own value for one of outside. */
+Value *lt_onnx_capture(Import *im, OnnxScope *scope, Value *outside);
+/* Reads a subgraph into scope->region, whose yield has its outputs; `before` go before those. The
+ * subgraph's inputs are bound by the caller. */
+bool lt_onnx_read_region(Import *im, OnnxScope *scope, const OnnxGraph *g);
 /* False: the name is bound in this scope already. */
 bool lt_onnx_bind(Import *im, const char *name, Binding binding);
 /* The value of a binding; makes the constant of an initializer. NULL after an error (or a failed
