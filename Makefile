@@ -68,20 +68,23 @@ TOOL_MAINS  := $(wildcard tools/lathec.c tools/lathe_run.c tools/lathe_dump.c to
 TOOL_SRC    := $(filter-out $(TOOL_MAINS),$(wildcard tools/*.c))
 TEST_MAINS  := $(wildcard tests/unit/test_*.c tests/diff/*.c tests/rules/*.c tests/golden/*.c)
 TEST_SRC    := $(wildcard tests/*.c)
+SUITE_SRC   := $(wildcard tests/conformance/*.c)
 
 LATHE_OBJ   := $(LATHE_SRC:%.c=$(OBJ)/%.o) $(RULES_C:$(GEN)/%.c=$(OBJ)/gen/%.o)
 RT_OBJ      := $(RT_SRC:%.c=$(OBJ)/rt/%.o)
 TOOL_OBJ    := $(TOOL_SRC:%.c=$(OBJ)/%.o) $(PAGES_C:$(GEN)/%.c=$(OBJ)/gen/%.o)
 TEST_OBJ    := $(TEST_SRC:%.c=$(OBJ)/%.o)
+SUITE_OBJ   := $(SUITE_SRC:%.c=$(OBJ)/%.o)
 MAIN_OBJ    := $(TOOL_MAINS:%.c=$(OBJ)/%.o) $(TEST_MAINS:%.c=$(OBJ)/%.o)
-ALL_OBJ     := $(LATHE_OBJ) $(RT_OBJ) $(TOOL_OBJ) $(TEST_OBJ) $(MAIN_OBJ)
+ALL_OBJ     := $(LATHE_OBJ) $(RT_OBJ) $(TOOL_OBJ) $(TEST_OBJ) $(SUITE_OBJ) $(MAIN_OBJ)
 
 LIBRARIES   := $(LIB)/liblathe.a $(LIB)/liblathe.so $(LIB)/liblathe_rt.a $(LIB)/liblathe_rt.so
 TOOLS       := $(patsubst tools/%.c,$(BIN)/%,$(subst _,-,$(TOOL_MAINS)))
-TESTS       := $(patsubst %.c,$(TST)/%,$(notdir $(TEST_MAINS)))
+SUITE       := $(TST)/conformance
+TESTS       := $(patsubst %.c,$(TST)/%,$(notdir $(TEST_MAINS))) $(SUITE)
 
-.PHONY: all objects tests setup check demo bench deps-check lint format models install clean help \
-        need-llvm FORCE
+.PHONY: all objects tests setup check check-full conformance demo bench deps-check lint format \
+        models install clean help need-llvm FORCE
 all: $(LIBRARIES) $(TOOLS)
 objects: $(ALL_OBJ)
 tests: $(TESTS)
@@ -199,6 +202,9 @@ $(TST)/$(notdir $(1:.c=)): $(OBJ)/$(1:.c=.o) $(TEST_OBJ) $(OBJ)/tools.a $(ARCHIV
 endef
 $(foreach source,$(TEST_MAINS),$(eval $(call test_rule,$(source))))
 
+$(SUITE): $(SUITE_OBJ) $(TEST_OBJ) $(OBJ)/tools.a $(ARCHIVES)
+	$(call link,$(TEST_LIBS))
+
 # ---- checks -------------------------------------------------------------------------
 
 PACKAGES := gcc llvm-19-dev lld-19 libffi-dev check libsubunit-dev libcjson-dev \
@@ -232,7 +238,16 @@ check:
 	@$(MAKE) $(PARALLEL) CC=clang OPT=-O0 objects
 	@$(MAKE) lint
 	@$(MAKE) models
+	@bash tests/conformance/setup.sh
 	@tests/run.sh $(TESTS)
+
+check-full:
+	@$(MAKE) check
+	@$(MAKE) conformance
+
+conformance: $(SUITE)
+	@bash tests/conformance/setup.sh
+	@$(SUITE) $(if $(findstring --filter,$(ARGS)),,--all) $(ARGS)
 
 demo:
 	@$(MAKE) setup
@@ -295,6 +310,8 @@ help:
 	    'make setup         installs with apt-get what is missing' \
 	    'make demo          compiles a real model and runs it on a real input' \
 	    'make check         every test that a commit must pass' \
+	    'make check-full    the same, and the whole ONNX backend suite' \
+	    'make conformance   the ONNX backend suite, with tables; ARGS=--help lists its options' \
 	    'make tests         builds the test programs; make build/tests/NAME builds one' \
 	    'make bench         lathe beside its peers; ARGS=--help lists its options' \
 	    'make lint          sizes, style and include directions; make deps-check: the last alone' \

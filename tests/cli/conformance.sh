@@ -1,0 +1,62 @@
+#!/bin/bash
+# conformance.sh - that the conformance driver can fail: cases of its own, right, wrong, malformed, and what it says
+# when its list of known failures is not true.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+
+driver=$PWD/build/tests/conformance
+suite=$PWD/build/conformance/cases
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0 failed=0
+cd "$work" || exit 1
+mkdir -p tests/conformance build/conformance/cases/{node,simple,pytorch-converted,pytorch-operator}
+list=tests/conformance/expected
+
+expect() { # WHAT STATUS TEXT [OPTIONS...]: the driver's exit code, and a line that it prints
+	local what=$1 status=$2 text=$3
+	shift 3
+	"$driver" --all "$@" >out 2>&1
+	local code=$?
+	if [ $code = "$status" ] && grep -qxF "$text" out; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "failed: $what: exit code $code, expected $status and the line '$text'; said:"
+		sed 's/^/    /' out
+	fi
+}
+
+case_of() { # NAME: a copy of that case
+	cp -r "$suite/node/$1" build/conformance/cases/node/
+}
+
+: >$list
+case_of test_abs
+expect 'a right answer' 0 '1 passed, 0 failed, 0 skipped'
+cp "$suite/node/test_abs/test_data_set_0/input_0.pb" build/conformance/cases/node/test_abs/test_data_set_0/output_0.pb
+expect 'a wrong answer' 1 '0 passed, 1 failed, 0 skipped'
+echo 'node/test_abs: known' >$list
+expect 'a wrong answer that is known' 0 '0 passed, 1 failed, 0 skipped'
+
+case_of test_relu
+cp "$suite/node/test_exp/model.onnx" build/conformance/cases/node/test_relu/
+expect 'another function' 1 '1 results are not what tests/conformance/expected says'
+expect 'blessing' 0 '0 passed, 2 failed, 0 skipped' --bless
+expect 'what was blessed' 0 '0 passed, 2 failed, 0 skipped'
+expect 'a glob' 0 '0 passed, 1 failed, 1 skipped' --filter 'test_r*'
+grep -qx 'node/test_abs: known' $list && grep -q '^node/test_relu: output 0: ' $list
+expect 'reasons' $? '0 passed, 2 failed, 0 skipped'
+cp "$suite/node/test_relu/model.onnx" build/conformance/cases/node/test_relu/
+expect 'a case that passes again' 1 'node/test_relu: passes, and stands in tests/conformance/expected'
+
+head -c 60 "$suite/node/test_relu/model.onnx" >build/conformance/cases/node/test_relu/model.onnx
+expect 'a damaged model' 0 '0 passed, 2 failed, 0 skipped'
+rm -r build/conformance/cases/node/test_relu/test_data_set_0
+cp "$suite/node/test_relu/model.onnx" build/conformance/cases/node/test_relu/
+expect 'no data' 0 'node/test_relu: test data: there is no data set' --list-failures
+echo 'node/test_nothing: known' >$list
+expect 'an unknown name' 1 'tests/conformance/expected: error: the suite has no case node/test_nothing'
+
+echo "cli_conformance: $passed passed, $failed failed"
+[ $failed = 0 ]

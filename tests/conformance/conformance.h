@@ -1,0 +1,88 @@
+/* conformance.h - the ONNX backend suite, run by compiled code.
+ *
+ * cases.py writes the suite's cases into build/conformance/cases. Each is compiled by the calls
+ * that lathec makes, and its artifact runs in liblathe_rt, in a process of its own: a case that
+ * crashes or hangs is one that failed. What is known to fail stands in tests/conformance/expected,
+ * with the reason. */
+#ifndef LATHE_TESTS_CONFORMANCE_H
+#define LATHE_TESTS_CONFORMANCE_H
+
+#include <stdio.h>
+
+#include "runtime/base/arena.h"
+#include "runtime/base/map.h"
+#include "runtime/base/vec.h"
+
+#define CASES_FOLDER "build/conformance/cases"
+#define WORK_FOLDER "build/conformance/work"
+#define EXPECTED_FILE "tests/conformance/expected"
+
+typedef enum Verdict {
+#define VERDICT(e, name) VERDICT_##e,
+#include "tests/conformance/verdicts.def"
+#undef VERDICT
+} Verdict;
+
+/* How a case ended. In memory that the processes share: no pointers. */
+typedef struct Outcome {
+    Verdict verdict;
+    double compile_seconds; /* 0: not compiled */
+    char op[48];            /* the node that could not be compiled; "" otherwise */
+    char reason[240];
+} Outcome;
+
+typedef struct Case {
+    const char *name;   /* "node/test_abs" */
+    const char *folder; /* its files */
+    const char *op;     /* what the case is about: a row of the table */
+    Outcome *outcome;
+    const char *expected; /* why it is known to fail; NULL: it passes */
+} Case;
+
+typedef Vec(Case) CaseList;
+
+typedef struct Conformance {
+    Arena *arena;
+    CaseList cases; /* that were chosen, by name */
+    size_t all;     /* how many the suite has */
+    int jobs;
+    int seconds; /* for each case */
+} Conformance;
+
+const char *lt_verdict_name(Verdict verdict);
+
+/* --- the suite (suite.c) --- */
+typedef struct CaseChoice {
+    const char *filter; /* a glob that the name, or what is behind its '/', matches; NULL: all */
+    uint64_t part;      /* one in so many, by a hash of the name; 1: all */
+} CaseChoice;
+/* Fills c->cases. False: there are none, and why was printed. */
+bool lt_cases_find(Conformance *c, const CaseChoice *choice);
+
+/* --- running (workers.c, run_case.c) --- */
+/* Runs all cases, c->jobs at a time; their outcomes are filled. False: the machine lacks something.
+ */
+bool lt_cases_run(Conformance *c);
+/* In the case's own process: compiles, runs, compares. */
+void lt_case_run(const Case *at);
+
+/* --- what is known to fail (expected.c) --- */
+/* Reads EXPECTED_FILE into the cases. False: a line of it is wrong, or names no case. */
+bool lt_expected_read(Conformance *c);
+/* Writes the cases that failed, reasons that stood there kept. Cases that did not run stay. */
+bool lt_expected_write(const Conformance *c);
+static inline bool case_passed(const Case *at) { return at->outcome->verdict == VERDICT_PASSED; }
+static inline bool case_surprises(const Case *at) {
+    return case_passed(at) == (at->expected != NULL);
+}
+
+/* --- words (report.c) --- */
+void lt_report_ops(const Conformance *c);
+void lt_report_reasons(const Conformance *c);
+void lt_report_failures(const Conformance *c);
+/* How many cases ended otherwise than expected; each is named. */
+size_t lt_report_surprises(const Conformance *c);
+bool lt_report_json(const Conformance *c, const char *path);
+double lt_median_compile_ms(const Conformance *c);
+
+#endif
