@@ -20,9 +20,12 @@ bool lt_onnx_leaky_relu(Import *im) {
                           lt_onnx_map_scalar(im, FN_MUL, x, lt_onnx_float(im, "alpha", 0.01)));
 }
 
+/* Before opset 7 the slope was one number, or one for each channel. */
 bool lt_onnx_prelu(Import *im) {
-    Value *x = im->inputs[0];
-    return set_below_zero(im, x, lt_build_map2(&im->b, FN_MUL, x, im->inputs[1]));
+    Value *x = im->inputs[0], *slope = im->inputs[1];
+    if (im->version < 7 && x->type->rank > 1)
+        slope = lt_onnx_along(im, slope, 1, x->type->rank);
+    return set_below_zero(im, x, lt_build_map2(&im->b, FN_MUL, x, slope));
 }
 
 bool lt_onnx_elu(Import *im) {
@@ -93,11 +96,16 @@ bool lt_onnx_softsign(Import *im) {
     return onnx_set(im, 0, lt_build_map2(&im->b, FN_DIV, x, divisor));
 }
 
-bool lt_onnx_swish(Import *im) {
-    Value *x = im->inputs[0];
+static Value *swish(Import *im, Value *x) {
     Value *gate = lt_onnx_map_scalar(im, FN_MUL, x, lt_onnx_float(im, "alpha", 1));
+    return lt_build_map2(&im->b, FN_MUL, x, lt_build_map1(&im->b, FN_SIGMOID, gate));
+}
+
+bool lt_onnx_swish(Import *im) { return onnx_set(im, 0, swish(im, im->inputs[0])); }
+
+bool lt_onnx_swiglu(Import *im) {
     return onnx_set(im, 0,
-                    lt_build_map2(&im->b, FN_MUL, x, lt_build_map1(&im->b, FN_SIGMOID, gate)));
+                    lt_build_map2(&im->b, FN_MUL, swish(im, im->inputs[0]), im->inputs[1]));
 }
 
 bool lt_onnx_gelu(Import *im) {

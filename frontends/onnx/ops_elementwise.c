@@ -87,7 +87,7 @@ bool lt_onnx_variadic(Import *im) {
 
 bool lt_onnx_mod(Import *im) {
     bool truncates = lt_onnx_int(im, "fmod", 0) != 0;
-    if (!truncates && lt_dtype_is_float(im->inputs[0]->type->dtype))
+    if (!truncates && im->version < 28 && lt_dtype_is_float(im->inputs[0]->type->dtype))
         return lt_onnx_malformed(im, "Mod of floats needs fmod = 1");
     return onnx_set(
         im, 0, lt_build_map2(&im->b, truncates ? FN_FMOD : FN_MOD, im->inputs[0], im->inputs[1]));

@@ -323,16 +323,21 @@ bool lt_onnx_depth_to_space(Import *im) {
 }
 
 bool lt_onnx_space_to_depth(Import *im) {
-    static const int64_t perm[] = {0, 3, 5, 1, 2, 4};
+    static const int64_t depth_first[] = {0, 3, 5, 1, 2, 4}, column_first[] = {0, 1, 3, 5, 2, 4};
+    const char *mode = lt_onnx_string(im, "mode", "DCR");
+    bool is_crd = strcmp(mode, "CRD") == 0;
     Value *x = im->inputs[0];
     const Dim *b;
+    if (!is_crd && strcmp(mode, "DCR") != 0)
+        return lt_onnx_malformed(im, "mode is '%s'; expected DCR or CRD", mode);
     if (!block_size(im, &b))
         return false;
     const Dim *const *d = x->type->dims, *square = lt_dim_mul(im->dims, b, b);
     const Dim *h = lt_dim_floordiv(im->dims, d[2], b), *w = lt_dim_floordiv(im->dims, d[3], b);
     const Dim *split[] = {d[0], d[1], h, b, w, b};
     const Dim *merged[] = {d[0], lt_dim_mul(im->dims, d[1], square), h, w};
-    x = lt_build_transpose(&im->b, lt_build_reshape(&im->b, x, 6, split), perm);
+    x = lt_build_reshape(&im->b, x, 6, split);
+    x = lt_build_transpose(&im->b, x, is_crd ? column_first : depth_first);
     return onnx_set(im, 0, lt_build_reshape(&im->b, x, 4, merged));
 }
 

@@ -50,6 +50,13 @@ bool lt_onnx_batch_normalization(Import *im) {
     return onnx_set(im, 0, scale_along(im, x, a, b, 1));
 }
 
+/* Before opset 7 is_test told inference from training. */
+bool lt_onnx_batch_normalization_1(Import *im) {
+    if (!lt_onnx_int(im, "is_test", 0))
+        return lt_onnx_unsupported(im, "is_test must be 1");
+    return lt_onnx_batch_normalization(im);
+}
+
 typedef struct Normalized {
     Value *mean, *inverse; /* 1 / sqrt(variance + epsilon) */
     Value *result;

@@ -106,6 +106,26 @@ bool lt_onnx_average_pool(Import *im) {
                     lt_onnx_to_channels_first(im, lt_build_map2(&im->b, FN_DIV, sum, divisor)));
 }
 
+/* The p-norm of each window. */
+bool lt_onnx_lp_pool(Import *im) {
+    Value *x = im->inputs[0];
+    double p = (double)lt_onnx_int(im, "p", 2);
+    Spatial s = {0};
+    if (p < 1)
+        return lt_onnx_malformed(im, "p is %g; expected at least 1", p);
+    if (!lt_onnx_spatial(im, x->type, NULL, &s))
+        return false;
+    if (lt_onnx_int(im, "ceil_mode", 0))
+        extend_for_ceil(im, &s, x->type);
+    Value *size = lt_build_map1(&im->b, FN_ABS, x);
+    Value *power = p == 2 ? lt_build_map2(&im->b, FN_MUL, x, x)
+                          : lt_onnx_map_scalar(im, FN_POW, size, p);
+    Value *sum = window(im, FN_ADD, lt_onnx_to_channels_last(im, power), &s);
+    Value *norm = p == 2 ? lt_build_map1(&im->b, FN_SQRT, sum)
+                         : lt_onnx_map_scalar(im, FN_POW, sum, 1 / p);
+    return onnx_set(im, 0, lt_onnx_to_channels_first(im, norm));
+}
+
 bool lt_onnx_global_pool(Import *im) {
     Value *x = lt_onnx_to_channels_last(im, im->inputs[0]);
     int64_t axes[LT_MAX_RANK];
