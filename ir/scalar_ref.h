@@ -68,6 +68,7 @@ static inline int64_t lt_ref_ipow(int64_t a, int64_t b) {
 static inline int64_t lt_ref_shl(int64_t a, int64_t b) {
     return b < 0 || b > 63 ? 0 : (int64_t)((uint64_t)a << b);
 }
-static inline int64_t lt_ref_shr(int64_t a, int64_t b) { return b < 0 || b > 63 ? 0 : a >> b; }
+/* Beyond the width only the sign is left. */
+static inline int64_t lt_ref_shr(int64_t a, int64_t b) { return a >> (b < 0 || b > 63 ? 63 : b); }
 
 #endif

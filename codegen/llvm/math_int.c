@@ -67,6 +67,7 @@ static Val floor_divide(const ScalarCall *c) {
     return LLVMBuildSelect(c->b, rounds_down(c, remainder_of(c)), less, quotient, "");
 }
 
+/* Beyond the width nothing is left, but for the sign of what is shifted right. */
 static Val shift(const ScalarCall *c, bool is_left) {
     const int64_t bits = (int64_t)lt_dtype_size(c->dtype) * 8;
     Val count = LLVMBuildAnd(c->b, c->v[1], constant(c, bits - 1), "");
@@ -74,7 +75,10 @@ static Val shift(const ScalarCall *c, bool is_left) {
     Val shifted = is_left        ? LLVMBuildShl(c->b, c->v[0], count, "")
                   : is_signed(c) ? LLVMBuildAShr(c->b, c->v[0], count, "")
                                  : LLVMBuildLShr(c->b, c->v[0], count, "");
-    return LLVMBuildSelect(c->b, fits, shifted, constant(c, 0), "");
+    Val rest = !is_left && is_signed(c)
+                   ? LLVMBuildAShr(c->b, c->v[0], constant(c, bits - 1), "")
+                   : constant(c, 0);
+    return LLVMBuildSelect(c->b, fits, shifted, rest, "");
 }
 
 static Val sign_of(const ScalarCall *c) {

@@ -122,7 +122,8 @@ static bool add_mask(Import *im, Attention *a) {
     int last = mask->type->rank - 1;
     mask = mask->type->dtype == DT_BOOL ? mask_bias(im, a, mask)
                                         : lt_build_convert(&im->b, mask, a->q->type->dtype);
-    const Dim *missing = lt_dim_sub(im->dims, a->k->type->dims[2], onnx_in(im, 3)->type->dims[last]);
+    const Dim *keys = onnx_in(im, 3)->type->dims[last],
+              *missing = lt_dim_sub(im->dims, a->k->type->dims[2], keys);
     if (!lt_dim_is(missing, 0)) {
         const Dim *lo[LT_MAX_RANK], *hi[LT_MAX_RANK];
         for (int i = 0; i <= last; i++)
@@ -222,7 +223,8 @@ static Value *weights_of(Import *im, const Attention *a, Value *scores) {
     DType dtype = a->q->type->dtype, inner = dtype;
     int64_t precision = lt_onnx_int(im, "softmax_precision", 0);
     if (precision && !lt_onnx_dtype(precision, &inner)) {
-        lt_onnx_malformed(im, "softmax_precision %s is no float", lt_onnx_data_type_name(precision));
+        lt_onnx_malformed(im, "softmax_precision %s is no float",
+                          lt_onnx_data_type_name(precision));
         return NULL;
     }
     Attr axis = lt_int(ATTR_AXIS, last);

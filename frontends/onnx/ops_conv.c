@@ -133,6 +133,51 @@ bool lt_onnx_conv(Import *im) {
                          convolve(im, lt_onnx_to_channels_last(im, x), filter, &s, groups, NULL));
 }
 
+/* --- CausalConvWithState ------------------------------------------------------------------- */
+
+/* What comes before the first element: the state, or zeros. */
+static Value *with_state(Import *im, Value *x, const Dim *length) {
+    const Dim *dims[] = {x->type->dims[0], x->type->dims[1], length};
+    Value *before = onnx_in(im, 3);
+    if (!before)
+        before = lt_onnx_full(im, x->type->dtype, 3, dims, lt_onnx_scalar_like(im, x, 0));
+    Value *both[] = {before, x};
+    return lt_build_concat(&im->b, both, before ? 2 : 0, 2);
+}
+
+/* A depthwise convolution over the last k elements; the next state is the last k - 1. */
+bool lt_onnx_causal_conv_with_state(Import *im) {
+    static const int64_t perm[] = {2, 1, 0}, one[] = {1};
+    Value *x = im->inputs[0], *w = im->inputs[1];
+    const int64_t *kernel = weight_kernel(im, w->type);
+    const char *activation = lt_onnx_string(im, "activation", "none");
+    bool is_plain = strcmp(activation, "none") == 0;
+    if (!kernel)
+        return false;
+    int64_t groups = const_dim(w->type->dims[0]);
+    if (x->type->rank != 3 || groups < 1)
+        return lt_onnx_malformed(im, "input 0 must have rank 3 and a known number of channels");
+    if (!is_plain && strcmp(activation, "silu") != 0 && strcmp(activation, "swish") != 0)
+        return lt_onnx_malformed(im, "activation is '%s'; expected none, silu or swish",
+                                 activation);
+    const Dim *zero = lt_dim_const(im->dims, 0), *length = lt_dim_const(im->dims, *kernel - 1);
+    Spatial s = {
+        .rank = 1, .kernel = kernel, .strides = one, .dilations = one, .lo = &zero, .hi = &zero};
+    x = with_state(im, x, length);
+    if (!x)
+        return false;
+    const Dim *kept = lt_dim_sub(im->dims, x->type->dims[2], length);
+    if (onnx_wants(im, 1))
+        onnx_set(im, 1, lt_onnx_slice_axis(im, x, 2, kept, length));
+    Value *y = convolve(im, lt_onnx_to_channels_last(im, x), lt_build_transpose(&im->b, w, perm),
+                        &s, groups, NULL);
+    if (!set_with_bias(im, y) || is_plain)
+        return im->outputs[0] != NULL;
+    y = im->outputs[0];
+    return onnx_set(im, 0,
+                    lt_build_map2(&im->b, FN_MUL, y, lt_build_map1(&im->b, FN_SIGMOID, y)));
+}
+
 /* --- ConvTranspose ------------------------------------------------------------------------- */
 
 /* The weight [c, o / g, k...] as the filter of the convolution that it transposes: [k... backwards,

@@ -138,3 +138,70 @@ bool lt_onnx_cum_sum(Import *im) {
                     lt_int(ATTR_REVERSE, lt_onnx_int(im, "reverse", 0) != 0)};
     return set_node(im, OP_SCANREDUCE, 1, attrs, 4);
 }
+
+/* --- ReverseSequence, TensorScatter: x read along an axis at computed places ---------------- */
+
+/* index has x's rank; its other axes may be 1. */
+static Value *gather_along(Import *im, Value *x, Value *index, const Type *shape, int64_t axis) {
+    Attr attr = lt_int(ATTR_AXIS, axis);
+    Value *inputs[] = {x, lt_build_broadcast(&im->b, index, shape->rank, shape->dims)};
+    NodeSpec spec = {.op = OP_GATHER_ELEMENTS,
+                     .inputs = inputs,
+                     .input_count = 2,
+                     .attrs = &attr,
+                     .attr_count = 1};
+    return inputs[1] ? lt_build(&im->b, &spec) : NULL;
+}
+
+/* i64 along `axis` of a tensor of this rank: 0, 1, ... */
+static Value *positions(Import *im, const Type *type, int64_t axis) {
+    const Dim *line[LT_MAX_RANK];
+    for (int i = 0; i < type->rank; i++)
+        line[i] = i == axis ? type->dims[i] : lt_dim_const(im->dims, 1);
+    return lt_build_iota(&im->b, DT_I64, type->rank, line, (int)axis);
+}
+
+/* The first lengths[b] elements of each sequence, backwards. */
+bool lt_onnx_reverse_sequence(Import *im) {
+    Value *x = im->inputs[0];
+    int64_t time = lt_onnx_int(im, "time_axis", 0), batch = lt_onnx_int(im, "batch_axis", 1);
+    if (x->type->rank < 2 || time + batch != 1 || time * batch != 0)
+        return lt_onnx_malformed(im, "time_axis and batch_axis must be 0 and 1");
+    Value *lengths = lt_build_convert(&im->b, im->inputs[1], DT_I64);
+    lengths = lt_onnx_along(im, lengths, (int)batch, x->type->rank);
+    Value *at = positions(im, x->type, time);
+    Value *back = lt_onnx_map_scalar(im, FN_SUB, lt_build_map2(&im->b, FN_SUB, lengths, at), 1);
+    Value *is_within = lt_build_map2(&im->b, FN_LT, at, lengths);
+    Value *index = lt_build_map3(&im->b, FN_SELECT, is_within, back, at);
+    return onnx_set(im, 0, gather_along(im, x, index, x->type, time));
+}
+
+/* Each sample's update from its own place on; "circular" wraps at the end of the cache. */
+bool lt_onnx_tensor_scatter(Import *im) {
+    Value *cache = im->inputs[0], *update = im->inputs[1];
+    const char *mode = lt_onnx_string(im, "mode", "linear");
+    bool circular = strcmp(mode, "circular") == 0;
+    int64_t axis;
+    if (!circular && strcmp(mode, "linear") != 0)
+        return lt_onnx_malformed(im, "mode is '%s'; expected linear or circular", mode);
+    if (!lt_onnx_axis(im, lt_onnx_int(im, "axis", -2), cache->type->rank, &axis))
+        return false;
+    if (axis == 0 || update->type->rank != cache->type->rank)
+        return lt_onnx_malformed(im, "axis 0 is the batch, and the ranks must be the same");
+    Value *at = positions(im, cache->type, axis);
+    if (onnx_in(im, 2)) {
+        Value *first = lt_build_convert(&im->b, onnx_in(im, 2), DT_I64);
+        at = lt_build_map2(&im->b, FN_SUB, at, lt_onnx_along(im, first, 0, cache->type->rank));
+    }
+    Value *sizes[2];
+    for (int i = 0; i < 2; i++)
+        sizes[i] = lt_build_reshape(
+            &im->b, lt_build_dims(&im->b, 1, &im->inputs[i]->type->dims[axis]), 0, NULL);
+    if (circular)
+        at = lt_build_map2(&im->b, FN_MOD, at, sizes[0]);
+    Value *is_new = lt_build_map2(&im->b, FN_AND, lt_onnx_map_scalar(im, FN_GE, at, 0),
+                                  lt_build_map2(&im->b, FN_LT, at, sizes[1]));
+    Value *index = lt_build_map3(&im->b, FN_SELECT, is_new, at, lt_onnx_scalar_like(im, at, 0));
+    Value *fresh = gather_along(im, update, index, cache->type, axis);
+    return onnx_set(im, 0, lt_build_map3(&im->b, FN_SELECT, is_new, fresh, cache));
+}

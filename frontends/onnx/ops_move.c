@@ -344,9 +344,10 @@ bool lt_onnx_space_to_depth(Import *im) {
 /* Keeps where column - row >= k (upper) or <= k (lower). */
 bool lt_onnx_trilu(Import *im) {
     Value *x = im->inputs[0];
-    int64_t k = 0;
-    if (onnx_in(im, 1) && !lt_onnx_number(im, onnx_in(im, 1), "k", &k))
-        return false;
+    Value *k = onnx_in(im, 1) ? lt_build_convert(&im->b, onnx_in(im, 1), DT_I64)
+                              : lt_build_int(&im->b, DT_I64, 0);
+    if (k && k->type->rank > 0)
+        k = lt_build_reshape(&im->b, k, 0, NULL);
     if (x->type->rank < 2)
         return lt_onnx_malformed(im, "the input has rank %d; expected at least 2", x->type->rank);
     const Dim *const *square = x->type->dims + x->type->rank - 2;
@@ -354,7 +355,7 @@ bool lt_onnx_trilu(Import *im) {
           *column = lt_build_iota(&im->b, DT_I64, 2, square, 1);
     Value *offset = lt_build_map2(&im->b, FN_SUB, column, row);
     ScalarFn keeps = lt_onnx_int(im, "upper", 1) ? FN_GE : FN_LE;
-    Value *is_kept = lt_build_map2(&im->b, keeps, offset, lt_build_int(&im->b, DT_I64, k));
+    Value *is_kept = lt_build_map2(&im->b, keeps, offset, k);
     return onnx_set(im, 0,
                     lt_build_map3(&im->b, FN_SELECT, is_kept, x, lt_onnx_scalar_like(im, x, 0)));
 }

@@ -42,6 +42,20 @@ static const struct {
     double lo, hi;
 } ranges[] = {{DT_I8, -128, 127}, {DT_U8, 0, 255}, {DT_I16, -32768, 32767}, {DT_U16, 0, 65535}};
 
+/* Rounded and saturated; NULL after an error. */
+static Value *saturate(Import *im, Value *x, DType dtype) {
+    size_t row = 0;
+    while (row < sizeof ranges / sizeof *ranges && ranges[row].dtype != dtype)
+        row++;
+    if (row == sizeof ranges / sizeof *ranges) {
+        lt_onnx_unsupported(im, "quantization to %s is not supported", lt_dtype_name(dtype));
+        return NULL;
+    }
+    x = lt_build_map3(&im->b, FN_CLAMP, x, lt_onnx_scalar_like(im, x, ranges[row].lo),
+                      lt_onnx_scalar_like(im, x, ranges[row].hi));
+    return lt_build_convert(&im->b, x, dtype);
+}
+
 /* round(x / scale) + zero point, saturated. */
 bool lt_onnx_quantize_linear(Import *im) {
     Value *x = im->inputs[0], *zero = onnx_in(im, 2);
@@ -54,11 +68,6 @@ bool lt_onnx_quantize_linear(Import *im) {
     if (!zero && wanted && !lt_onnx_dtype(wanted, &dtype))
         return lt_onnx_unsupported(im, "output_dtype %s is not supported",
                                    lt_onnx_data_type_name(wanted));
-    size_t row = 0;
-    while (row < sizeof ranges / sizeof *ranges && ranges[row].dtype != dtype)
-        row++;
-    if (row == sizeof ranges / sizeof *ranges)
-        return lt_onnx_unsupported(im, "quantization to %s is not supported", lt_dtype_name(dtype));
     Value *scale = parameter(im, im->inputs[1]);
     if (scale && scale->type->dtype != x->type->dtype)
         scale = lt_build_convert(&im->b, scale, x->type->dtype);
@@ -68,7 +77,101 @@ bool lt_onnx_quantize_linear(Import *im) {
         y = lt_build_map2(&im->b, FN_ADD, y,
                           offset ? lt_build_convert(&im->b, offset, x->type->dtype) : NULL);
     }
-    y = lt_build_map3(&im->b, FN_CLAMP, y, lt_onnx_scalar_like(im, x, ranges[row].lo),
-                      lt_onnx_scalar_like(im, x, ranges[row].hi));
-    return onnx_set(im, 0, lt_build_convert(&im->b, y, dtype));
+    return onnx_set(im, 0, saturate(im, y, dtype));
 }
+
+/* --- products of quantized tensors --------------------------------------------------------- */
+
+/* One number as a scalar; a vector along `axis` of a tensor of this rank; others as they are. */
+static Value *laid_along(Import *im, Value *v, int axis, int rank) {
+    if (v->type->rank == 1 && lt_dim_is(v->type->dims[0], 1))
+        return lt_build_reshape(&im->b, v, 0, NULL);
+    return v->type->rank == 1 && rank > 1 ? lt_onnx_along(im, v, axis, rank) : v;
+}
+
+/* x - zero in i32. */
+static Value *centered(Import *im, Value *x, Value *zero, int axis) {
+    Value *wide = lt_build_convert(&im->b, x, DT_I32);
+    if (!zero)
+        return wide;
+    zero = laid_along(im, zero, axis, x->type->rank);
+    zero = zero ? lt_build_convert(&im->b, zero, DT_I32) : NULL;
+    return lt_build_map2(&im->b, FN_SUB, wide, zero);
+}
+
+/* Runs the converter of the plain product on these operands. */
+static Value *product(Import *im, OnnxConverter convert, Value *x, Value *y, Value *bias) {
+    Value *operands[] = {x, y, bias};
+    if (!x || !y)
+        return NULL;
+    im->inputs = lt_arena_copy(im->arena, operands, sizeof operands);
+    im->input_count = bias ? 3 : 2;
+    return convert(im) ? im->outputs[0] : NULL;
+}
+
+bool lt_onnx_mat_mul_integer(Import *im) {
+    Value *a = im->inputs[0], *b = im->inputs[1];
+    Value *x = centered(im, a, onnx_in(im, 2), a->type->rank - 2),
+          *y = centered(im, b, onnx_in(im, 3), b->type->rank - 1);
+    return product(im, lt_onnx_mat_mul, x, y, NULL) != NULL;
+}
+
+bool lt_onnx_conv_integer(Import *im) {
+    Value *x = centered(im, im->inputs[0], onnx_in(im, 2), 1),
+          *w = centered(im, im->inputs[1], onnx_in(im, 3), 0);
+    return product(im, lt_onnx_conv, x, w, NULL) != NULL;
+}
+
+static Value *as_f32(Import *im, Value *v) {
+    return v ? lt_build_convert(&im->b, v, DT_F32) : NULL;
+}
+
+/* An i32 result in steps of scale_x * scale_y, in those of the output. */
+static bool set_requantized(Import *im, Value *y, Value *scale, Value *const *output) {
+    Value *zero = output[1];
+    scale = lt_build_map2(&im->b, FN_DIV, scale, as_f32(im, laid_along(im, output[0], 0, 1)));
+    y = lt_build_map1(&im->b, FN_ROUND, lt_build_map2(&im->b, FN_MUL, as_f32(im, y), scale));
+    y = lt_build_map2(&im->b, FN_ADD, y, as_f32(im, laid_along(im, zero, 0, 1)));
+    return onnx_set(im, 0, y ? saturate(im, y, zero->type->dtype) : NULL);
+}
+
+/* Inputs: a, its scale and zero point, b, its, the result's. */
+bool lt_onnx_q_linear_mat_mul(Import *im) {
+    Value *const *in = im->inputs;
+    int rows = in[0]->type->rank - 2, columns = in[3]->type->rank - 1;
+    Value *x = centered(im, in[0], in[2], rows), *y = centered(im, in[3], in[5], columns);
+    Value *scale = lt_build_map2(&im->b, FN_MUL,
+                                 as_f32(im, laid_along(im, in[1], rows, in[0]->type->rank)),
+                                 as_f32(im, laid_along(im, in[4], columns, in[3]->type->rank)));
+    return set_requantized(im, product(im, lt_onnx_mat_mul, x, y, NULL), scale, in + 6);
+}
+
+/* The weight's scale and zero point may be one for each output channel. */
+bool lt_onnx_q_linear_conv(Import *im) {
+    Value *const *in = im->inputs;
+    Value *x = centered(im, in[0], in[2], 1), *w = centered(im, in[3], in[5], 0);
+    Value *scale = lt_build_map2(&im->b, FN_MUL, as_f32(im, laid_along(im, in[1], 0, 1)),
+                                 as_f32(im, laid_along(im, in[4], 1, in[0]->type->rank)));
+    return set_requantized(im, product(im, lt_onnx_conv, x, w, onnx_in(im, 8)), scale, in + 6);
+}
+
+/* To u8, with the range of the data, 0 included. */
+bool lt_onnx_dynamic_quantize_linear(Import *im) {
+    Value *x = im->inputs[0];
+    int64_t axes[LT_MAX_RANK];
+    for (int i = 0; i < x->type->rank; i++)
+        axes[i] = i;
+    Value *least = lt_build_reduce(&im->b, FN_MIN, x, axes, x->type->rank, false),
+          *most = lt_build_reduce(&im->b, FN_MAX, x, axes, x->type->rank, false);
+    least = lt_onnx_map_scalar(im, FN_MIN, least, 0);
+    most = lt_onnx_map_scalar(im, FN_MAX, most, 0);
+    Value *scale = lt_onnx_map_scalar(im, FN_DIV, lt_build_map2(&im->b, FN_SUB, most, least), 255);
+    Value *zero = lt_build_map2(&im->b, FN_DIV, lt_build_map1(&im->b, FN_NEG, least), scale);
+    zero = lt_build_map1(&im->b, FN_ROUND, zero);
+    Value *y = lt_build_map1(&im->b, FN_ROUND, lt_build_map2(&im->b, FN_DIV, x, scale));
+    y = lt_build_map2(&im->b, FN_ADD, y, zero);
+    return y && onnx_set(im, 1, scale) && onnx_set(im, 2, saturate(im, zero, DT_U8)) &&
+           onnx_set(im, 0, saturate(im, y, DT_U8));
+}
+
+/* --- If ------------------------------------------------------------------------------------ */
