@@ -127,16 +127,44 @@ bool lt_onnx_top_k(Import *im) {
     return true;
 }
 
-bool lt_onnx_cum_sum(Import *im) {
-    int64_t axis;
-    if (!lt_onnx_number(im, im->inputs[1], "the axis", &axis))
-        return false;
-    if (!lt_onnx_axis(im, axis, im->inputs[0]->type->rank, &axis))
-        return false;
-    Attr attrs[] = {lt_int(ATTR_FN, FN_ADD), lt_int(ATTR_AXIS, axis),
+static Value *cumulate(Import *im, Value *x, int64_t axis) {
+    ScalarFn fn = strcmp(im->node->op, "CumProd") == 0 ? FN_MUL : FN_ADD;
+    Attr attrs[] = {lt_int(ATTR_FN, (int64_t)fn), lt_int(ATTR_AXIS, axis),
                     lt_int(ATTR_EXCLUSIVE, lt_onnx_int(im, "exclusive", 0) != 0),
                     lt_int(ATTR_REVERSE, lt_onnx_int(im, "reverse", 0) != 0)};
-    return set_node(im, OP_SCANREDUCE, 1, attrs, 4);
+    NodeSpec spec = {.op = OP_SCANREDUCE,
+                     .inputs = &x,
+                     .input_count = 1,
+                     .attrs = attrs,
+                     .attr_count = 4};
+    return lt_build(&im->b, &spec);
+}
+
+/* The result's type does not depend on the axis: where only a run tells it, that along each axis is
+ * made, and one is chosen. */
+static Value *cumulate_any(Import *im, Value *x, Value *axis) {
+    int rank = x->type->rank;
+    axis = lt_build_convert(&im->b, axis, DT_I64);
+    if (axis && axis->type->rank > 0)
+        axis = lt_build_reshape(&im->b, axis, 0, NULL);
+    axis = lt_onnx_map_scalar(im, FN_MOD, axis, rank);
+    Value *result = cumulate(im, x, 0);
+    for (int i = 1; i < rank; i++)
+        result = lt_build_map3(&im->b, FN_SELECT, lt_onnx_map_scalar(im, FN_EQ, axis, i),
+                               cumulate(im, x, i), result);
+    return result;
+}
+
+bool lt_onnx_cumulate(Import *im) {
+    Value *x = im->inputs[0], *axis = im->inputs[1];
+    int64_t known;
+    if (x->type->rank < 1)
+        return lt_onnx_malformed(im, "the input is a scalar");
+    if (!axis->content && !lt_onnx_const(im, axis))
+        return onnx_set(im, 0, cumulate_any(im, x, axis));
+    return lt_onnx_number(im, axis, "the axis", &known) &&
+           lt_onnx_axis(im, known, x->type->rank, &known) &&
+           onnx_set(im, 0, cumulate(im, x, known));
 }
 
 /* --- ReverseSequence, TensorScatter: x read along an axis at computed places ---------------- */

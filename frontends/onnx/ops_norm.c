@@ -30,15 +30,10 @@ static bool need_rank(Import *im, int least) {
 }
 
 /* a = scale / sqrt(var + epsilon), b = bias - mean * a: both fold to constants. */
-bool lt_onnx_batch_normalization(Import *im) {
+static Value *normalize_with(Import *im, Value *mean, Value *variance) {
     Value *x = im->inputs[0], *scale = im->inputs[1], *bias = im->inputs[2];
-    Value *mean = im->inputs[3], *variance = im->inputs[4];
-    if (lt_onnx_int(im, "training_mode", 0))
-        return lt_onnx_unsupported(im, "training_mode is not supported");
-    if (lt_onnx_int(im, "spatial", 1) != 1)
-        return lt_onnx_unsupported(im, "spatial = 0 is not supported");
-    if (!need_rank(im, 2))
-        return false;
+    if (!mean || !variance)
+        return NULL;
     DType dtype = mean->type->dtype;
     if (scale->type->dtype != dtype)
         scale = lt_build_convert(&im->b, scale, dtype);
@@ -47,7 +42,45 @@ bool lt_onnx_batch_normalization(Import *im) {
     double epsilon = lt_onnx_float(im, "epsilon", 1e-5f);
     Value *a = lt_build_map2(&im->b, FN_MUL, scale, rsqrt_plus(im, variance, epsilon));
     Value *b = lt_build_map2(&im->b, FN_SUB, bias, lt_build_map2(&im->b, FN_MUL, mean, a));
-    return onnx_set(im, 0, scale_along(im, x, a, b, 1));
+    return scale_along(im, x, a, b, 1);
+}
+
+/* momentum * past + (1 - momentum) * present */
+static Value *running(Import *im, Value *past, Value *present) {
+    double momentum = lt_onnx_float(im, "momentum", 0.9f);
+    present = present ? lt_build_convert(&im->b, present, past->type->dtype) : NULL;
+    return lt_build_map2(&im->b, FN_ADD, lt_onnx_map_scalar(im, FN_MUL, past, momentum),
+                         lt_onnx_map_scalar(im, FN_MUL, present, 1 - momentum));
+}
+
+/* With the statistics of the batch itself; outputs 1 and 2 are the running ones. */
+static bool train(Import *im) {
+    Value *x = im->inputs[0];
+    int64_t axes[LT_MAX_RANK], count = 0;
+    for (int i = 0; i < x->type->rank; i++)
+        if (i != 1)
+            axes[count++] = i;
+    Value *mean = lt_onnx_mean(im, x, axes, (int)count, true);
+    Value *centered = lt_build_map2(&im->b, FN_SUB, x, mean);
+    Value *variance = lt_onnx_mean(im, lt_build_map2(&im->b, FN_MUL, centered, centered), axes,
+                                   (int)count, false);
+    mean = lt_build_squeeze(&im->b, mean, axes, (int)count);
+    if (onnx_wants(im, 1))
+        onnx_set(im, 1, running(im, im->inputs[3], mean));
+    if (onnx_wants(im, 2))
+        onnx_set(im, 2, running(im, im->inputs[4], variance));
+    return onnx_set(im, 0, normalize_with(im, mean, variance));
+}
+
+bool lt_onnx_batch_normalization(Import *im) {
+    bool is_training = lt_onnx_int(im, "training_mode", 0) != 0;
+    if (lt_onnx_int(im, "spatial", 1) != 1)
+        return lt_onnx_unsupported(im, "spatial = 0 is not supported");
+    if (!need_rank(im, 2))
+        return false;
+    if (is_training)
+        return train(im);
+    return onnx_set(im, 0, normalize_with(im, im->inputs[3], im->inputs[4]));
 }
 
 /* Before opset 7 is_test told inference from training. */

@@ -3,29 +3,49 @@
 
 #include "frontends/onnx/ops.h"
 
-/* A parameter for the whole tensor, or one along the axis. */
+/* Each block's parameter for all of its elements; the last block may be cut. */
+static Value *spread_blocks(Import *im, Value *v, int axis, int64_t block) {
+    const Type *x = im->inputs[0]->type, *p = v->type;
+    const Dim *split[LT_MAX_RANK + 1], *wide[LT_MAX_RANK + 1], *merged[LT_MAX_RANK];
+    if (p->rank != x->rank || x->rank == LT_MAX_RANK) {
+        lt_onnx_malformed(im, "parameters of blocks have rank %d; expected %d", p->rank, x->rank);
+        return NULL;
+    }
+    for (int i = 0; i <= x->rank; i++) {
+        int from = i > axis ? i - 1 : i;
+        split[i] = wide[i] = p->dims[from];
+        merged[from] = p->dims[from];
+    }
+    split[axis + 1] = lt_dim_const(im->dims, 1);
+    wide[axis + 1] = lt_dim_const(im->dims, block);
+    merged[axis] = lt_dim_mul_const(im->dims, p->dims[axis], block);
+    v = lt_build_broadcast(&im->b, lt_build_reshape(&im->b, v, x->rank + 1, split), x->rank + 1,
+                           wide);
+    v = lt_build_reshape(&im->b, v, x->rank, merged);
+    return lt_onnx_slice_axis(im, v, axis, lt_dim_const(im->dims, 0), x->dims[axis]);
+}
+
+/* A parameter for the whole tensor, one along the axis, or one for each block of the axis. */
 static Value *parameter(Import *im, Value *v) {
     const Type *x = im->inputs[0]->type;
-    int64_t axis;
+    int64_t axis, block = lt_onnx_int(im, "block_size", 0);
     if (v->type->rank == 0)
         return v;
     if (v->type->rank == 1 && lt_dim_is(v->type->dims[0], 1))
         return lt_build_reshape(&im->b, v, 0, NULL);
     if (!lt_onnx_axis(im, lt_onnx_int(im, "axis", 1), x->rank, &axis))
         return NULL;
-    return lt_onnx_along(im, v, (int)axis, x->rank);
-}
-
-static bool check_blocks(Import *im) {
-    return !lt_onnx_int(im, "block_size", 0) ||
-           lt_onnx_unsupported(im, "block_size is not supported");
+    if (block < 0 || block > INT32_MAX) {
+        lt_onnx_malformed(im, "block_size is %lld", (long long)block);
+        return NULL;
+    }
+    return block ? spread_blocks(im, v, (int)axis, block)
+                 : lt_onnx_along(im, v, (int)axis, x->rank);
 }
 
 bool lt_onnx_dequantize_linear(Import *im) {
     Value *x = im->inputs[0], *scale = im->inputs[1], *zero = onnx_in(im, 2);
     DType dtype = scale->type->dtype;
-    if (!check_blocks(im))
-        return false;
     Value *wide = lt_build_convert(&im->b, x, DT_I32);
     if (zero) {
         Value *offset = parameter(im, zero);
@@ -61,8 +81,6 @@ bool lt_onnx_quantize_linear(Import *im) {
     Value *x = im->inputs[0], *zero = onnx_in(im, 2);
     DType dtype = zero ? zero->type->dtype : DT_U8;
     int64_t wanted = lt_onnx_int(im, "output_dtype", 0);
-    if (!check_blocks(im))
-        return false;
     if (lt_onnx_int(im, "precision", 0))
         return lt_onnx_unsupported(im, "precision is not supported");
     if (!zero && wanted && !lt_onnx_dtype(wanted, &dtype))
