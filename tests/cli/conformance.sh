@@ -8,6 +8,7 @@ driver=$PWD/build/tests/conformance
 suite=$PWD/build/conformance/cases
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+export TMPDIR=$work # where a linker leaves its files when the case crashes
 passed=0 failed=0
 cd "$work" || exit 1
 mkdir -p tests/conformance build/conformance/cases/{node,simple,pytorch-converted,pytorch-operator}
@@ -55,6 +56,15 @@ expect 'a damaged model' 0 '0 passed, 2 failed, 0 skipped'
 rm -r build/conformance/cases/node/test_relu/test_data_set_0
 cp "$suite/node/test_relu/model.onnx" build/conformance/cases/node/test_relu/
 expect 'no data' 0 'node/test_relu: test data: there is no data set' --list-failures
+
+# A linker that takes the case down, and one that never ends: the run goes on.
+printf '#!/bin/bash\nkill -SEGV $PPID\n' >crash
+printf '#!/bin/bash\nexec sleep 3\n' >hang
+chmod +x crash hang
+LATHE_LD=$work/crash expect 'a crash' 0 'node/test_relu: crash: Segmentation fault' --list-failures
+LATHE_LD=$work/hang expect 'a case that hangs' 0 'node/test_relu: too slow: still running after 1 s' \
+	--list-failures --limit 1
+
 echo 'node/test_nothing: known' >$list
 expect 'an unknown name' 1 'tests/conformance/expected: error: the suite has no case node/test_nothing'
 

@@ -15,6 +15,7 @@
 
 #define CASES_FOLDER "build/conformance/cases"
 #define WORK_FOLDER "build/conformance/work"
+#define ARTIFACT_PATH WORK_FOLDER "/%ld.so" /* of the process with that id */
 #define EXPECTED_FILE "tests/conformance/expected"
 
 typedef enum Verdict {

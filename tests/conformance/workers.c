@@ -75,6 +75,9 @@ static void finish(Worker *worker, int status, int seconds) {
         outcome->verdict = VERDICT_CRASHED;
         snprintf(outcome->reason, size, "its process ended with code %d", WEXITSTATUS(status));
     }
+    char artifact[64];
+    snprintf(artifact, sizeof artifact, ARTIFACT_PATH, (long)worker->pid);
+    unlink(artifact);
     fclose(worker->words);
     worker->pid = 0;
 }
