@@ -68,7 +68,7 @@ bool lt_eval_IF(Evaluation *ev, const Node *node) {
     if (!run_region(ev, g))
         return false;
     take_yield(ev, node, g);
-    return true;
+    return lt_eval_guards(ev);
 }
 
 /* --- loop ----------------------------------------------------------------------------------------

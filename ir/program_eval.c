@@ -346,7 +346,7 @@ static const char *run_step(Host *h, Arena *scratch, size_t at) {
             h->next = lt_program_match(h->program, (uint32_t)at) + 1;
         return NULL;
     case STEP_ELSE: h->next = lt_program_match(h->program, (uint32_t)at) + 1; return NULL;
-    case STEP_END: return NULL;
+    case STEP_END: return check_guards(h);
     case STEP_LOOP: run_loop(h, at, step); return NULL;
     case STEP_NEXT: run_next(h, at, step); return NULL;
     }

@@ -159,7 +159,9 @@ static void add_signature(Assembly *a) {
     }
     for (uint32_t i = 0; i < yield->input_count; i++) {
         Value *v = lt_input(yield, i), *root = root_of(v);
-        if (!root->def || lt_value_const(root) || lt_map_has(&a->buffers, root->id))
+        /* The dims of a view may get their values after what it shows was computed. */
+        const bool is_early = root != v && is_data(a, v->type);
+        if (!root->def || lt_value_const(root) || lt_map_has(&a->buffers, root->id) || is_early)
             continue;
         const ProgramBuffer b = {
             .place = PLACE_OUTPUT, .type = v->type, .name = v->name, .index = i};

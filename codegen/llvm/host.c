@@ -98,7 +98,8 @@ static bool has_value(const Run *r, const Dim *d) {
 }
 
 static bool mentions_any(const Dim *d, const Step *bound) {
-    for (uint32_t i = 0; d->kind == DIM_SYMBOL && i < bound->int_count; i++)
+    const uint32_t stride = bound->kind == STEP_ASSIGN ? 2 : 1; /* else values lie between */
+    for (uint32_t i = 0; d->kind == DIM_SYMBOL && i < bound->int_count; i += stride)
         if (bound->ints[i] == d)
             return true;
     for (uint32_t i = 0; i < d->count; i++)

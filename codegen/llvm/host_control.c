@@ -45,6 +45,16 @@ static void read_variables(Run *r, const Step *s) {
     for (uint32_t i = 0; i < s->int_count; i++)
         r->e.bindings[s->ints[i]->symbol].scalar = LLVMBuildLoad2(
             r->e.b, r->host->unit->i64, variable_of(r, s->ints[i]), s->ints[i]->name);
+    lt_host_emit_guards(r, s);
+}
+
+/* What the next iteration's dims are is checked when it begins. */
+static bool is_for_next(const Run *r, const Step *s) {
+    const Step *loop = r->innermost ? r->innermost->loop : NULL;
+    for (uint32_t i = 0; loop && i < loop->int_count; i++)
+        if (loop->ints[i] == s->ints[0])
+            return true;
+    return false;
 }
 
 static void emit_assign(Run *r, const Step *s) {
@@ -55,6 +65,8 @@ static void emit_assign(Run *r, const Step *s) {
         LLVMBuildStore(r->e.b, values[i], variable_of(r, s->ints[i]));
         r->e.bindings[s->ints[i]->symbol].scalar = values[i];
     }
+    if (!is_for_next(r, s))
+        lt_host_emit_guards(r, s);
 }
 
 /* Outside of its range, a value is the caller's mistake: his data asked for it. */
@@ -161,6 +173,7 @@ static void emit_loop(Run *r, const Step *s) {
     c->end = new_block(r, "behind");
     c->counter = counter;
     c->most = most;
+    c->loop = s;
     LLVMBuildCondBr(r->e.b, begins, c->other, c->end);
     LLVMPositionBuilderAtEnd(r->e.b, c->other);
     read_variables(r, s);

@@ -112,6 +112,31 @@ static const Const *fold_value(Import *im, Value *v, int depth) {
 
 const Const *lt_onnx_const(Import *im, Value *v) { return fold_value(im, v, 32); }
 
+bool lt_onnx_is_known(Import *im, Value *v) {
+    int64_t elements;
+    const bool is_empty = lt_type_is_static(v->type, &elements) && elements == 0;
+    return is_empty || v->content || lt_onnx_const(im, v);
+}
+
+const Dim *const *lt_onnx_bind_elements(Import *im, Value *v, const char *prefix) {
+    int64_t count;
+    v = v ? lt_build_convert(&im->b, v, DT_I64) : NULL;
+    if (!v || !lt_type_is_static(v->type, &count))
+        return NULL;
+    const Dim **dims = lt_onnx_dim_array(im, count);
+    for (int64_t i = 0; i < count; i++) {
+        dims[i] = lt_dim_fresh(im->dims, prefix);
+        lt_dim_set_range(im->dims, dims[i], 0, LT_DIM_UNBOUNDED);
+        im->dims->symbols.data[dims[i]->symbol].data_dependent = true;
+    }
+    const Attr attr = lt_dims(ATTR_DIMS, dims, (uint32_t)count);
+    Value *bound = lt_build(
+        &im->b,
+        &(NodeSpec){
+            .op = OP_BIND, .inputs = &v, .input_count = 1, .attrs = &attr, .attr_count = 1});
+    return bound ? dims : NULL;
+}
+
 const Dim *const *lt_onnx_content(Import *im, Value *v, const char *what, int64_t *count) {
     int64_t elements;
     bool is_list = v->type->rank <= 1 && !lt_dtype_is_float(v->type->dtype);
@@ -120,8 +145,8 @@ const Dim *const *lt_onnx_content(Import *im, Value *v, const char *what, int64_
         return NULL;
     }
     *count = elements;
-    if (v->content)
-        return v->content;
+    if (v->content || elements == 0)
+        return v->content ? v->content : lt_onnx_dim_array(im, 0);
     const Const *c = lt_onnx_const(im, v);
     if (!c) {
         lt_onnx_unsupported(

@@ -88,6 +88,11 @@ static inline bool onnx_wants(const Import *im, uint32_t i) {
 /* The operand as a constant: folds what computes it. NULL when it depends on data or symbolic
  * shapes. */
 const Const *lt_onnx_const(Import *im, Value *v);
+/* Whether lt_onnx_content would give numbers or extents of inputs. */
+bool lt_onnx_is_known(Import *im, Value *v);
+/* The elements of a vector of integers, each 0 or more, that only a run tells: symbols that get
+ * their values then. `prefix` begins their names. NULL for a NULL. */
+const Dim *const *lt_onnx_bind_elements(Import *im, Value *v, const char *prefix);
 /* The elements of a small integer operand as dims; NULL after an error that calls it `what`. */
 const Dim *const *lt_onnx_content(Import *im, Value *v, const char *what, int64_t *count);
 /* The same where each must be a number. */

@@ -1,4 +1,7 @@
-/* ops_reduce.c - folds over axes, and the soft maxima. */
+/* ops_reduce.c - folds over axes, and the soft maxima.
+ *
+ * Axes that only a run tells are branches: for each axis of the operand one that folds it, with an
+ * extent of 1 left, and one that does not. */
 #include <string.h>
 
 #include "frontends/onnx/ops.h"
@@ -7,26 +10,75 @@ typedef struct Fold {
     const int64_t *axes;
     int count;
     bool keep;
+    Value *const *folded; /* by axis: whether it is folded, a bool[]; NULL: `axes` says it */
 } Fold;
 
+typedef Value *FoldFn(Import *im, Value *x, const Fold *f);
+
+/* if folded: fold of x over the axis; else: x. */
+static Value *fold_axis_if(Import *im, FoldFn *fold, Value *x, int64_t axis, Value *folded) {
+    Node *node = lt_node_new(im->b.graph, NULL,
+                             &(NodeSpec){.op = OP_IF,
+                                         .inputs = (Value *[]){folded, x},
+                                         .input_count = 2,
+                                         .region_count = 2,
+                                         .output_count = 1,
+                                         .loc = im->b.loc});
+    const Builder outer = im->b;
+    bool built = true;
+    for (int i = 0; i < 2; i++) {
+        im->b = (Builder){.graph = node->regions[i], .loc = outer.loc};
+        Value *v = lt_graph_add_input(im->b.graph, x->type, NULL);
+        v = i == 0 ? fold(im, v, &(Fold){.axes = &axis, .count = 1, .keep = true}) : v;
+        built = built && v;
+        if (v)
+            lt_graph_set_outputs(im->b.graph, &v, 1);
+    }
+    im->b = outer;
+    return built && lt_infer_node(node) ? lt_output(node) : NULL;
+}
+
+/* For folds of which several, one after the other, make one over all their axes. */
+static Value *fold_each_if(Import *im, FoldFn *fold, Value *x, Value *const *folded) {
+    const int rank = x->type->rank;
+    for (int axis = 0; x && axis < rank; axis++)
+        if (!lt_dim_is(x->type->dims[axis], 1))
+            x = fold_axis_if(im, fold, x, axis, folded[axis]);
+    return x;
+}
+
 static Value *sum(Import *im, Value *x, const Fold *f) {
-    return lt_build_reduce(&im->b, FN_ADD, x, f->axes, f->count, f->keep);
+    return f->folded ? fold_each_if(im, sum, x, f->folded)
+                     : lt_build_reduce(&im->b, FN_ADD, x, f->axes, f->count, f->keep);
 }
 
 static Value *square(Import *im, Value *x) { return lt_build_map2(&im->b, FN_MUL, x, x); }
 
 static Value *fold_sum(Import *im, Value *x, const Fold *f) { return sum(im, x, f); }
 static Value *fold_mean(Import *im, Value *x, const Fold *f) {
-    return lt_onnx_mean(im, x, f->axes, f->count, f->keep);
+    if (!f->folded)
+        return lt_onnx_mean(im, x, f->axes, f->count, f->keep);
+    Value *total = sum(im, x, f);
+    if (!total)
+        return NULL;
+    const Dim *elements[] = {lt_type_elements(im->module, x->type)};
+    const Dim *results[] = {lt_type_elements(im->module, total->type)};
+    Value *share = lt_build_map2(&im->b, FN_FLOORDIV, lt_build_dims(&im->b, 1, elements),
+                                 lt_build_dims(&im->b, 1, results));
+    share = lt_build_convert(&im->b, lt_build_reshape(&im->b, share, 0, NULL), x->type->dtype);
+    return lt_build_map2(&im->b, FN_DIV, total, share);
 }
 static Value *fold_max(Import *im, Value *x, const Fold *f) {
-    return lt_build_reduce(&im->b, FN_MAX, x, f->axes, f->count, f->keep);
+    return f->folded ? fold_each_if(im, fold_max, x, f->folded)
+                     : lt_build_reduce(&im->b, FN_MAX, x, f->axes, f->count, f->keep);
 }
 static Value *fold_min(Import *im, Value *x, const Fold *f) {
-    return lt_build_reduce(&im->b, FN_MIN, x, f->axes, f->count, f->keep);
+    return f->folded ? fold_each_if(im, fold_min, x, f->folded)
+                     : lt_build_reduce(&im->b, FN_MIN, x, f->axes, f->count, f->keep);
 }
 static Value *fold_prod(Import *im, Value *x, const Fold *f) {
-    return lt_build_reduce(&im->b, FN_MUL, x, f->axes, f->count, f->keep);
+    return f->folded ? fold_each_if(im, fold_prod, x, f->folded)
+                     : lt_build_reduce(&im->b, FN_MUL, x, f->axes, f->count, f->keep);
 }
 static Value *fold_l1(Import *im, Value *x, const Fold *f) {
     return sum(im, lt_build_map1(&im->b, FN_ABS, x), f);
@@ -43,6 +95,8 @@ static Value *fold_log_sum(Import *im, Value *x, const Fold *f) {
 
 /* log(sum(exp(x - m))) + m with the greatest element m, or 0 where that is infinite. */
 static Value *fold_log_sum_exp(Import *im, Value *x, const Fold *f) {
+    if (f->folded)
+        return fold_each_if(im, fold_log_sum_exp, x, f->folded);
     Value *most = lt_build_reduce(&im->b, FN_MAX, x, f->axes, f->count, true);
     Value *is_inf = lt_build_map1(&im->b, FN_ISINF, most);
     most = lt_build_map3(&im->b, FN_SELECT, is_inf, lt_onnx_scalar_like(im, x, 0), most);
@@ -56,7 +110,7 @@ static Value *fold_log_sum_exp(Import *im, Value *x, const Fold *f) {
 /* is_plain: with no axes to fold, the op gives its input. */
 static const struct {
     const char *op;
-    Value *(*fold)(Import *im, Value *x, const Fold *f);
+    FoldFn *fold;
     bool is_plain;
 } folds[] = {
     {"ReduceSum", fold_sum, true},         {"ReduceMean", fold_mean, true},
@@ -66,16 +120,71 @@ static const struct {
     {"ReduceLogSum", fold_log_sum, false}, {"ReduceLogSumExp", fold_log_sum_exp, false},
 };
 
+/* --- axes of data ---------------------------------------------------------------------------- */
+
+static Value *is_folded(Import *im, Value *axes, int64_t axis, int64_t rank) {
+    Value *at = lt_onnx_map_scalar(im, FN_EQ, axes, (double)axis);
+    Value *from_back = lt_onnx_map_scalar(im, FN_EQ, axes, (double)(axis - rank));
+    return lt_build_reduce(&im->b, FN_OR, lt_build_map2(&im->b, FN_OR, at, from_back),
+                           (int64_t[]){0}, 1, false);
+}
+
+/* Leaves out the axes that were folded, `count` of them: the others' extents, in their order, are
+ * the new shape. */
+static Value *without_folded(Import *im, Value *v, Value *const *folded, int64_t count) {
+    const int rank = v->type->rank;
+    const Dim *left[] = {lt_dim_const(im->dims, rank - count)};
+    Value *flags[LT_MAX_RANK];
+    if (count > rank) {
+        lt_onnx_malformed(im, "%lld axes of a tensor of rank %d", (long long)count, rank);
+        return NULL;
+    }
+    for (int i = 0; i < rank; i++)
+        flags[i] =
+            lt_build_unsqueeze(&im->b, lt_build_map1(&im->b, FN_NOT, folded[i]), (int64_t[]){0}, 1);
+    Value *stays = lt_build_concat(&im->b, flags, (uint32_t)rank, 0);
+    const Attr size = lt_dims(ATTR_SIZE, left, 1);
+    Value *places = stays ? lt_build(&im->b, &(NodeSpec){.op = OP_FIND,
+                                                         .inputs = &stays,
+                                                         .input_count = 1,
+                                                         .attrs = &size,
+                                                         .attr_count = 1})
+                          : NULL;
+    Value *extents = lt_build_dims(&im->b, rank, v->type->dims);
+    const Dim *const *shape =
+        lt_onnx_bind_elements(im, lt_build_gather(&im->b, extents, places, 0), "extent");
+    return shape ? lt_build_reshape(&im->b, v, (int)(rank - count), shape) : NULL;
+}
+
+/* Axes as an operand that only a run tells, `count` of them. */
+static bool reduce_axes_of_data(Import *im, FoldFn *fold, int64_t count, bool keep) {
+    Value *x = im->inputs[0], *folded[LT_MAX_RANK];
+    Value *axes = lt_build_convert(&im->b, im->inputs[1], DT_I64);
+    const int rank = x->type->rank;
+    for (int i = 0; i < rank; i++)
+        if (!(folded[i] = is_folded(im, axes, i, rank)))
+            return false;
+    Value *v = fold(im, x, &(Fold){.keep = true, .folded = folded});
+    if (v && !keep)
+        v = without_folded(im, v, folded, count);
+    return onnx_set(im, 0, v);
+}
+
 bool lt_onnx_reduce(Import *im) {
     Value *x = im->inputs[0];
     int64_t count, keep = lt_onnx_int(im, "keepdims", 1),
                    noop = lt_onnx_int(im, "noop_with_empty_axes", 0);
-    const int64_t *axes = lt_onnx_axes(im, 1, x->type->rank, &count);
     size_t row = 0;
-    if (count == -2)
-        return false;
     while (strcmp(folds[row].op, im->node->op) != 0)
         row++;
+    Value *operand = onnx_in(im, 1);
+    int64_t given;
+    if (operand && operand->type->rank == 1 && lt_type_is_static(operand->type, &given) &&
+        given > 0 && !lt_onnx_is_known(im, operand))
+        return reduce_axes_of_data(im, folds[row].fold, given, keep != 0);
+    const int64_t *axes = lt_onnx_axes(im, 1, x->type->rank, &count);
+    if (count == -2)
+        return false;
     if (count <= 0 && noop) {
         if (folds[row].is_plain)
             return onnx_set(im, 0, x);
