@@ -61,15 +61,16 @@ static bool same_dims(const Type *a, const Type *b) {
     return a->rank == b->rank && memcmp(a->dims, b->dims, (size_t)a->rank * sizeof(Dim *)) == 0;
 }
 
-static uint32_t start_group(Groups *groups, const Node *n) {
-    groups->of[n->id] = ++groups->count;
-    groups->sizes[groups->count] = 1;
-    return groups->count;
-}
-
-static void join_group(Groups *groups, const Node *n, uint32_t group) {
+static void join_group(Groups *groups, Node *n, uint32_t group) {
     groups->of[n->id] = group;
     groups->sizes[group]++;
+    groups->next[n->id] = groups->first[group];
+    groups->first[group] = n;
+}
+
+static uint32_t start_group(Groups *groups, Node *n) {
+    join_group(groups, n, ++groups->count);
+    return groups->count;
 }
 
 static bool is_full(const Groups *groups, uint32_t group) {
@@ -98,32 +99,14 @@ static bool fits_epilogue(const Groups *groups, const Node *n, uint32_t group, c
     return reads;
 }
 
-/* Walks forward from the anchor; `tainted` marks outside nodes that depend on the group: a member
- * that read one of them would close a cycle. */
+/* Walks forward from the anchor. */
 static void grow_epilogue(Groups *groups, Node *anchor, uint32_t group) {
     const Type *space = lt_output(anchor)->type;
-    Map tainted;
-    lt_map_init(&tainted, groups->scratch);
     int reach = 0;
-    for (Node *n = anchor->next; n && reach < EPILOGUE_REACH; n = n->next, reach++) {
-        bool reads_group = false, reads_tainted = false;
-        for (uint32_t i = 0; i < n->input_count; i++) {
-            const Value *v = lt_input(n, i);
-            if (!v || !v->def)
-                continue;
-            reads_group |= groups->of[v->def->id] == group;
-            reads_tainted |= lt_map_has(&tainted, v->def->id);
-        }
-        if ((reads_group || reads_tainted) &&
-            (lt_op_has(n->op, OPF_BINDS) || n->op == OP_IF || n->op == OP_LOOP))
-            return; /* what is behind it may mention its symbols */
-        if (reads_group && !reads_tainted && !is_full(groups, group) &&
-            fits_epilogue(groups, n, group, space)) {
+    for (Node *n = anchor->next; n && reach < EPILOGUE_REACH; n = n->next, reach++)
+        if (!is_full(groups, group) && fits_epilogue(groups, n, group, space) &&
+            !lt_groups_reach(groups, n, group))
             join_group(groups, n, group);
-        } else if (reads_group || reads_tainted) {
-            lt_map_set(&tainted, n->id, n);
-        }
-    }
 }
 
 /* --- producers ----------------------------------------------------------------------------- */
@@ -169,7 +152,7 @@ static void pull_producers(Groups *groups, Node *last, uint32_t group, Prologue 
         const Value *v = lt_output(n);
         if (!v->uses || !used_only_in(groups, v, group))
             continue;
-        if (may_inline(groups, n, kind, space))
+        if (may_inline(groups, n, kind, space) && !lt_groups_reach(groups, n, group))
             join_group(groups, n, group);
     }
 }
@@ -216,7 +199,11 @@ bool lt_pass_fuse(PassContext *ctx) {
         .of = LT_ARRAY(ctx->scratch, uint32_t, limit + 1),
         .sizes = LT_ARRAY(ctx->scratch, uint32_t, limit + 2),
         .node_limit = limit,
+        .first = LT_ARRAY(ctx->scratch, Node *, limit + 2),
+        .next = LT_ARRAY(ctx->scratch, Node *, limit + 1),
+        .seen = LT_ARRAY(ctx->scratch, uint32_t, limit + 1),
     };
+    lt_groups_find_binders(&groups, g);
     group_anchors(&groups, g, ctx->level > 0);
     group_maps(&groups, g, ctx->level > 0);
     lt_groups_build(&groups, g);

@@ -4,8 +4,10 @@
 
 #include "passes/pass.h"
 
-/* group[node id]: 1-based number of the node's group, 0: none. Members of a group are a connected
- * piece of the graph with at most one anchor; `order` is the graph's nodes in topological order. */
+typedef Vec(Node *) NodeList;
+
+/* of[node id]: 1-based number of the node's group, 0: none. Members of a group are a connected
+ * piece of the graph with at most one anchor. */
 typedef struct Groups {
     Module *module;
     Arena *scratch;
@@ -13,10 +15,19 @@ typedef struct Groups {
     uint32_t count;  /* groups so far */
     uint32_t *sizes; /* members, by group number */
     uint32_t node_limit;
+    Node **first, **next; /* members: the first by group number, the next by node id */
+    Node **binder;        /* by symbol of data: who gives it its value; NULL: nobody here */
+    uint32_t *seen, walk; /* by node id: the last walk that came there */
 } Groups;
 
 enum { MAX_GROUP_MEMBERS = 48 };
 
+/* Fills in `binder`. */
+void lt_groups_find_binders(Groups *groups, Graph *g);
+/* Adds what n reads, or mentions the symbols of, to the list. */
+void lt_groups_depends(Groups *groups, const Node *n, NodeList *list);
+/* Whether n depends on the group through a node that is no member. */
+bool lt_groups_reach(Groups *groups, const Node *n, uint32_t group);
 /* Replaces every group by a `fused` node and sorts the graph again. */
 void lt_groups_build(Groups *groups, Graph *g);
 

@@ -8,7 +8,6 @@
 
 #include <assert.h>
 
-typedef Vec(Node *) NodeList;
 typedef Vec(Value *) ValueList;
 
 static uint32_t group_of(const Groups *groups, const Node *n) {
@@ -103,11 +102,13 @@ static void build_group(Groups *groups, Graph *g, uint32_t group, NodeList membe
 
 /* --- a stable topological order ------------------------------------------------------------ */
 
-/* Operands first, otherwise the order that was there; an explicit stack, since models are deep. */
+/* What is read first, and who gives symbols their values, otherwise the order that was there; an
+ * explicit stack, since models are deep. */
 static void sort_graph(Groups *groups, Graph *g) {
     Module *m = groups->module;
     uint8_t *placed = LT_ARRAY(groups->scratch, uint8_t, m->next_node + 1);
-    NodeList original = {0}, stack = {0};
+    NodeList original = {0}, stack = {0}, before = {0};
+    lt_groups_find_binders(groups, g);
     LT_EACH_NODE(n, g) {
         if (n != g->last)
             lt_vec_push(groups->scratch, &original, n);
@@ -117,13 +118,14 @@ static void sort_graph(Groups *groups, Graph *g) {
         while (stack.len) {
             Node *n = lt_vec_last(&stack);
             bool ready = true;
-            for (uint32_t j = 0; j < n->input_count && !placed[n->id]; j++) {
-                Value *v = lt_input(n, j);
-                if (!v || !v->def || v->graph != g || placed[v->def->id])
+            before.len = 0;
+            if (!placed[n->id])
+                lt_groups_depends(groups, n, &before);
+            for (size_t j = 0; j < before.len && ready; j++) {
+                if (before.data[j] == n || placed[before.data[j]->id])
                     continue;
-                lt_vec_push(groups->scratch, &stack, v->def);
+                lt_vec_push(groups->scratch, &stack, before.data[j]);
                 ready = false;
-                break;
             }
             if (!ready)
                 continue;

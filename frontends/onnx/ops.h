@@ -93,6 +93,19 @@ bool lt_onnx_is_known(Import *im, Value *v);
 /* The elements of a vector of integers, each 0 or more, that only a run tells: symbols that get
  * their values then. `prefix` begins their names. NULL for a NULL. */
 const Dim *const *lt_onnx_bind_elements(Import *im, Value *v, const char *prefix);
+/* lt_onnx_content where it can be, else bound elements: for operands that must not be negative. */
+const Dim *const *lt_onnx_extents(Import *im, Value *v, const char *what, int64_t *count);
+/* Whether a list of axes, i64[k], names this one of a tensor of this rank: bool[]. */
+Value *lt_onnx_is_axis(Import *im, Value *axes, int64_t axis, int64_t rank);
+/* Leaves out axes of extent 1: `count` of them, where is_gone (by axis, bool[]) is true. */
+Value *lt_onnx_keep_axes(Import *im, Value *v, Value *const *is_gone, int64_t count);
+/* Converters for operands that only a run tells (ops_data.c). */
+bool lt_onnx_reshape_by_data(Import *im, bool zero_copies);
+bool lt_onnx_expand_by_data(Import *im);
+bool lt_onnx_range_by_data(Import *im);
+bool lt_onnx_slice_by_data(Import *im);
+bool lt_onnx_squeeze_by_data(Import *im, int64_t count);
+bool lt_onnx_unsqueeze_by_data(Import *im, int64_t rank);
 /* The elements of a small integer operand as dims; NULL after an error that calls it `what`. */
 const Dim *const *lt_onnx_content(Import *im, Value *v, const char *what, int64_t *count);
 /* The same where each must be a number. */

@@ -78,7 +78,7 @@ static Value *pick_value(Import *im, int64_t index) {
 bool lt_onnx_one_hot(Import *im) {
     int64_t count, axis;
     Value *indices = lt_build_convert(&im->b, im->inputs[0], DT_I64);
-    const Dim *const *depth = lt_onnx_content(im, im->inputs[1], "the depth", &count);
+    const Dim *const *depth = lt_onnx_extents(im, im->inputs[1], "the depth", &count);
     if (!indices || !depth)
         return false;
     int rank = indices->type->rank + 1;
@@ -111,7 +111,7 @@ bool lt_onnx_top_k(Import *im) {
     if (im->version >= 10) {
         if (!onnx_in(im, 1))
             return lt_onnx_malformed(im, "input 1, how many, is missing");
-        k = lt_onnx_content(im, onnx_in(im, 1), "how many", &count);
+        k = lt_onnx_extents(im, onnx_in(im, 1), "how many", &count);
     }
     if (!k)
         return false;
@@ -132,11 +132,8 @@ static Value *cumulate(Import *im, Value *x, int64_t axis) {
     Attr attrs[] = {lt_int(ATTR_FN, (int64_t)fn), lt_int(ATTR_AXIS, axis),
                     lt_int(ATTR_EXCLUSIVE, lt_onnx_int(im, "exclusive", 0) != 0),
                     lt_int(ATTR_REVERSE, lt_onnx_int(im, "reverse", 0) != 0)};
-    NodeSpec spec = {.op = OP_SCANREDUCE,
-                     .inputs = &x,
-                     .input_count = 1,
-                     .attrs = attrs,
-                     .attr_count = 4};
+    NodeSpec spec = {
+        .op = OP_SCANREDUCE, .inputs = &x, .input_count = 1, .attrs = attrs, .attr_count = 4};
     return lt_build(&im->b, &spec);
 }
 

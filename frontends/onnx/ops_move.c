@@ -55,7 +55,7 @@ static const Dim *const *split_sizes(Import *im, const Dim *extent) {
             given[i] = lt_dim_const(im->dims, numbers[i]);
         sizes = given;
     } else {
-        sizes = lt_onnx_content(im, onnx_in(im, 1), "the list of split sizes", &count);
+        sizes = lt_onnx_extents(im, onnx_in(im, 1), "the list of split sizes", &count);
     }
     if (!sizes || count == (int64_t)im->output_count)
         return sizes;
@@ -184,6 +184,9 @@ static bool check_length(Import *im, int64_t found, int64_t expected, const char
 bool lt_onnx_slice(Import *im) {
     SliceLists l = {0};
     int64_t ends, axes, steps;
+    for (uint32_t i = 1; i < im->input_count; i++)
+        if (im->inputs[i] && !lt_onnx_is_known(im, im->inputs[i]))
+            return lt_onnx_slice_by_data(im);
     l.starts = lt_onnx_content(im, im->inputs[1], "the list of starts", &l.count);
     l.ends = l.starts ? lt_onnx_content(im, im->inputs[2], "the list of ends", &ends) : NULL;
     if (!l.ends || !check_length(im, ends, l.count, "the list of ends"))
@@ -258,7 +261,7 @@ bool lt_onnx_pad(Import *im) {
     int64_t count, axis_count = im->inputs[0]->type->rank;
     const int64_t *axes = NULL;
     const Const *fill = NULL;
-    const Dim *const *pads = lt_onnx_content(im, im->inputs[1], "the list of pads", &count);
+    const Dim *const *pads = lt_onnx_extents(im, im->inputs[1], "the list of pads", &count);
     if (!pads)
         return false;
     if (onnx_in(im, 2)) {

@@ -122,51 +122,17 @@ static const struct {
 
 /* --- axes of data ---------------------------------------------------------------------------- */
 
-static Value *is_folded(Import *im, Value *axes, int64_t axis, int64_t rank) {
-    Value *at = lt_onnx_map_scalar(im, FN_EQ, axes, (double)axis);
-    Value *from_back = lt_onnx_map_scalar(im, FN_EQ, axes, (double)(axis - rank));
-    return lt_build_reduce(&im->b, FN_OR, lt_build_map2(&im->b, FN_OR, at, from_back),
-                           (int64_t[]){0}, 1, false);
-}
-
-/* Leaves out the axes that were folded, `count` of them: the others' extents, in their order, are
- * the new shape. */
-static Value *without_folded(Import *im, Value *v, Value *const *folded, int64_t count) {
-    const int rank = v->type->rank;
-    const Dim *left[] = {lt_dim_const(im->dims, rank - count)};
-    Value *flags[LT_MAX_RANK];
-    if (count > rank) {
-        lt_onnx_malformed(im, "%lld axes of a tensor of rank %d", (long long)count, rank);
-        return NULL;
-    }
-    for (int i = 0; i < rank; i++)
-        flags[i] =
-            lt_build_unsqueeze(&im->b, lt_build_map1(&im->b, FN_NOT, folded[i]), (int64_t[]){0}, 1);
-    Value *stays = lt_build_concat(&im->b, flags, (uint32_t)rank, 0);
-    const Attr size = lt_dims(ATTR_SIZE, left, 1);
-    Value *places = stays ? lt_build(&im->b, &(NodeSpec){.op = OP_FIND,
-                                                         .inputs = &stays,
-                                                         .input_count = 1,
-                                                         .attrs = &size,
-                                                         .attr_count = 1})
-                          : NULL;
-    Value *extents = lt_build_dims(&im->b, rank, v->type->dims);
-    const Dim *const *shape =
-        lt_onnx_bind_elements(im, lt_build_gather(&im->b, extents, places, 0), "extent");
-    return shape ? lt_build_reshape(&im->b, v, (int)(rank - count), shape) : NULL;
-}
-
 /* Axes as an operand that only a run tells, `count` of them. */
 static bool reduce_axes_of_data(Import *im, FoldFn *fold, int64_t count, bool keep) {
     Value *x = im->inputs[0], *folded[LT_MAX_RANK];
     Value *axes = lt_build_convert(&im->b, im->inputs[1], DT_I64);
     const int rank = x->type->rank;
     for (int i = 0; i < rank; i++)
-        if (!(folded[i] = is_folded(im, axes, i, rank)))
+        if (!(folded[i] = lt_onnx_is_axis(im, axes, i, rank)))
             return false;
     Value *v = fold(im, x, &(Fold){.keep = true, .folded = folded});
     if (v && !keep)
-        v = without_folded(im, v, folded, count);
+        v = lt_onnx_keep_axes(im, v, folded, count);
     return onnx_set(im, 0, v);
 }
 

@@ -163,7 +163,7 @@ bool lt_onnx_resize(Import *im) {
         return lt_onnx_malformed(im, "either scales or sizes are needed");
     if (scales && !(target.scales = scales_from(im, scales, &target.count)))
         return false;
-    if (sizes && !(target.sizes = lt_onnx_content(im, sizes, "the list of sizes", &target.count)))
+    if (sizes && !(target.sizes = lt_onnx_extents(im, sizes, "the list of sizes", &target.count)))
         return false;
     if (target.axes && axis_count != target.count)
         return lt_onnx_malformed(im, "%lld axes for %lld scales or sizes", (long long)axis_count,

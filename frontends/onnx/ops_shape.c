@@ -54,7 +54,7 @@ bool lt_onnx_constant(Import *im) {
 
 bool lt_onnx_constant_of_shape(Import *im) {
     int64_t rank;
-    const Dim *const *shape = lt_onnx_content(im, im->inputs[0], "the shape", &rank);
+    const Dim *const *shape = lt_onnx_extents(im, im->inputs[0], "the shape", &rank);
     if (!shape)
         return false;
     if (rank > LT_MAX_RANK)
@@ -152,6 +152,8 @@ static bool reshape_to(Import *im, const Dim *const *target, int64_t rank, bool 
 
 bool lt_onnx_reshape(Import *im) {
     int64_t rank;
+    if (!lt_onnx_is_known(im, im->inputs[1]))
+        return lt_onnx_reshape_by_data(im, !lt_onnx_int(im, "allowzero", 0));
     const Dim *const *target = lt_onnx_content(im, im->inputs[1], "the new shape", &rank);
     return target && reshape_to(im, target, rank, !lt_onnx_int(im, "allowzero", 0));
 }
@@ -185,6 +187,9 @@ bool lt_onnx_flatten(Import *im) {
 bool lt_onnx_squeeze(Import *im) {
     Value *x = im->inputs[0];
     int64_t count;
+    Value *operand = onnx_in(im, 1);
+    if (operand && lt_type_is_static(operand->type, &count) && !lt_onnx_is_known(im, operand))
+        return lt_onnx_squeeze_by_data(im, count);
     const int64_t *axes = lt_onnx_axes(im, 1, x->type->rank, &count);
     if (count == -2)
         return false;
@@ -218,6 +223,8 @@ bool lt_onnx_unsqueeze(Import *im) {
     int64_t rank = x->type->rank + given;
     if (rank > LT_MAX_RANK)
         return lt_onnx_unsupported(im, "rank %lld is more than %d", (long long)rank, LT_MAX_RANK);
+    if (onnx_in(im, 1) && !lt_onnx_is_known(im, onnx_in(im, 1)))
+        return lt_onnx_unsqueeze_by_data(im, rank);
     const int64_t *axes = lt_onnx_axes(im, 1, rank, &count);
     if (!axes)
         return count == -1 ? lt_onnx_malformed(im, "the axes are missing") : false;
@@ -253,6 +260,8 @@ bool lt_onnx_transpose(Import *im) {
 bool lt_onnx_expand(Import *im) {
     Value *x = im->inputs[0];
     int64_t count;
+    if (!lt_onnx_is_known(im, im->inputs[1]))
+        return lt_onnx_expand_by_data(im);
     const Dim *const *shape = lt_onnx_content(im, im->inputs[1], "the shape", &count);
     if (!shape)
         return false;
@@ -272,7 +281,7 @@ bool lt_onnx_expand(Import *im) {
 bool lt_onnx_tile(Import *im) {
     Value *x = im->inputs[0];
     int64_t count;
-    const Dim *const *repeats = lt_onnx_content(im, im->inputs[1], "the repeats", &count);
+    const Dim *const *repeats = lt_onnx_extents(im, im->inputs[1], "the repeats", &count);
     if (!repeats)
         return false;
     if (count != x->type->rank)
@@ -339,6 +348,9 @@ static bool set_float_range(Import *im) {
 
 bool lt_onnx_range(Import *im) {
     const Dim *parts[3];
+    for (int i = 0; i < 3; i++)
+        if (!lt_onnx_is_known(im, im->inputs[i]))
+            return lt_onnx_range_by_data(im);
     static const char *const names[] = {"the start", "the limit", "the step"};
     if (lt_dtype_is_float(im->inputs[0]->type->dtype))
         return set_float_range(im);

@@ -183,7 +183,7 @@ static const Refusal refusals[] = {
      "y (ai.onnx::Relu v17): error: attribute 'slope' is not supported"},
     {nameless_attribute, "2", LT_UNSUPPORTED, "attribute '' is not supported"},
     {version_too_old, "2", LT_UNSUPPORTED, "this version of the op is not supported"},
-    {shape_from_data, "2", LT_UNSUPPORTED, "the shape depends on the input data"},
+    {shape_from_data, "n", LT_UNSUPPORTED, "the length of the shape is not known"},
 };
 
 START_TEST(refuses_with_the_reason) {
