@@ -121,10 +121,12 @@ static bool check_input(Evaluation *ev, const Value *value, const Tensor *t) {
     return true;
 }
 
-bool lt_eval_guards(Evaluation *ev) {
+bool lt_eval_guards(Evaluation *ev, const Graph *g) {
     const Module *m = ev->module;
     for (size_t i = 0; i < m->guards.len; i++) {
         const DimGuard *guard = &m->guards.data[i];
+        if (!lt_guard_applies(guard, g))
+            continue;
         bool *used = LT_ARRAY(ev->arena, bool, m->dims.symbols.len + 1), known = true;
         lt_dim_symbols_used(guard->a, used);
         lt_dim_symbols_used(guard->b, used);
@@ -157,7 +159,7 @@ bool lt_eval_begin(Evaluation *ev, Arena *arena, Module *m, const Tensor *const 
         if (!check_input(ev, g->inputs.data[i], inputs[i]))
             return false;
     }
-    return lt_eval_guards(ev);
+    return lt_eval_guards(ev, g);
 }
 
 bool lt_eval_module(Evaluation *ev, Arena *arena, Module *m, const Tensor *const *inputs,

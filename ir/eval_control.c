@@ -12,6 +12,8 @@ bool lt_eval_YIELD(Evaluation *ev, const Node *node) {
 
 /* Runs a region whose inputs have their values; the yield's operands are in ev->values then. */
 static bool run_region(Evaluation *ev, const Graph *g) {
+    if (g->parent->op != OP_FUSED && !lt_eval_guards(ev, g))
+        return false;
     for (const Node *node = g->first; node; node = node->next) {
         if (!lt_eval_node(ev, node))
             return false;
@@ -68,7 +70,7 @@ bool lt_eval_IF(Evaluation *ev, const Node *node) {
     if (!run_region(ev, g))
         return false;
     take_yield(ev, node, g);
-    return lt_eval_guards(ev);
+    return lt_eval_guards(ev, node->graph);
 }
 
 /* --- loop ----------------------------------------------------------------------------------------

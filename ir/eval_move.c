@@ -200,7 +200,7 @@ bool lt_eval_BIND(Evaluation *ev, const Node *node) {
         ev->symbols[dims->u.dims[i]->symbol] = value;
     }
     ev->values[lt_output(node)->id] = x;
-    return lt_eval_guards(ev);
+    return lt_eval_guards(ev, node->graph);
 }
 
 bool lt_eval_IOTA(Evaluation *ev, const Node *node) {

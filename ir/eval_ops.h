@@ -96,7 +96,7 @@ Wide lt_fold_identity(ScalarFn fn, DType dtype);
 /* a[i] = fn(a[i], b[i]) */
 void lt_fold_row(ScalarFn fn, DType dtype, int64_t n, Wide *a, const Wide *b);
 
-/* Guards whose symbols all have values. */
-bool lt_eval_guards(Evaluation *ev);
+/* Those guards of g and the graphs around it whose symbols all have values. */
+bool lt_eval_guards(Evaluation *ev, const Graph *g);
 
 #endif

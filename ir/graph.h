@@ -94,7 +94,8 @@ struct Graph {
  * kernel. */
 typedef struct DimGuard {
     const Dim *a, *b;
-    const Loc *loc; /* the node that needs it */
+    const Loc *loc;     /* the node that needs it */
+    const Graph *graph; /* must hold whenever this one runs: the main function, a branch, a body */
 } DimGuard;
 
 struct Module {
@@ -205,6 +206,10 @@ bool lt_infer_graph(Graph *g);
 /* a == b must hold at run time. Nothing is recorded when they are the same dim or it is recorded
  * already. An inequality a <= b is the guard max(a, b) == b. */
 void lt_module_add_guard(Module *m, const Dim *a, const Dim *b, const Loc *loc);
+/* The same where a node of g needs it: it must hold when g runs. */
+void lt_graph_add_guard(const Graph *g, const Dim *a, const Dim *b, const Loc *loc);
+/* Whether a guard must hold while g runs: it is g's or that of a graph around it. */
+bool lt_guard_applies(const DimGuard *guard, const Graph *g);
 
 /* --- text (ir/print.c, ir/parse.c); the grammar is in ir/GRAMMAR.md -------------------------- */
 

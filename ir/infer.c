@@ -50,15 +50,36 @@ bool lt_infer_set_like(Node *node, uint32_t output, const Type *type) {
 /* --- dims that must agree ------------------------------------------------------------------------
  */
 
+/* What is fused runs with the graph that it is in. */
+static const Graph *running_graph(const Graph *g) {
+    while (g->parent && g->parent->op == OP_FUSED)
+        g = g->parent->graph;
+    return g;
+}
+
+bool lt_guard_applies(const DimGuard *guard, const Graph *g) {
+    for (; g; g = g->parent ? g->parent->graph : NULL)
+        if (guard->graph == g)
+            return true;
+    return false;
+}
+
 void lt_module_add_guard(Module *m, const Dim *a, const Dim *b, const Loc *loc) {
+    lt_graph_add_guard(m->main, a, b, loc);
+}
+
+void lt_graph_add_guard(const Graph *g, const Dim *a, const Dim *b, const Loc *loc) {
+    Module *m = g->module;
+    g = running_graph(g);
     if (a == b)
         return;
     for (size_t i = 0; i < m->guards.len; i++) {
         const DimGuard *guard = &m->guards.data[i];
-        if ((guard->a == a && guard->b == b) || (guard->a == b && guard->b == a))
+        const bool same = (guard->a == a && guard->b == b) || (guard->a == b && guard->b == a);
+        if (same && lt_guard_applies(guard, g))
             return;
     }
-    lt_vec_push(m->arena, &m->guards, (DimGuard){a, b, loc});
+    lt_vec_push(m->arena, &m->guards, (DimGuard){a, b, loc, g});
 }
 
 static bool can_be_equal(const DimTable *t, const Dim *a, const Dim *b) {
@@ -77,7 +98,7 @@ bool lt_infer_unify(const Node *node, const Dim *a, const Dim *b, const Dim **ou
     const Dim *difference = lt_dim_sub(infer_dims(node), a, b);
     if (lt_dim_is_const(difference) && difference->value != 0)
         return false;
-    lt_module_add_guard(infer_module(node), a, b, node->loc);
+    lt_graph_add_guard(node->graph, a, b, node->loc);
     return true;
 }
 
@@ -96,7 +117,7 @@ bool lt_infer_at_most(const Node *node, const Dim *a, const Dim *b) {
     if (hi < 0)
         return false;
     if (lo < 0)
-        lt_module_add_guard(infer_module(node), lt_dim_max(t, a, b), b, node->loc);
+        lt_graph_add_guard(node->graph, lt_dim_max(t, a, b), b, node->loc);
     return true;
 }
 

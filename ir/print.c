@@ -226,6 +226,8 @@ static void print_symbols(Str *out, const DimTable *t) {
 static void print_guards(Printer *p, const Module *m) {
     for (size_t i = 0; i < m->guards.len; i++) {
         const DimGuard *guard = &m->guards.data[i];
+        if (guard->graph != m->main) /* found again by inference */
+            continue;
         lt_str_append(p->out, "guard ");
         lt_dim_print(p->out, guard->a);
         lt_str_append(p->out, " == ");

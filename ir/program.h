@@ -57,6 +57,7 @@ typedef struct Step {
     const Dim *offset;      /* COPY: NULL: 0 */
     const Dim *rounds; /* LAUNCH of a team's kernel: how often its innermost loop with a barrier
                                runs; NULL: not a team's */
+    const Graph *graph; /* IF, ELSE, LOOP: what runs from here on, whose guards must hold */
     const Loc *loc;
 } Step;
 

@@ -41,10 +41,12 @@ static const char *bind_input(Host *h, const Type *type, const Tensor *t, uint32
 }
 
 /* Those guards whose symbols have values. */
-static const char *check_guards(Host *h) {
+static const char *check_guards(Host *h, const Graph *g) {
     const Module *m = h->program->module;
     for (size_t i = 0; i < m->guards.len; i++) {
         const DimGuard *guard = &m->guards.data[i];
+        if (!lt_guard_applies(guard, g))
+            continue;
         bool *used = LT_ARRAY(h->arena, bool, m->dims.symbols.len + 1), known = true;
         lt_dim_symbols_used(guard->a, used);
         lt_dim_symbols_used(guard->b, used);
@@ -81,7 +83,7 @@ static const char *bind_symbols(Host *h) {
         error = bind_input(h, m->main->inputs.data[i]->type, h->inputs[i], i);
     for (uint32_t i = 0; i < m->main->inputs.len && !error; i++)
         error = check_input(h, m->main->inputs.data[i]->type, h->inputs[i], i);
-    return error ? error : check_guards(h);
+    return error ? error : check_guards(h, m->main);
 }
 
 /* --- memory -------------------------------------------------------------------------------- */
@@ -272,6 +274,19 @@ static const char *run_reserve(Host *h, const Step *step) {
     return NULL;
 }
 
+/* The graph that step `at` is of: that of the branch or loop around it. */
+static const Graph *graph_at(const Host *h, size_t at) {
+    uint32_t closed = 0;
+    while (at-- > 0) {
+        const Step *s = &h->program->steps.data[at];
+        closed += s->kind == STEP_END || s->kind == STEP_NEXT;
+        if (closed == 0 && s->graph)
+            return s->graph;
+        closed -= closed > 0 && (s->kind == STEP_IF || s->kind == STEP_LOOP);
+    }
+    return h->program->module->main;
+}
+
 static const char *run_bind(Host *h, const Step *step) {
     const int64_t *values = h->places[step->buffers[0]];
     for (uint32_t i = 0; i < step->int_count; i++) {
@@ -281,7 +296,7 @@ static const char *run_bind(Host *h, const Step *step) {
                                    (long long)values[i], (long long)s->lo, (long long)s->hi);
         h->symbols[step->ints[i]->symbol] = values[i];
     }
-    return check_guards(h);
+    return check_guards(h, graph_at(h, h->next - 1));
 }
 
 static const char *run_assign(Host *h, Arena *scratch, const Step *step) {
@@ -346,7 +361,7 @@ static const char *run_step(Host *h, Arena *scratch, size_t at) {
             h->next = lt_program_match(h->program, (uint32_t)at) + 1;
         return NULL;
     case STEP_ELSE: h->next = lt_program_match(h->program, (uint32_t)at) + 1; return NULL;
-    case STEP_END: return check_guards(h);
+    case STEP_END: return check_guards(h, graph_at(h, h->next - 1));
     case STEP_LOOP: run_loop(h, at, step); return NULL;
     case STEP_NEXT: run_next(h, at, step); return NULL;
     }

@@ -15,6 +15,8 @@ typedef Vec(const Dim *) DimList;
 
 static void add_control(Assembly *a, StepKind kind, const Node *node, const uint32_t *buffers,
                         uint32_t count, const DimList *symbols) {
+    const uint32_t region = kind == STEP_ELSE ? 1 : 0;
+    const bool begins = kind == STEP_IF || kind == STEP_ELSE || kind == STEP_LOOP;
     lt_step_add(a,
                 (Step){.kind = kind,
                        .name = kind == STEP_IF || kind == STEP_LOOP ? lt_step_name(a, node) : NULL,
@@ -22,6 +24,7 @@ static void add_control(Assembly *a, StepKind kind, const Node *node, const uint
                        .buffers = buffers,
                        .int_count = symbols ? (uint32_t)symbols->len : 0,
                        .ints = symbols ? symbols->data : NULL,
+                       .graph = begins ? node->regions[region] : NULL,
                        .loc = node->loc});
 }
 
@@ -234,8 +237,8 @@ static void take_results(Loop *l) {
         if (!lt_buffer_is_known(a, v))
             lt_buffer_set(a, v, l->buffers[i]);
         else if (lt_buffer_of(a, v) != l->buffers[i])
-            lt_step_copy(a, v->name, l->buffers[i], lt_buffer_of(a, v),
-                         lt_buffer_bytes(a, v->type), NULL);
+            lt_step_copy(a, v->name, l->buffers[i], lt_buffer_of(a, v), lt_buffer_bytes(a, v->type),
+                         NULL);
     }
 }
 

@@ -112,6 +112,8 @@ void lt_host_emit_guards(Run *r, const Step *bound) {
     const Module *m = r->host->program->module;
     for (size_t i = 0; i < m->guards.len; i++) {
         const DimGuard *guard = &m->guards.data[i];
+        if (bound ? !lt_guard_applies(guard, r->graph) : guard->graph != r->graph)
+            continue;
         if (!has_value(r, guard->a) || !has_value(r, guard->b) ||
             (bound && !mentions_any(guard->a, bound) && !mentions_any(guard->b, bound)))
             continue;
@@ -215,7 +217,7 @@ static void begin_run(Run *r, Host *h) {
     Unit *u = h->unit;
     const Program *p = h->program;
     LLVMTypeRef params[] = {u->ptr, u->ptr, u->ptr, u->ptr, u->ptr};
-    *r = (Run){.host = h};
+    *r = (Run){.host = h, .graph = p->module->main};
     begin_function(&r->e, h, "run", LLVMFunctionType(u->i32, params, 5, false));
     uint32_t buffers = 1, ints = 1;
     for (size_t i = 0; i < p->steps.len; i++) {

@@ -22,13 +22,15 @@ typedef struct Run {
     LLVMValueRef *slots;        /* by number: where a slot's address is kept */
     LLVMValueRef *variables;    /* by the module's symbol: memory of one that ASSIGN changes */
     struct Construct *innermost;
+    const Graph *graph; /* at hand */
 } Run;
 
 enum { RUN_API, RUN_ARENA, RUN_WEIGHTS, RUN_TENSORS, RUN_SYMBOLS }; /* its parameters */
 
 /* Returns `result` unless `condition`; goes on behind it. */
 void lt_host_return_unless(Run *r, LLVMValueRef condition, LLVMValueRef result);
-/* Guards over symbols that have values by now, but not without `bound` (NULL: whatever). */
+/* Guards over symbols that have values by now: those of the graph at hand, which begins; or, with
+ * `bound`, of all that run, over the symbols which that gives values. */
 void lt_host_emit_guards(Run *r, const Step *bound);
 LLVMValueRef lt_host_buffer_address(Run *r, uint32_t index);
 /* Room on the stack, from the entry block on. */

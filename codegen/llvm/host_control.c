@@ -16,6 +16,7 @@ typedef struct Construct {
     LLVMBasicBlockRef other, end; /* if: of ELSE and END; loop: body, and behind NEXT */
     LLVMValueRef counter, most;   /* loop */
     const Step *loop;
+    const Graph *around; /* what ran before */
 } Construct;
 
 static LLVMValueRef int64(const Unit *u, int64_t value) {
@@ -130,9 +131,21 @@ static void emit_reserve(Run *r, const Step *s) {
 
 static Construct *open_construct(Run *r) {
     Construct *c = LT_NEW(r->e.arena, Construct);
-    *c = (Construct){.outer = r->innermost, .scope = lt_scope_open(&r->e)};
+    *c = (Construct){.outer = r->innermost, .scope = lt_scope_open(&r->e), .around = r->graph};
     r->innermost = c;
     return c;
+}
+
+static void close_construct(Run *r) {
+    Construct *c = r->innermost;
+    LLVMPositionBuilderAtEnd(r->e.b, c->end);
+    r->innermost = c->outer;
+    r->graph = c->around;
+}
+
+static void begin_graph(Run *r, const Step *s) {
+    r->graph = s->graph;
+    lt_host_emit_guards(r, NULL);
 }
 
 static void emit_if(Run *r, const Step *s) {
@@ -142,21 +155,22 @@ static void emit_if(Run *r, const Step *s) {
     c->other = other;
     c->end = new_block(r, "end");
     LLVMPositionBuilderAtEnd(r->e.b, then);
+    begin_graph(r, s);
 }
 
-static void emit_else(Run *r) {
+static void emit_else(Run *r, const Step *s) {
     Construct *c = r->innermost;
     lt_scope_close(&r->e, c->scope);
     LLVMBuildBr(r->e.b, c->end);
     LLVMPositionBuilderAtEnd(r->e.b, c->other);
+    begin_graph(r, s);
 }
 
 static void emit_end(Run *r, const Step *s) {
     Construct *c = r->innermost;
     lt_scope_close(&r->e, c->scope);
     LLVMBuildBr(r->e.b, c->end);
-    LLVMPositionBuilderAtEnd(r->e.b, c->end);
-    r->innermost = c->outer;
+    close_construct(r);
     read_variables(r, s);
 }
 
@@ -177,6 +191,7 @@ static void emit_loop(Run *r, const Step *s) {
     LLVMBuildCondBr(r->e.b, begins, c->other, c->end);
     LLVMPositionBuilderAtEnd(r->e.b, c->other);
     read_variables(r, s);
+    begin_graph(r, s);
 }
 
 static void emit_next(Run *r, const Step *s) {
@@ -189,8 +204,7 @@ static void emit_next(Run *r, const Step *s) {
     LLVMValueRef again = LLVMBuildAnd(r->e.b, left, load_flag(r, s->buffers[0]), "");
     lt_scope_close(&r->e, c->scope);
     LLVMBuildCondBr(r->e.b, again, c->other, c->end);
-    LLVMPositionBuilderAtEnd(r->e.b, c->end);
-    r->innermost = c->outer;
+    close_construct(r);
     read_variables(r, s);
 }
 
@@ -200,7 +214,7 @@ void lt_host_emit_control(Run *r, const Step *s) {
     case STEP_BIND: emit_bind(r, s); break;
     case STEP_ASSIGN: emit_assign(r, s); break;
     case STEP_IF: emit_if(r, s); break;
-    case STEP_ELSE: emit_else(r); break;
+    case STEP_ELSE: emit_else(r, s); break;
     case STEP_END: emit_end(r, s); break;
     case STEP_LOOP: emit_loop(r, s); break;
     case STEP_NEXT: emit_next(r, s); break;

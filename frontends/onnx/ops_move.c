@@ -38,7 +38,7 @@ static const Dim *const *equal_parts(Import *im, const Dim *extent) {
                           (long long)parts);
         return NULL;
     } else
-        lt_module_add_guard(im->module, lt_dim_mul_const(im->dims, part, parts), extent,
+        lt_graph_add_guard(im->b.graph, lt_dim_mul_const(im->dims, part, parts), extent,
                             im->node->loc);
     return sizes;
 }
@@ -83,7 +83,7 @@ bool lt_onnx_split(Import *im) {
     if (lt_dim_is_const(start) && lt_dim_is_const(extent))
         return lt_onnx_malformed(im, "the split sizes add up to %lld, the axis has %lld",
                                  (long long)start->value, (long long)extent->value);
-    lt_module_add_guard(im->module, start, extent, im->node->loc);
+    lt_graph_add_guard(im->b.graph, start, extent, im->node->loc);
     return true;
 }
 

@@ -35,7 +35,7 @@ static const Dim *scaled_dim(Import *im, const Dim *extent, double scale) {
         return lt_onnx_unsupported(im, "the scale %g does not divide the extent %lld evenly", scale,
                                    (long long)extent->value),
                NULL;
-    lt_module_add_guard(im->module, back, wide, im->node->loc);
+    lt_graph_add_guard(im->b.graph, back, wide, im->node->loc);
     return out;
 }
 

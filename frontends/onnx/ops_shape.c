@@ -209,7 +209,7 @@ bool lt_onnx_squeeze(Import *im) {
         if (lt_dim_is_const(x->type->dims[i]) && !lt_dim_is(x->type->dims[i], 1))
             return lt_onnx_malformed(im, "axis %d cannot be removed: its extent is %lld, not 1", i,
                                      (long long)x->type->dims[i]->value);
-        lt_module_add_guard(im->module, x->type->dims[i], one, im->node->loc);
+        lt_graph_add_guard(im->b.graph, x->type->dims[i], one, im->node->loc);
     }
     return onnx_set(im, 0, lt_build_reshape(&im->b, x, rank, dims));
 }

@@ -43,6 +43,9 @@ START_TEST(branches) {
          "%r = if %f, %x region(%a: f32[n,4]) { %1 = exp %a yield %1 }\n"
          "  region(%a: f32[n,4]) { %1 = concat %a, %a {axis = 0} yield %1 }\n"
          "%t = neg %r yield %r, %t"},
+        {"%f: bool[], %x: f32[n], %y: f32[h]", /* n == h where the first one runs, only there */
+         "%r = if %f, %x, %y region(%a: f32[n], %b: f32[h]) { %1 = add %a, %b yield %1 }\n"
+         "  region(%a: f32[n], %b: f32[h]) { %1 = neg %a yield %1 } yield %r"},
         {"%f: bool[], %g: bool[], %x: f32[h]", /* one in the other */
          "%r, %s = if %f, %g, %x region(%k: bool[], %a: f32[h]) {\n"
          "  %1 = if %k, %a region(%b: f32[h]) { %2 = exp %b yield %2 }\n"
