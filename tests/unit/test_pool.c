@@ -1,6 +1,7 @@
 /* test_pool.c - launches on several threads: every item once, scratch memory of one's own, pools
  * that are shared, and threads that come late; teams, whose threads wait for each other. */
 #include <pthread.h>
+#include <time.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -189,7 +190,12 @@ static int check_teams(Pool *pool, int launches) {
 START_TEST(teams_keep_step) {
     for (int32_t threads = 1; threads <= THREADS; threads++) {
         Pool *pool = acquire(threads);
-        const int most = check_teams(pool, 2000);
+        int most = check_teams(pool, 2000);
+        /* On a busy machine the others may never be awake in time: until they are. */
+        for (int tries = 0; threads > 1 && most < 2 && tries < 500; tries++) {
+            nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+            most = check_teams(pool, 100);
+        }
         ck_assert_int_le(most, threads);
         ck_assert_msg(threads == 1 || most > 1, "%d threads, and no team of two", threads);
         lt_pool_release(pool);
