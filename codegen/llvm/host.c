@@ -220,10 +220,12 @@ static void begin_run(Run *r, Host *h) {
     *r = (Run){.host = h, .graph = p->module->main};
     begin_function(&r->e, h, "run", LLVMFunctionType(u->i32, params, 5, false));
     uint32_t buffers = 1, ints = 1;
+    bool reserves = false;
     for (size_t i = 0; i < p->steps.len; i++) {
         const Step *s = &p->steps.data[i];
         buffers = s->buffer_count > buffers ? s->buffer_count : buffers;
         ints = s->int_count > ints ? s->int_count : ints;
+        reserves |= s->kind == STEP_RESERVE;
     }
     r->buffers = LLVMBuildAlloca(r->e.b, LLVMArrayType2(u->ptr, buffers), "buffers");
     r->ints = LLVMBuildAlloca(r->e.b, LLVMArrayType2(u->i64, ints), "ints");
@@ -232,8 +234,10 @@ static void begin_run(Run *r, Host *h) {
     r->launch = api_field(r, API_LAUNCH, "launch");
     r->library = api_field(r, API_LIBRARY, "library");
     r->launch_team = api_field(r, API_LAUNCH_TEAM, "team");
-    r->reserve = api_field(r, API_RESERVE, "reserve");
-    r->output = api_field(r, API_OUTPUT, "output");
+    if (reserves) { /* what a library that is linked statically does not have */
+        r->reserve = api_field(r, API_RESERVE, "reserve");
+        r->output = api_field(r, API_OUTPUT, "output");
+    }
     r->slots = LT_ARRAY(u->arena, LLVMValueRef, p->slot_count + 1);
     for (uint32_t i = 0; i < p->slot_count; i++)
         r->slots[i] = lt_host_local(r, u->ptr, "slot");

@@ -27,8 +27,8 @@ struct OnnxScope {
 Binding *lt_onnx_lookup(Import *im, OnnxScope *scope, const char *name);
 /* The region's own value for one of outside. */
 Value *lt_onnx_capture(Import *im, OnnxScope *scope, Value *outside);
-/* Reads a subgraph into scope->region, whose yield has its outputs; `before` go before those. The
- * subgraph's inputs are bound by the caller. */
+/* Reads a subgraph into scope->region, whose yield has its outputs. The subgraph's inputs are bound
+ * by the caller. */
 bool lt_onnx_read_region(Import *im, OnnxScope *scope, const OnnxGraph *g);
 /* False: the name is bound in this scope already. */
 bool lt_onnx_bind(Import *im, const char *name, Binding binding);

@@ -1,10 +1,10 @@
 /* test_pool.c - launches on several threads: every item once, scratch memory of one's own, pools
  * that are shared, and threads that come late; teams, whose threads wait for each other. */
 #include <pthread.h>
-#include <time.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "runtime/barrier.h"
