@@ -59,7 +59,45 @@ static void arrange_inputs(Import *im, OnnxScope *scope, Value *const *all, size
     }
 }
 
+static const Dim *known_extent(Import *im, Value *v) {
+    const Const *c = v->content ? NULL : lt_onnx_const(im, v);
+    return v->content ? v->content[0] : c ? lt_dim_const(im->dims, lt_const_get_int(c, 0)) : NULL;
+}
+
+/* The condition compares two extents: gives them. */
+static bool compares_extents(Import *im, const Value *condition, const Dim **a, const Dim **b) {
+    const Node *n = condition->def;
+    while (n && (n->op == OP_RESHAPE || n->op == OP_CONVERT))
+        n = lt_input(n, 0)->def;
+    if (!n || n->op != OP_MAP || lt_node_fn(n) != FN_EQ)
+        return false;
+    *a = known_extent(im, lt_input(n, 0));
+    *b = known_extent(im, lt_input(n, 1));
+    return *a && *b;
+}
+
+static bool ranks_differ(const Node *node) {
+    const Node *yes = lt_graph_yield(node->regions[0]), *no = lt_graph_yield(node->regions[1]);
+    for (uint32_t i = 0; i < node->output_count; i++)
+        if (lt_input(yes, i)->type->rank != lt_input(no, i)->type->rank)
+            return true;
+    return false;
+}
+
+/* Exporters write `if (extent == 1) squeeze`: what follows is of one rank only. The artifact is for
+ * that one, and refuses other shapes. */
+static bool assume_equal(Import *im, const OnnxGraph *then, const Dim *a, const Dim *b) {
+    lt_remark(&im->module->diags, im->b.loc,
+              "the branch is taken where %s is %s: other shapes are "
+              "refused, because results of two ranks are",
+              lt_onnx_dim_text(im, a), lt_onnx_dim_text(im, b));
+    lt_graph_add_guard(im->b.graph, a, b, im->b.loc);
+    return lt_onnx_inline_graph(im, then);
+}
+
 static bool dynamic_if(Import *im, const OnnxGraph *const *branches) {
+    const size_t guards = im->module->guards.len;
+    const Dim *a, *b;
     Node *node = region_node(im, OP_IF, im->inputs, 1, 2, im->output_count, NULL);
     OnnxScope scopes[2];
     bool built = node != NULL;
@@ -69,6 +107,11 @@ static bool dynamic_if(Import *im, const OnnxGraph *const *branches) {
     }
     if (!built)
         return false;
+    if (ranks_differ(node) && compares_extents(im, im->inputs[0], &a, &b)) {
+        lt_node_remove(node);
+        im->module->guards.len = guards;
+        return assume_equal(im, branches[0], a, b);
+    }
     for (size_t i = 0; i < scopes[1].captured.len; i++)
         lt_onnx_capture(im, &scopes[0], scopes[1].captured.data[i]);
     arrange_inputs(im, &scopes[1], scopes[0].captured.data, scopes[0].captured.len);
