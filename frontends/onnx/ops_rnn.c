@@ -1,20 +1,25 @@
-/* ops_rnn.c - recurrent layers: one product for all time steps, then one recurrence a direction. */
+/* ops_rnn.c - recurrent layers: one product for all time steps, then one recurrence a direction. The
+ * IR's own ops take the usual ones; a plain RNN, and an LSTM with peepholes or with sequences of
+ * different lengths, are loops. */
 #include <string.h>
 #include <strings.h>
 
-#include "frontends/onnx/ops.h"
+#include "frontends/onnx/loop.h"
 
 typedef struct Layer {
-    int gates; /* 4: LSTM, 3: GRU */
+    int gates; /* 4: LSTM, 3: GRU, 1: RNN */
     int64_t hidden, directions;
     bool backward_first; /* direction "reverse" */
     bool batch_first;    /* layout 1 */
     Value *x;            /* [t, n, i] */
+    Value *lengths;      /* i64[n]: of the sequences; NULL: all full */
     const Dim *h;
 } Layer;
 
 static bool check_activations(Import *im, const Layer *l) {
     static const char *const usual[] = {"Sigmoid", "Tanh", "Tanh"};
+    if (l->gates == 1)
+        return true;
     size_t each = (size_t)l->gates - 1; /* LSTM has three, GRU two */
     if (!lt_onnx_has(im, "activations"))
         return true;
@@ -25,8 +30,8 @@ static bool check_activations(Import *im, const Layer *l) {
     return same || lt_onnx_unsupported(im, "only the default activations are supported");
 }
 
-/* Every sequence must have the full length. */
-static bool check_lengths(Import *im, const Layer *l) {
+/* Lengths that are not known to be full are for loops. */
+static bool read_lengths(Import *im, Layer *l) {
     Value *lengths = onnx_in(im, 4);
     int64_t elements;
     const Const *c = lengths ? lt_onnx_const(im, lengths) : NULL;
@@ -34,9 +39,12 @@ static bool check_lengths(Import *im, const Layer *l) {
     bool full = c && lt_dim_is_const(t) && lt_type_is_static(c->type, &elements);
     for (int64_t i = 0; full && i < elements; i++)
         full = lt_const_get_int(c, c->is_splat ? 0 : i) == t->value;
-    return !lengths || full ||
-           lt_onnx_unsupported(
-               im, "sequence_lens is supported only when it is known to be the full length");
+    if (!lengths || full)
+        return true;
+    if (lengths->type->rank != 1)
+        return lt_onnx_malformed(im, "sequence_lens has rank %d; expected 1", lengths->type->rank);
+    l->lengths = lt_build_convert(&im->b, lengths, DT_I64);
+    return l->lengths != NULL;
 }
 
 static bool read_layer(Import *im, int gates, Layer *l) {
@@ -62,7 +70,7 @@ static bool read_layer(Import *im, int gates, Layer *l) {
         return lt_onnx_unsupported(im, "clip is not supported");
     l->batch_first = lt_onnx_int(im, "layout", 0) == 1;
     l->x = l->batch_first ? lt_build_transpose(&im->b, im->inputs[0], swap) : im->inputs[0];
-    return l->x && check_activations(im, l) && check_lengths(im, l);
+    return l->x && check_activations(im, l) && read_lengths(im, l);
 }
 
 /* What belongs to one direction of [directions, ...], without that axis. */
@@ -139,31 +147,161 @@ static bool is_reverse(const Layer *l, int64_t direction) {
     return l->backward_first || direction == 1;
 }
 
+/* --- layers as loops -------------------------------------------------------------------------- */
+
+static Value *mul(Import *im, Value *x, Value *y) { return lt_build_map2(&im->b, FN_MUL, x, y); }
+static Value *add(Import *im, Value *x, Value *y) { return lt_build_map2(&im->b, FN_ADD, x, y); }
+
+/* In the body: bool[n, 1], whether the sequences are this long; NULL: all are. */
+static Value *is_within(Import *im, OnnxLoop *loop, const Layer *l) {
+    static const int64_t axis[] = {1};
+    Value *lengths = lt_onnx_loop_capture(im, loop, l->lengths);
+    return lengths ? lt_build_unsqueeze(
+                         &im->b, lt_build_map2(&im->b, FN_LT, loop->position, lengths), axis, 1)
+                   : NULL;
+}
+
+/* Ends the body with the new states, of which the first is the output: beyond a sequence's end
+ * states stay, and the output is 0. Sets parts[0..carried][d]. */
+static bool end_step(Import *im, OnnxLoop *loop, const Layer *l, Value *const *next,
+                     Value *parts[3][2], int64_t d) {
+    Value *within = is_within(im, loop, l), *values[ONNX_LOOP_VALUES + 1];
+    for (uint32_t i = 0; i < loop->carried; i++)
+        values[i] = within ? lt_build_map3(&im->b, FN_SELECT, within, next[i], loop->state[i])
+                           : next[i];
+    values[loop->carried] = within ? lt_build_map3(&im->b, FN_SELECT, within, next[0],
+                                                   lt_onnx_scalar_like(im, next[0], 0))
+                                   : next[0];
+    if (!lt_onnx_loop_end(im, loop, values))
+        return false;
+    parts[0][d] = values[loop->carried];
+    for (uint32_t i = 0; i < loop->carried; i++)
+        parts[i + 1][d] = loop->state[i];
+    return true;
+}
+
+/* In the body: what all gates get, [n, gates * h]. */
+static Value *step_gates(Import *im, OnnxLoop *loop, Value *gates, Value *weights) {
+    Value *w = lt_onnx_loop_capture(im, loop, weights);
+    Value *recurrent = w ? lt_build_contract(&im->b, loop->state[0], w, "nh,hg->ng") : NULL;
+    return add(im, lt_onnx_loop_step(im, loop, gates), recurrent);
+}
+
+static Value *both_biases(Import *im, const Layer *l, int64_t d) {
+    return onnx_in(im, 3) ? add(im, bias_of(im, l, d, 0), bias_of(im, l, d, 1)) : NULL;
+}
+
+static OnnxLoop layer_loop(const Layer *l, int64_t d, uint32_t carried) {
+    return (OnnxLoop){.trips = l->x->type->dims[0],
+                      .reverse = is_reverse(l, d),
+                      .carried = carried,
+                      .stacked = 1};
+}
+
+static const struct {
+    const char *name;
+    ScalarFn fn;
+} plain_activations[] = {{"Tanh", FN_TANH},         {"Relu", FN_RELU},
+                         {"Sigmoid", FN_SIGMOID},   {"Softplus", FN_SOFTPLUS}};
+
+static bool activation_of(Import *im, int64_t direction, ScalarFn *fn) {
+    *fn = FN_TANH;
+    if (!lt_onnx_has(im, "activations"))
+        return true;
+    const OnnxAttribute *a = lt_onnx_attribute(im, "activations", ONNX_ATTR_STRINGS);
+    if (!a || (int64_t)a->strings.len <= direction)
+        return lt_onnx_malformed(im, "activations has no name for direction %lld",
+                                 (long long)direction);
+    const char *name = a->strings.data[direction];
+    for (size_t i = 0; i < sizeof plain_activations / sizeof *plain_activations; i++)
+        if (strcasecmp(name, plain_activations[i].name) == 0) {
+            *fn = plain_activations[i].fn;
+            return true;
+        }
+    return lt_onnx_unsupported(im, "the activation '%s' is not supported", name);
+}
+
+bool lt_onnx_rnn(Import *im) {
+    Layer l = {0};
+    if (!read_layer(im, 1, &l))
+        return false;
+    Value *parts[3][2] = {{NULL}};
+    for (int64_t d = 0; d < l.directions; d++) {
+        ScalarFn activation;
+        if (!activation_of(im, d, &activation))
+            return false;
+        OnnxLoop loop = layer_loop(&l, d, 1);
+        Value *gates = input_part(im, &l, d, both_biases(im, &l, d)),
+              *weights = recurrent_weights(im, d);
+        loop.starts[0] = state_of(im, &l, 5, d);
+        if (!gates || !weights || !lt_onnx_loop_begin(im, &loop))
+            return false;
+        Value *h = lt_build_map1(&im->b, activation, step_gates(im, &loop, gates, weights));
+        if (!end_step(im, &loop, &l, &h, parts, d))
+            return false;
+    }
+    return set_results(im, &l, parts, 1);
+}
+
+/* In the body: gate `which` of i o f c before its function, with what its peephole lets it see of
+ * the cell: those are in the order i o f. */
+static Value *lstm_gate(Import *im, const Layer *l, Value *all, int which, Value *peepholes,
+                        Value *cell) {
+    const Dim *start = lt_dim_const(im->dims, which * l->hidden);
+    Value *gate = lt_onnx_slice_axis(im, all, 1, start, l->h);
+    if (!peepholes)
+        return gate;
+    return add(im, gate, mul(im, lt_onnx_slice_axis(im, peepholes, 0, start, l->h), cell));
+}
+
+static bool lstm_loop(Import *im, const Layer *l, int64_t d, Value *const *inputs,
+                      Value *parts[3][2]) {
+    OnnxLoop loop = layer_loop(l, d, 2);
+    Value *holes = onnx_in(im, 7) ? of_direction(im, onnx_in(im, 7), d) : NULL;
+    loop.starts[0] = inputs[2];
+    loop.starts[1] = inputs[3];
+    if ((onnx_in(im, 7) && !holes) || !lt_onnx_loop_begin(im, &loop))
+        return false;
+    Value *all = step_gates(im, &loop, inputs[0], inputs[1]), *before = loop.state[1];
+    holes = lt_onnx_loop_capture(im, &loop, holes);
+    Value *in = lt_build_map1(&im->b, FN_SIGMOID, lstm_gate(im, l, all, 0, holes, before));
+    Value *forget = lt_build_map1(&im->b, FN_SIGMOID, lstm_gate(im, l, all, 2, holes, before));
+    Value *fresh = lt_build_map1(&im->b, FN_TANH, lstm_gate(im, l, all, 3, NULL, NULL));
+    Value *cell = add(im, mul(im, forget, before), mul(im, in, fresh));
+    Value *out = lt_build_map1(&im->b, FN_SIGMOID, lstm_gate(im, l, all, 1, holes, cell));
+    Value *next[] = {mul(im, out, lt_build_map1(&im->b, FN_TANH, cell)), cell};
+    return end_step(im, &loop, l, next, parts, d);
+}
+
+static bool lstm_op(Import *im, const Layer *l, int64_t d, Value *const *inputs,
+                    Value *parts[3][2]) {
+    Attr reverse = lt_int(ATTR_REVERSE, is_reverse(l, d));
+    NodeSpec spec = {
+        .op = OP_LSTM, .inputs = inputs, .input_count = 4, .attrs = &reverse, .attr_count = 1};
+    Value *y = lt_build(&im->b, &spec);
+    for (int i = 0; y && i < 3; i++)
+        parts[i][d] = y->def->outputs[i];
+    return y != NULL;
+}
+
+/* --- layers ----------------------------------------------------------------------------------- */
+
 /* Gates in the order i o f c, as in the IR. */
 bool lt_onnx_lstm(Import *im) {
     Layer l = {0};
-    if (onnx_in(im, 7))
-        return lt_onnx_unsupported(im, "peepholes are not supported");
     if (lt_onnx_int(im, "input_forget", 0))
         return lt_onnx_unsupported(im, "input_forget is not supported");
     if (!read_layer(im, 4, &l))
         return false;
+    bool is_usual = !onnx_in(im, 7) && !l.lengths;
     Value *parts[3][2] = {{NULL}};
     for (int64_t d = 0; d < l.directions; d++) {
-        Value *bias = NULL;
-        if (onnx_in(im, 3))
-            bias = lt_build_map2(&im->b, FN_ADD, bias_of(im, &l, d, 0), bias_of(im, &l, d, 1));
-        Value *inputs[] = {input_part(im, &l, d, bias), recurrent_weights(im, d),
+        Value *inputs[] = {input_part(im, &l, d, both_biases(im, &l, d)), recurrent_weights(im, d),
                            state_of(im, &l, 5, d), state_of(im, &l, 6, d)};
-        Attr reverse = lt_int(ATTR_REVERSE, is_reverse(&l, d));
-        NodeSpec spec = {
-            .op = OP_LSTM, .inputs = inputs, .input_count = 4, .attrs = &reverse, .attr_count = 1};
-        Value *y =
-            inputs[0] && inputs[1] && inputs[2] && inputs[3] ? lt_build(&im->b, &spec) : NULL;
-        if (!y)
+        if (!inputs[0] || !inputs[1] || !inputs[2] || !inputs[3])
             return false;
-        for (int i = 0; i < 3; i++)
-            parts[i][d] = y->def->outputs[i];
+        if (!(is_usual ? lstm_op : lstm_loop)(im, &l, d, inputs, parts))
+            return false;
     }
     return set_results(im, &l, parts, 2);
 }
@@ -173,6 +311,9 @@ bool lt_onnx_gru(Import *im) {
     Layer l = {0};
     if (!read_layer(im, 3, &l))
         return false;
+    if (l.lengths)
+        return lt_onnx_unsupported(
+            im, "sequence_lens is supported only when it is known to be the full length");
     const char *mode = lt_onnx_int(im, "linear_before_reset", 0) ? "linear_before_reset" : "";
     Value *parts[3][2] = {{NULL}};
     for (int64_t d = 0; d < l.directions; d++) {
