@@ -1,10 +1,11 @@
 /* ops_resize.c - Resize and Upsample. The resize op works from extents alone, so a scale is taken
  * only where the ratio of the extents is that scale exactly: guards make sure for symbolic extents.
+ * The rest goes to resample.c.
  */
 #include <math.h>
 #include <string.h>
 
-#include "frontends/onnx/ops.h"
+#include "frontends/onnx/resample.h"
 
 /* scale as a fraction with a small denominator. */
 static bool as_fraction(double scale, int64_t *numerator, int64_t *denominator) {
@@ -19,74 +20,78 @@ static bool as_fraction(double scale, int64_t *numerator, int64_t *denominator) 
     return false;
 }
 
-/* floor(extent * scale); NULL after an error. */
+/* extent * scale; NULL: that is not a whole number. */
 static const Dim *scaled_dim(Import *im, const Dim *extent, double scale) {
     int64_t p, q;
-    if (!(scale > 0))
-        return lt_onnx_malformed(im, "a scale is %g", scale), NULL;
     if (!as_fraction(scale, &p, &q))
-        return lt_onnx_unsupported(im, "the scale %g is not a simple fraction", scale), NULL;
+        return NULL;
     const Dim *wide = lt_dim_mul_const(im->dims, extent, p),
               *out = lt_dim_floordiv(im->dims, wide, lt_dim_const(im->dims, q));
     const Dim *back = lt_dim_mul_const(im->dims, out, q);
-    if (back == wide)
-        return out;
-    if (lt_dim_is_const(wide))
-        return lt_onnx_unsupported(im, "the scale %g does not divide the extent %lld evenly", scale,
-                                   (long long)extent->value),
-               NULL;
+    if (back != wide && lt_dim_is_const(wide))
+        return NULL;
     lt_graph_add_guard(im->b.graph, back, wide, im->node->loc);
     return out;
 }
 
 typedef struct ResizePlan {
     const Dim *shape[LT_MAX_RANK];
-    const char *mode, *direction;
+    const char *mode, *direction; /* NULL: the op lacks it */
     double cubic;
+    Resample general; /* the same for resample.c */
 } ResizePlan;
 
 static const struct {
     const char *onnx, *ours;
 } nearest_modes[] = {
     {"floor", "nearest_floor"}, {"ceil", "nearest_ceil"}, {"round_prefer_floor", "nearest_round"}};
-static const char *const directions[] = {"half_pixel", "asymmetric", "align_corners",
-                                         "pytorch_half_pixel"};
+static const char *const directions[] = {"half_pixel",         "asymmetric",
+                                         "align_corners",      "pytorch_half_pixel",
+                                         "half_pixel_symmetric", "tf_crop_and_resize"};
+enum { OP_DIRECTIONS = 4 }; /* the first ones, which the op has */
 
-static bool plan_nearest(Import *im, ResizePlan *plan) {
-    const char *name = lt_onnx_string(im, "nearest_mode", "round_prefer_floor");
-    for (size_t i = 0; i < sizeof nearest_modes / sizeof *nearest_modes; i++) {
-        if (strcmp(name, nearest_modes[i].onnx) != 0)
-            continue;
-        plan->mode = nearest_modes[i].ours;
-        return true;
+static bool plan_filter(Import *im, ResizePlan *plan) {
+    const char *mode = lt_onnx_string(im, "mode", "nearest");
+    Resample *r = &plan->general;
+    r->nearest = lt_onnx_string(im, "nearest_mode", "round_prefer_floor");
+    if (strcmp(mode, "nearest") == 0) {
+        bool known = strcmp(r->nearest, "round_prefer_ceil") == 0;
+        for (size_t i = 0; i < sizeof nearest_modes / sizeof *nearest_modes; i++)
+            if (strcmp(r->nearest, nearest_modes[i].onnx) == 0) {
+                plan->mode = nearest_modes[i].ours;
+                known = true;
+            }
+        return known || lt_onnx_malformed(im, "nearest_mode is '%s'", r->nearest);
     }
-    return lt_onnx_unsupported(im, "nearest_mode '%s' is not supported", name);
+    bool is_cubic = strcmp(mode, "cubic") == 0;
+    if (!is_cubic && strcmp(mode, "linear") != 0 && strcmp(mode, "bilinear") != 0)
+        return lt_onnx_malformed(im, "mode is '%s'", mode);
+    r->filter = is_cubic ? RESAMPLE_CUBIC : RESAMPLE_LINEAR;
+    if (!r->antialias && !r->exclude_outside)
+        plan->mode = is_cubic ? "cubic" : "linear";
+    return true;
 }
 
 static bool plan_mode(Import *im, ResizePlan *plan) {
-    const char *mode = lt_onnx_string(im, "mode", "nearest");
     const char *direction = lt_onnx_string(im, "coordinate_transformation_mode", "half_pixel");
-    plan->mode = mode;
-    plan->cubic = lt_onnx_float(im, "cubic_coeff_a", -0.75);
-    for (size_t i = 0; i < sizeof directions / sizeof *directions; i++)
-        if (strcmp(direction, directions[i]) == 0)
-            plan->direction = directions[i];
-    if (!plan->direction)
+    Resample *r = &plan->general;
+    r->cubic = plan->cubic = lt_onnx_float(im, "cubic_coeff_a", -0.75);
+    r->extrapolation = lt_onnx_float(im, "extrapolation_value", 0);
+    r->antialias = lt_onnx_int(im, "antialias", 0) != 0;
+    r->exclude_outside = lt_onnx_int(im, "exclude_outside", 0) != 0;
+    for (int i = 0; i < (int)(sizeof directions / sizeof *directions); i++)
+        if (strcmp(direction, directions[i]) == 0) {
+            r->direction = directions[i];
+            plan->direction = i < OP_DIRECTIONS ? directions[i] : NULL;
+        }
+    if (!r->direction)
         return lt_onnx_unsupported(im, "coordinate_transformation_mode '%s' is not supported",
                                    direction);
-    if (lt_onnx_int(im, "exclude_outside", 0))
-        return lt_onnx_unsupported(im, "exclude_outside is not supported");
-    if (lt_onnx_int(im, "antialias", 0))
-        return lt_onnx_unsupported(im, "antialias is not supported");
-    if (strcmp(lt_onnx_string(im, "keep_aspect_ratio_policy", "stretch"), "stretch") != 0)
-        return lt_onnx_unsupported(im, "only the keep_aspect_ratio_policy stretch is supported");
-    if (strcmp(mode, "nearest") == 0)
-        return plan_nearest(im, plan);
-    if (strcmp(mode, "bilinear") == 0)
-        plan->mode = "linear";
-    if (strcmp(plan->mode, "linear") != 0 && strcmp(mode, "cubic") != 0)
-        return lt_onnx_malformed(im, "mode is '%s'", mode);
-    return true;
+    r->policy = lt_onnx_string(im, "keep_aspect_ratio_policy", "stretch");
+    if (strcmp(r->policy, "stretch") != 0 && strcmp(r->policy, "not_larger") != 0 &&
+        strcmp(r->policy, "not_smaller") != 0)
+        return lt_onnx_malformed(im, "keep_aspect_ratio_policy is '%s'", r->policy);
+    return plan_filter(im, plan);
 }
 
 static bool set_resize(Import *im, const ResizePlan *plan) {
@@ -115,17 +120,14 @@ typedef struct ResizeTarget {
     int64_t count;
 } ResizeTarget;
 
+/* False: some extent is not whole. */
 static bool plan_shape(Import *im, ResizePlan *plan, const ResizeTarget *target) {
     const Type *x = im->inputs[0]->type;
-    if (!target->axes && target->count != x->rank)
-        return lt_onnx_malformed(im, "%lld scales or sizes for a tensor of rank %d",
-                                 (long long)target->count, x->rank);
     for (int i = 0; i < x->rank; i++)
         plan->shape[i] = x->dims[i];
     for (int64_t i = 0; i < target->count; i++) {
-        int64_t axis;
-        if (!lt_onnx_axis(im, target->axes ? target->axes[i] : i, x->rank, &axis))
-            return false;
+        int64_t axis = target->axes ? target->axes[i] : i;
+        axis = axis < 0 ? axis + x->rank : axis;
         plan->shape[axis] =
             target->scales ? scaled_dim(im, x->dims[axis], target->scales[i]) : target->sizes[i];
         if (!plan->shape[axis])
@@ -140,59 +142,95 @@ static Value *filled(Import *im, uint32_t i) {
     return v && v->type->rank == 1 && lt_dim_is(v->type->dims[0], 0) ? NULL : v;
 }
 
+/* NULL: only a run tells them, or (after an error) one is not positive. */
 static const double *scales_from(Import *im, Value *v, int64_t *count) {
     const Const *c = lt_onnx_const(im, v);
     if (!c)
-        return lt_onnx_unsupported(im, "the scales depend on the input data"), NULL;
+        return NULL;
     lt_type_is_static(c->type, count);
     double *scales = LT_ARRAY(im->arena, double, *count + 1);
-    for (int64_t i = 0; i < *count; i++)
+    for (int64_t i = 0; i < *count; i++) {
         scales[i] = lt_const_get_float(c, c->is_splat ? 0 : i);
+        if (!(scales[i] > 0))
+            return lt_onnx_malformed(im, "a scale is %g", scales[i]), NULL;
+    }
     return scales;
+}
+
+/* Applies what scales or sizes (one is NULL) say, by the op if that can. */
+static bool resize_by(Import *im, ResizePlan *plan, Value *scales, Value *sizes) {
+    Value *x = im->inputs[0], *given = scales ? scales : sizes;
+    Resample *r = &plan->general;
+    ResizeTarget target = {.axes = r->axes};
+    if (given->type->rank != 1 || !lt_dim_is_const(given->type->dims[0]))
+        return lt_onnx_malformed(im, "scales and sizes must be lists of a fixed length");
+    const int64_t count = given->type->dims[0]->value;
+    if (count != (r->axes ? r->count : x->type->rank))
+        return lt_onnx_malformed(im, "%lld scales or sizes for %lld axes", (long long)count,
+                                 (long long)(r->axes ? r->count : x->type->rank));
+    for (int64_t i = 0, axis; r->axes && i < count; i++)
+        if (!lt_onnx_axis(im, r->axes[i], x->type->rank, &axis))
+            return false;
+    target.count = r->count = count;
+    const uint32_t errors = im->module->diags.errors;
+    const bool is_usual = plan->mode && plan->direction;
+    if (scales)
+        target.scales = scales_from(im, scales, &target.count);
+    else if (is_usual && strcmp(r->policy, "stretch") == 0)
+        target.sizes = lt_onnx_extents(im, sizes, "the list of sizes", &target.count);
+    if (im->module->diags.errors != errors)
+        return false;
+    if (is_usual && (target.scales || target.sizes) && plan_shape(im, plan, &target))
+        return set_resize(im, plan);
+    r->scales = scales;
+    r->sizes = sizes;
+    return onnx_set(im, 0, lt_onnx_resample(im, x, r));
 }
 
 bool lt_onnx_resize(Import *im) {
     ResizePlan plan = {0};
-    ResizeTarget target = {0};
-    int64_t axis_count;
     if (!plan_mode(im, &plan))
         return false;
-    target.axes = lt_onnx_ints(im, "axes", &axis_count);
+    plan.general.axes = lt_onnx_ints(im, "axes", &plan.general.count);
     Value *scales = filled(im, 2), *sizes = filled(im, 3);
     if (!scales == !sizes)
         return lt_onnx_malformed(im, "either scales or sizes are needed");
-    if (scales && !(target.scales = scales_from(im, scales, &target.count)))
-        return false;
-    if (sizes && !(target.sizes = lt_onnx_extents(im, sizes, "the list of sizes", &target.count)))
-        return false;
-    if (target.axes && axis_count != target.count)
-        return lt_onnx_malformed(im, "%lld axes for %lld scales or sizes", (long long)axis_count,
-                                 (long long)target.count);
-    return plan_shape(im, &plan, &target) && set_resize(im, &plan);
+    if (strcmp(plan.general.direction, "tf_crop_and_resize") == 0) {
+        Value *roi = plan.general.roi = filled(im, 1);
+        int64_t wanted = plan.general.axes ? plan.general.count : im->inputs[0]->type->rank;
+        if (!roi || roi->type->rank != 1 || !lt_dim_is(roi->type->dims[0], 2 * wanted))
+            return lt_onnx_malformed(im, "a region of interest of %lld numbers is needed",
+                                     (long long)(2 * wanted));
+    }
+    return resize_by(im, &plan, scales, sizes);
+}
+
+/* The attribute of Upsample before version 9. */
+static Value *scales_attribute(Import *im) {
+    const OnnxAttribute *a = lt_onnx_attribute(im, "scales", ONNX_ATTR_FLOATS);
+    if (!a)
+        return lt_onnx_malformed(im, "the scales are missing"), NULL;
+    float *scales = LT_ARRAY(im->arena, float, a->floats.len + 1);
+    for (size_t i = 0; i < a->floats.len; i++)
+        memcpy(&scales[i], &a->floats.data[i], sizeof *scales);
+    const int64_t count = (int64_t)a->floats.len;
+    return lt_build_const(
+        &im->b, lt_const(im->module, lt_type_static(im->module, DT_F32, 1, &count), scales));
 }
 
 /* Upsample, and Resize of version 10: coordinates are out / scale, and nearest is the floor. */
 bool lt_onnx_upsample(Import *im) {
-    ResizePlan plan = {.direction = "asymmetric", .cubic = -0.75};
-    ResizeTarget target = {0};
+    ResizePlan plan = {.direction = "asymmetric",
+                       .cubic = -0.75,
+                       .general = {.nearest = "floor",
+                                   .direction = "asymmetric",
+                                   .policy = "stretch"}};
     const char *mode = lt_onnx_string(im, "mode", "nearest");
-    plan.mode = strcmp(mode, "nearest") == 0 ? "nearest_floor" : "linear";
-    if (*plan.mode == 'l' && strcmp(mode, "linear") != 0 && strcmp(mode, "bilinear") != 0)
+    const bool is_nearest = strcmp(mode, "nearest") == 0;
+    plan.mode = is_nearest ? "nearest_floor" : "linear";
+    plan.general.filter = is_nearest ? RESAMPLE_NEAREST : RESAMPLE_LINEAR;
+    if (!is_nearest && strcmp(mode, "linear") != 0 && strcmp(mode, "bilinear") != 0)
         return lt_onnx_malformed(im, "mode is '%s'; expected nearest or linear", mode);
-    if (onnx_in(im, 1)) {
-        target.scales = scales_from(im, onnx_in(im, 1), &target.count);
-    } else {
-        const OnnxAttribute *a = lt_onnx_attribute(im, "scales", ONNX_ATTR_FLOATS);
-        if (!a)
-            return lt_onnx_malformed(im, "the scales are missing");
-        double *scales = LT_ARRAY(im->arena, double, a->floats.len + 1);
-        for (size_t i = 0; i < a->floats.len; i++) {
-            float f;
-            memcpy(&f, &a->floats.data[i], sizeof f);
-            scales[i] = (double)f;
-        }
-        target.scales = scales;
-        target.count = (int64_t)a->floats.len;
-    }
-    return target.scales && plan_shape(im, &plan, &target) && set_resize(im, &plan);
+    Value *scales = onnx_in(im, 1) ? onnx_in(im, 1) : scales_attribute(im);
+    return scales && resize_by(im, &plan, scales, NULL);
 }

@@ -1,6 +1,6 @@
-/* ops_rnn.c - recurrent layers: one product for all time steps, then one recurrence a direction. The
- * IR's own ops take the usual ones; a plain RNN, and an LSTM with peepholes or with sequences of
- * different lengths, are loops. */
+/* ops_rnn.c - recurrent layers: one product for all time steps, then one recurrence a direction.
+ * The IR's own ops take the usual ones; a plain RNN, and an LSTM with peepholes or with sequences
+ * of different lengths, are loops. */
 #include <string.h>
 #include <strings.h>
 

@@ -24,7 +24,8 @@ static bool set_window(Import *im, double a0, double a1, double a2) {
         return lt_onnx_unsupported(im, "windows of %s are not supported",
                                    lt_onnx_data_type_name(wanted));
     const DType compute = dtype == DT_F64 ? DT_F64 : DT_F32;
-    const Dim *period = lt_onnx_int(im, "periodic", 1) ? size : lt_dim_add_const(im->dims, size, -1);
+    const bool periodic = lt_onnx_int(im, "periodic", 1) != 0;
+    const Dim *period = periodic ? size : lt_dim_add_const(im->dims, size, -1);
     Value *x = scale(im, lt_build_iota(&im->b, compute, 1, &size, 0), 2 * M_PI);
     x = lt_build_map2(&im->b, FN_DIV, x, lt_onnx_dim_value(im, period, compute));
     Value *y = lt_onnx_map_scalar(im, FN_ADD, scale(im, lt_build_map1(&im->b, FN_COS, x), -a1), a0);
