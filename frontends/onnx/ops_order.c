@@ -74,8 +74,7 @@ static Value *in_order(Import *im, const Suppression *s, Value *x) {
 static Value *limit(Import *im, uint32_t i, DType dtype, int64_t otherwise) {
     Value *v = onnx_in(im, i);
     if (!v)
-        return lt_onnx_full(im, dtype, 0, NULL,
-                            lt_build_convert(&im->b, lt_build_int(&im->b, DT_I64, otherwise), dtype));
+        return lt_build_convert(&im->b, lt_build_int(&im->b, DT_I64, otherwise), dtype);
     return lt_build_convert(&im->b, lt_build_reshape(&im->b, v, 0, NULL), dtype);
 }
 

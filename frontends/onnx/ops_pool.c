@@ -45,15 +45,15 @@ static Value *window(Import *im, ScalarFn fn, Value *x, const Spatial *s) {
 bool lt_onnx_max_pool(Import *im) {
     Value *x = im->inputs[0];
     Spatial s = {0};
-    if (onnx_wants(im, 1))
-        return lt_onnx_unsupported(im, "output 1, the indices, is not supported");
     if (!lt_onnx_spatial(im, x->type, NULL, &s))
         return false;
     if (lt_onnx_int(im, "ceil_mode", 0))
         extend_for_ceil(im, &s, x->type);
-    return onnx_set(
-        im, 0,
-        lt_onnx_to_channels_first(im, window(im, FN_MAX, lt_onnx_to_channels_last(im, x), &s)));
+    Value *y = window(im, FN_MAX, lt_onnx_to_channels_last(im, x), &s);
+    y = lt_onnx_to_channels_first(im, y);
+    if (y && onnx_wants(im, 1) && !onnx_set(im, 1, lt_onnx_pool_indices(im, x, &s, y->type)))
+        return false;
+    return onnx_set(im, 0, y);
 }
 
 /* Ones where an element counts: the input's, and its explicit padding if that counts too. Summed by

@@ -15,4 +15,8 @@ typedef struct Spatial {
  * auto_pad. */
 bool lt_onnx_spatial(Import *im, const Type *x, const int64_t *kernel, Spatial *s);
 
+/* Where the greatest elements of max pooling's windows lie in x: flat indices, i64, of y's shape,
+ * the result's; storage_order 1 counts from the last axis on. NULL after an error. */
+Value *lt_onnx_pool_indices(Import *im, Value *x, const Spatial *s, const Type *y);
+
 #endif
