@@ -190,7 +190,8 @@ static const OnnxOp *find_op(Import *im) {
         lt_onnx_malformed(im, "the model does not say which version of the ONNX ops it uses");
         return NULL;
     }
-    const OnnxOp *op = *n->domain ? NULL : lt_onnx_op_find(n->op, im->version, &known);
+    const char *name = *n->domain ? lt_arena_printf(im->arena, "%s::%s", n->domain, n->op) : n->op;
+    const OnnxOp *op = lt_onnx_op_find(name, im->version, &known);
     if (op)
         return op;
     if (is_function(im, n))

@@ -13,7 +13,7 @@
 #include "ir/build.h"
 #include "ir/graph.h"
 
-enum { ONNX_LATEST = 28 }; /* the newest opset whose changes are known here */
+enum { ONNX_LATEST = 28, ONNX_LATEST_ML = 5 }; /* the newest opsets whose changes are known here */
 
 typedef struct OnnxScope OnnxScope;
 
