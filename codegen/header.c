@@ -24,10 +24,14 @@ static const char *const keywords[] = {
 };
 
 static const char *const c_types[LT_DTYPE_LIMIT] = {
-    [DT_F32] = "float",    [DT_F64] = "double",   [DT_F16] = "uint16_t", [DT_BF16] = "uint16_t",
-    [DT_I8] = "int8_t",    [DT_I16] = "int16_t",  [DT_I32] = "int32_t",  [DT_I64] = "int64_t",
-    [DT_U8] = "uint8_t",   [DT_U16] = "uint16_t", [DT_U32] = "uint32_t", [DT_U64] = "uint64_t",
-    [DT_BOOL] = "uint8_t",
+    [DT_F32] = "float",          [DT_F64] = "double",     [DT_F16] = "uint16_t",
+    [DT_BF16] = "uint16_t",      [DT_I8] = "int8_t",      [DT_I16] = "int16_t",
+    [DT_I32] = "int32_t",        [DT_I64] = "int64_t",    [DT_U8] = "uint8_t",
+    [DT_U16] = "uint16_t",       [DT_U32] = "uint32_t",   [DT_U64] = "uint64_t",
+    [DT_BOOL] = "uint8_t",       [DT_I4] = "int8_t",      [DT_U4] = "uint8_t",
+    [DT_I2] = "int8_t",          [DT_U2] = "uint8_t",     [DT_F8E4M3FN] = "uint8_t",
+    [DT_F8E4M3FNUZ] = "uint8_t", [DT_F8E5M2] = "uint8_t", [DT_F8E5M2FNUZ] = "uint8_t",
+    [DT_F8E8M0] = "uint8_t",     [DT_F4E2M1] = "uint8_t",
 };
 
 typedef struct Field {

@@ -8,6 +8,7 @@
 #include "ir/graph.h"
 #include "runtime/base/checked.h"
 #include "runtime/base/half.h"
+#include "runtime/base/narrow.h"
 
 typedef struct ConstChain {
     Const constant;
@@ -158,14 +159,15 @@ static double float_of(DType dtype, Element element) {
     case DT_F64: return element.f64;
     case DT_F16: return lt_f16_to_f32(element.half);
     case DT_BF16: return lt_bf16_to_f32(element.half);
-    default: return element.f32;
+    case DT_F32: return element.f32;
+    default: return lt_minifloat_to_f32(dtype, element.bytes[0]);
     }
 }
 
 static int64_t int_of(DType dtype, Element element) {
-    const int shift = 64 - 8 * (int)lt_dtype_size(dtype);
+    const int shift = 64 - lt_dtype_bits(dtype);
     if (!lt_dtype_is_signed(dtype))
-        return element.i;
+        return (int64_t)((uint64_t)element.i << shift >> shift);
     return (int64_t)((uint64_t)element.i << shift) >> shift;
 }
 
@@ -200,7 +202,11 @@ static Element element_of_float(DType dtype, double value) {
     case DT_F16: element.half = lt_f32_to_f16((float)value); break;
     case DT_BF16: element.half = lt_f32_to_bf16((float)value); break;
     case DT_BOOL: element.i = value != 0; break;
-    default: element.i = truncate_float(value); break;
+    default:
+        if (lt_dtype_is_float(dtype))
+            element.bytes[0] = lt_f32_to_minifloat(dtype, (float)value);
+        else
+            element.i = truncate_float(value);
     }
     return element;
 }

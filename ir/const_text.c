@@ -7,6 +7,7 @@
 
 #include "ir/text.h"
 #include "runtime/base/half.h"
+#include "runtime/base/narrow.h"
 
 enum {
     LIST_LIMIT = 256,  /* elements that are written as numbers */
@@ -29,11 +30,13 @@ static void print_float(Str *out, DType dtype, const void *bytes) {
         memcpy(&f32, bytes, sizeof f32);
         lt_str_double(out, (double)f32, true);
         break;
-    default:
+    case DT_F16:
+    case DT_BF16:
         memcpy(&half, bytes, sizeof half);
         f32 = dtype == DT_F16 ? lt_f16_to_f32(half) : lt_bf16_to_f32(half);
         lt_str_double(out, (double)f32, true);
         break;
+    default: lt_str_double(out, (double)lt_minifloat_to_f32(dtype, *(const uint8_t *)bytes), true);
     }
 }
 
@@ -59,9 +62,11 @@ static bool parse_float(DType dtype, const char *text, void *bytes) {
         return false;
     const float f32 = strtof(text, NULL);
     const uint16_t half = dtype == DT_F16 ? lt_f32_to_f16(f32) : lt_f32_to_bf16(f32);
-    const void *source = dtype == DT_F64   ? (const void *)&f64
-                         : dtype == DT_F32 ? (const void *)&f32
-                                           : &half;
+    const uint8_t small = lt_dtype_is_minifloat(dtype) ? lt_f32_to_minifloat(dtype, f32) : 0;
+    const void *source = dtype == DT_F64                ? (const void *)&f64
+                         : dtype == DT_F32              ? (const void *)&f32
+                         : lt_dtype_is_minifloat(dtype) ? (const void *)&small
+                                                        : &half;
     memcpy(bytes, source, lt_dtype_size(dtype));
     return true;
 }
@@ -71,21 +76,21 @@ static bool parse_unsigned(DType dtype, const char *text, void *bytes) {
     char *end;
     errno = 0;
     const uint64_t value = strtoull(text, &end, 10);
-    if (end == text || *end || errno || *text == '-' || (size < 8 && value >> (8 * size)))
+    if (end == text || *end || errno || *text == '-' || (size < 8 && value >> lt_dtype_bits(dtype)))
         return false;
     memcpy(bytes, &value, size);
     return true;
 }
 
 static bool parse_signed(DType dtype, const char *text, void *bytes) {
-    const int width = 8 * (int)lt_dtype_size(dtype);
+    const int width = lt_dtype_bits(dtype);
     char *end;
     errno = 0;
     const int64_t value = strtoll(text, &end, 10);
     if (end == text || *end || errno ||
         (int64_t)((uint64_t)value << (64 - width)) >> (64 - width) != value)
         return false;
-    memcpy(bytes, &value, (size_t)width / 8);
+    memcpy(bytes, &value, lt_dtype_size(dtype));
     return true;
 }
 

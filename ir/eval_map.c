@@ -58,7 +58,7 @@ typedef struct MapCall {
 
 /* Shift counts of a dtype's width or more act as the widest count, which gives 0. */
 static void widen_shift_counts(const MapCall *call, int64_t n, Wide *counts) {
-    const int64_t bits = (int64_t)lt_dtype_size(call->in[0]->dtype) * 8;
+    const int64_t bits = lt_dtype_bits(call->in[0]->dtype);
     for (int64_t i = 0; i < n; i++) {
         if (counts[i].i >= bits)
             counts[i].i = 64;

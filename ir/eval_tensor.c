@@ -5,6 +5,7 @@
 
 #include "ir/eval_ops.h"
 #include "runtime/base/half.h"
+#include "runtime/base/narrow.h"
 
 int64_t lt_count(int rank, const int64_t *dims) {
     int64_t count = 1;
@@ -37,7 +38,8 @@ Tensor *lt_tensor_new(Arena *arena, DType dtype, int rank, const int64_t *dims) 
 /* --- conversions ---------------------------------------------------------------------------------
  */
 
-/* Rounded to odd: a further rounding to 16 bits then gives what one rounding of the double would.
+/* Rounded to odd: a further rounding to 16 bits or fewer gives what one rounding of the double
+ * would.
  */
 static float round_to_odd(double value) {
     float f = (float)value;
@@ -55,7 +57,7 @@ static float round_to_odd(double value) {
 /* Truncated and saturated, NaN gives 0. The greatest value is compared as a power of two, which is
  * exact. */
 static int64_t float_to_int(double value, DType dtype) {
-    const int bits = (int)lt_dtype_size(dtype) * 8 - lt_dtype_is_signed(dtype);
+    const int bits = lt_dtype_bits(dtype) - lt_dtype_is_signed(dtype);
     const double limit = ldexp(1.0, bits);
     if (isnan(value))
         return 0;
@@ -66,6 +68,13 @@ static int64_t float_to_int(double value, DType dtype) {
     if (value <= (lt_dtype_is_signed(dtype) ? -limit : 0))
         return lt_scalar_identity_int(FN_MAX, dtype);
     return dtype == DT_U64 ? (int64_t)(uint64_t)value : (int64_t)value;
+}
+
+/* The value of an integer's low bits. */
+static int64_t wrap(DType dtype, int64_t value) {
+    const int shift = 64 - lt_dtype_bits(dtype);
+    const uint64_t high = (uint64_t)value << shift;
+    return lt_dtype_is_signed(dtype) ? (int64_t)high >> shift : (int64_t)(high >> shift);
 }
 
 /* A loop over a row; data may be unaligned, hence memcpy, which compilers turn into plain moves. */
@@ -85,6 +94,16 @@ void lt_tensor_load_row(const Tensor *t, Row row, Wide *out) {
     case DT_F64: LOAD_ROW(double, f, v);
     case DT_F16: LOAD_ROW(uint16_t, f, lt_f16_to_f32(v));
     case DT_BF16: LOAD_ROW(uint16_t, f, lt_bf16_to_f32(v));
+    case DT_F8E4M3FN:
+    case DT_F8E4M3FNUZ:
+    case DT_F8E5M2:
+    case DT_F8E5M2FNUZ:
+    case DT_F8E8M0:
+    case DT_F4E2M1: LOAD_ROW(uint8_t, f, (double)lt_minifloat_to_f32(t->dtype, v));
+    case DT_I4:
+    case DT_U4:
+    case DT_I2:
+    case DT_U2: LOAD_ROW(uint8_t, i, wrap(t->dtype, v));
     case DT_I8: LOAD_ROW(int8_t, i, v);
     case DT_I16: LOAD_ROW(int16_t, i, v);
     case DT_I32: LOAD_ROW(int32_t, i, v);
@@ -114,6 +133,16 @@ void lt_tensor_store_row(Tensor *t, Row row, const Wide *from) {
     case DT_F64: STORE_ROW(double, w.f);
     case DT_F16: STORE_ROW(uint16_t, lt_f32_to_f16(round_to_odd(w.f)));
     case DT_BF16: STORE_ROW(uint16_t, lt_f32_to_bf16(round_to_odd(w.f)));
+    case DT_F8E4M3FN:
+    case DT_F8E4M3FNUZ:
+    case DT_F8E5M2:
+    case DT_F8E5M2FNUZ:
+    case DT_F8E8M0:
+    case DT_F4E2M1: STORE_ROW(uint8_t, lt_f32_to_minifloat(t->dtype, round_to_odd(w.f)));
+    case DT_I4:
+    case DT_U4:
+    case DT_I2:
+    case DT_U2: STORE_ROW(uint8_t, wrap(t->dtype, w.i));
     case DT_I8:
     case DT_U8: STORE_ROW(uint8_t, w.i);
     case DT_I16:

@@ -149,7 +149,7 @@ static void content_iota(Contents *c) {
 /* Whether every value of d is one of the dtype's. Values of 32 bits and more are taken to fit, as
  * extents do. */
 static bool fits_dtype(const Contents *c, const Dim *d, DType dtype) {
-    const int bits = (int)lt_dtype_size(dtype) * 8;
+    const int bits = lt_dtype_bits(dtype);
     const Bounds b = bounds_of(c->dims, d);
     if (lt_dtype_is_signed(dtype))
         return bits >= 32 ||

@@ -12,6 +12,7 @@
 
 #include "ir/kernel_expr.h"
 #include "runtime/base/half.h"
+#include "runtime/base/narrow.h"
 
 typedef union Scalar {
     double f;
@@ -107,6 +108,17 @@ static Scalar load_scalar(DType dtype, const void *data, int64_t at) {
     case DT_F64: return (Scalar){.f = ((const double *)data)[at]};
     case DT_F16: return (Scalar){.f = (double)lt_f16_to_f32(((const uint16_t *)data)[at])};
     case DT_BF16: return (Scalar){.f = (double)lt_bf16_to_f32(((const uint16_t *)data)[at])};
+    case DT_F8E4M3FN:
+    case DT_F8E4M3FNUZ:
+    case DT_F8E5M2:
+    case DT_F8E5M2FNUZ:
+    case DT_F8E8M0:
+    case DT_F4E2M1:
+        return (Scalar){.f = (double)lt_minifloat_to_f32(dtype, ((const uint8_t *)data)[at])};
+    case DT_I4:
+    case DT_U4:
+    case DT_I2:
+    case DT_U2: return (Scalar){.i = lt_dtype_wrap(dtype, ((const uint8_t *)data)[at])};
     case DT_I8: return (Scalar){.i = ((const int8_t *)data)[at]};
     case DT_I16: return (Scalar){.i = ((const int16_t *)data)[at]};
     case DT_I32: return (Scalar){.i = ((const int32_t *)data)[at]};
@@ -128,6 +140,16 @@ static void store_scalar(DType dtype, void *data, int64_t at, Scalar value) {
     case DT_F64: ((double *)data)[at] = value.f; return;
     case DT_F16: ((uint16_t *)data)[at] = lt_f32_to_f16((float)value.f); return;
     case DT_BF16: ((uint16_t *)data)[at] = lt_f32_to_bf16((float)value.f); return;
+    case DT_F8E4M3FN:
+    case DT_F8E4M3FNUZ:
+    case DT_F8E5M2:
+    case DT_F8E5M2FNUZ:
+    case DT_F8E8M0:
+    case DT_F4E2M1: ((uint8_t *)data)[at] = lt_f32_to_minifloat(dtype, (float)value.f); return;
+    case DT_I4:
+    case DT_U4:
+    case DT_I2:
+    case DT_U2: ((uint8_t *)data)[at] = (uint8_t)lt_dtype_wrap(dtype, value.i); return;
     case DT_I8:
     case DT_U8: ((uint8_t *)data)[at] = (uint8_t)value.i; return;
     case DT_I16:
@@ -142,7 +164,7 @@ static void store_scalar(DType dtype, void *data, int64_t at, Scalar value) {
     assert(!"a dtype");
 }
 
-/* All ones is a NaN in every float dtype. */
+/* All ones is a NaN in every float dtype but the fnuz ones and f4e2m1, where it is a number. */
 static void poison(const Buffer *b, View *view) {
     memset(view->data, lt_dtype_is_float(b->dtype) ? 0xff : 0xa5, view->bytes);
 }

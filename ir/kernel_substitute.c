@@ -4,6 +4,7 @@
 
 #include "ir/kernel_expr.h"
 #include "runtime/base/half.h"
+#include "runtime/base/narrow.h"
 
 /* --- substitution ----------------------------------------------------------------------------- */
 
@@ -101,8 +102,11 @@ double lt_dtype_round(DType dtype, double value) {
     case DT_F32: return (double)(float)value;
     case DT_F16: return (double)lt_f16_to_f32(lt_f32_to_f16((float)value));
     case DT_BF16: return (double)lt_bf16_to_f32(lt_f32_to_bf16((float)value));
-    default: return value;
+    default: break;
     }
+    if (!lt_dtype_is_minifloat(dtype))
+        return value;
+    return (double)lt_minifloat_to_f32(dtype, lt_f32_to_minifloat(dtype, (float)value));
 }
 
 int64_t lt_dtype_wrap(DType dtype, int64_t value) {
@@ -114,6 +118,13 @@ int64_t lt_dtype_wrap(DType dtype, int64_t value) {
     case DT_U16: return (uint16_t)value;
     case DT_U32: return (uint32_t)value;
     case DT_BOOL: return value != 0;
+    case DT_I4:
+    case DT_I2: {
+        const int64_t sign = INT64_C(1) << (lt_dtype_bits(dtype) - 1);
+        return (value & (2 * sign - 1) & ~sign) - (value & sign);
+    }
+    case DT_U4: return value & 15;
+    case DT_U2: return value & 3;
     default: return value;
     }
 }
@@ -123,7 +134,7 @@ int64_t lt_convert_to_int(DType dtype, double value) {
         return value != 0; /* NaN is not zero */
     if (isnan(value))
         return 0;
-    const int bits = (int)lt_dtype_size(dtype) * 8;
+    const int bits = lt_dtype_bits(dtype);
     const bool is_signed = lt_dtype_is_signed(dtype);
     const uint64_t most = UINT64_MAX >> (64 - bits + is_signed);
     const int64_t least = is_signed ? -(int64_t)most - 1 : 0;

@@ -78,19 +78,31 @@ static bool is_less_equal(const RuleMatch *match, const ConditionArg *args) {
            a_hi <= b_lo;
 }
 
-static int mantissa_bits(DType dtype) {
-    return dtype == DT_F16 ? 11 : dtype == DT_BF16 ? 8 : dtype == DT_F32 ? 24 : 53;
+/* Significant bits and exponent bits of the float dtypes. */
+static const struct {
+    int8_t significand, exponent;
+} precisions[LT_DTYPE_LIMIT] = {
+    [DT_F64] = {53, 11},  [DT_F32] = {24, 8},       [DT_F16] = {11, 5},
+    [DT_BF16] = {8, 8},   [DT_F8E4M3FN] = {4, 4},   [DT_F8E4M3FNUZ] = {4, 4},
+    [DT_F8E5M2] = {3, 5}, [DT_F8E5M2FNUZ] = {3, 5}, [DT_F8E8M0] = {1, 8},
+    [DT_F4E2M1] = {2, 2},
+};
+
+/* The 8-bit floats each lack something: -0, infinity, or 0. */
+static bool is_wider_float(DType wide, DType narrow) {
+    return lt_dtype_size(wide) > lt_dtype_size(narrow) &&
+           precisions[wide].significand > precisions[narrow].significand &&
+           precisions[wide].exponent >= precisions[narrow].exponent;
 }
 
 /* Every element of x survives the way through y's dtype, whatever it is converted to next. */
 static bool is_lossless(const RuleMatch *match, const ConditionArg *args) {
     DType x = dtype_of(match, args[0]), y = dtype_of(match, args[1]);
     if (x == y || x == DT_BOOL)
-        return true;
+        return y != DT_F8E8M0 || x == y;
     if (lt_dtype_is_float(x))
-        return lt_dtype_is_float(y) && lt_dtype_size(y) > lt_dtype_size(x) &&
-               mantissa_bits(y) > mantissa_bits(x);
-    bool widens = lt_dtype_size(y) > lt_dtype_size(x);
+        return lt_dtype_is_float(y) && is_wider_float(y, x);
+    bool widens = lt_dtype_bits(y) > lt_dtype_bits(x);
     return lt_dtype_is_int(y) && widens && (lt_dtype_is_unsigned(x) || lt_dtype_is_signed(y));
 }
 

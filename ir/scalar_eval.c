@@ -97,7 +97,7 @@ double lt_scalar_identity_float(ScalarFn fn) {
 }
 
 int64_t lt_scalar_identity_int(ScalarFn fn, DType dtype) {
-    const int bits = (int)lt_dtype_size(dtype) * 8;
+    const int bits = lt_dtype_bits(dtype);
     const bool is_signed = lt_dtype_is_signed(dtype);
     const int64_t most = dtype == DT_BOOL ? 1 : (int64_t)(UINT64_MAX >> (64 - bits + is_signed));
     const int64_t least = is_signed ? -most - 1 : 0;

@@ -31,7 +31,11 @@ bool lt_dtype_parse(const char *name, DType *out) {
     return false;
 }
 
-size_t lt_dtype_size(DType dtype) { return dtype_info[dtype].bits / 8; }
+size_t lt_dtype_size(DType dtype) { return (dtype_info[dtype].bits + 7u) / 8; }
+int lt_dtype_bits(DType dtype) { return dtype_info[dtype].bits; }
+bool lt_dtype_is_minifloat(DType dtype) {
+    return lt_dtype_is_float(dtype) && dtype_info[dtype].bits <= 8;
+}
 bool lt_dtype_is_float(DType dtype) { return dtype_info[dtype].kind == 'f'; }
 bool lt_dtype_is_signed(DType dtype) { return dtype_info[dtype].kind == 'i'; }
 bool lt_dtype_is_unsigned(DType dtype) { return dtype_info[dtype].kind == 'u'; }

@@ -28,6 +28,9 @@ const char *lt_dtype_name(DType dtype);
 /* False when there is no dtype of that name. */
 bool lt_dtype_parse(const char *name, DType *out);
 size_t lt_dtype_size(DType dtype); /* bytes of one element */
+/* Of the value: 4 for i4, which is stored as a byte. */
+int lt_dtype_bits(DType dtype);
+bool lt_dtype_is_minifloat(DType dtype); /* a float of 8 bits or fewer */
 bool lt_dtype_is_float(DType dtype);
 bool lt_dtype_is_signed(DType dtype);   /* signed integers only */
 bool lt_dtype_is_unsigned(DType dtype); /* unsigned integers only, not bool */

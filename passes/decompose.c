@@ -178,7 +178,7 @@ static Value *decompose_resize(const Node *n) {
     Builder b = {.graph = n->graph, .before = (Node *)n, .loc = n->loc};
     Value *x = lt_input(n, 0);
     const Type *to = lt_output(n)->type;
-    DType dtype = to->dtype == DT_F16 || to->dtype == DT_BF16 ? DT_F32 : to->dtype;
+    DType dtype = lt_dtype_is_float(to->dtype) && lt_dtype_size(to->dtype) < 4 ? DT_F32 : to->dtype;
     if (dtype != to->dtype)
         x = lt_build_convert(&b, x, dtype);
     for (int i = 0; i < to->rank && x; i++) {

@@ -56,7 +56,7 @@ Stmt *lt_lower_begin(Lowering *lo, Accumulator acc, const Expr *value) {
 }
 
 DType lt_lower_sum_dtype(DType dtype) {
-    if (dtype == DT_F16 || dtype == DT_BF16)
+    if (lt_dtype_is_float(dtype) && lt_dtype_size(dtype) < 4)
         return DT_F32;
     /* Wrapping arithmetic may be done in any wider type. */
     const bool is_small = lt_dtype_is_int(dtype) && lt_dtype_size(dtype) < 4;

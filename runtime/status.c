@@ -45,5 +45,5 @@ const char *lathe_dtype_name(lathe_dtype dtype) {
 }
 
 size_t lathe_dtype_size(lathe_dtype dtype) {
-    return (unsigned)dtype < LATHE_DTYPE_LIMIT ? (size_t)dtypes[dtype].bits / 8 : 0;
+    return (unsigned)dtype < LATHE_DTYPE_LIMIT ? ((size_t)dtypes[dtype].bits + 7) / 8 : 0;
 }

@@ -63,7 +63,7 @@ void lt_tensor_pack(const lathe_tensor *tensor, void *to) {
 static const struct {
     uint8_t code, bits;
 } dlpack_types[] = {
-#define DTYPE(e, name, bits, kind, dlpack) {dlpack, bits},
+#define DTYPE(e, name, bits, kind, dlpack) {dlpack, bits < 8 ? 8 : bits},
 #include "lathe/dtypes.def"
 #undef DTYPE
 };

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "runtime/base/half.h"
+#include "runtime/base/narrow.h"
 
 /* A long double holds every integer of 64 bits. */
 static long double element(lathe_dtype dtype, const void *data, int64_t i) {
@@ -15,6 +16,16 @@ static long double element(lathe_dtype dtype, const void *data, int64_t i) {
     case LATHE_F64: return (long double)((const double *)data)[i];
     case LATHE_F16: return (long double)lt_f16_to_f32(((const uint16_t *)data)[i]);
     case LATHE_BF16: return (long double)lt_bf16_to_f32(((const uint16_t *)data)[i]);
+    case LATHE_F8E4M3FN:
+    case LATHE_F8E4M3FNUZ:
+    case LATHE_F8E5M2:
+    case LATHE_F8E5M2FNUZ:
+    case LATHE_F8E8M0:
+    case LATHE_F4E2M1: return (long double)lt_minifloat_to_f32(dtype, ((const uint8_t *)data)[i]);
+    case LATHE_I4:
+    case LATHE_U4:
+    case LATHE_I2:
+    case LATHE_U2: return lt_low_bits(dtype, ((const uint8_t *)data)[i]);
     case LATHE_I8: return ((const int8_t *)data)[i];
     case LATHE_I16: return ((const int16_t *)data)[i];
     case LATHE_I32: return ((const int32_t *)data)[i];
@@ -34,8 +45,8 @@ static bool is_close(long double wanted, long double found, const Tolerance *t) 
         return isnan(wanted) && isnan(found);
     if (isinf(wanted) || isinf(found))
         return wanted == found;
-    return fabsl(found - wanted) <= (long double)t->absolute + (long double)t->relative *
-                                                                   fabsl(wanted);
+    return fabsl(found - wanted) <=
+           (long double)t->absolute + (long double)t->relative * fabsl(wanted);
 }
 
 static void print_type(char *text, size_t size, lathe_dtype dtype, int32_t rank,

@@ -19,11 +19,27 @@ static const struct {
     char kind;
     int size;
 } codes[] = {
-    {LATHE_F32, 'f', 4},  {LATHE_F64, 'f', 8}, {LATHE_F16, 'f', 2}, {LATHE_BF16, 'V', 2},
-    {LATHE_I8, 'i', 1},   {LATHE_I16, 'i', 2}, {LATHE_I32, 'i', 4}, {LATHE_I64, 'i', 8},
-    {LATHE_U8, 'u', 1},   {LATHE_U16, 'u', 2}, {LATHE_U32, 'u', 4}, {LATHE_U64, 'u', 8},
-    {LATHE_BOOL, 'b', 1},
+    {LATHE_F32, 'f', 4},    {LATHE_F64, 'f', 8},        {LATHE_F16, 'f', 2},
+    {LATHE_BF16, 'V', 2},   {LATHE_I8, 'i', 1},         {LATHE_I16, 'i', 2},
+    {LATHE_I32, 'i', 4},    {LATHE_I64, 'i', 8},        {LATHE_U8, 'u', 1},
+    {LATHE_U16, 'u', 2},    {LATHE_U32, 'u', 4},        {LATHE_U64, 'u', 8},
+    {LATHE_BOOL, 'b', 1},   {LATHE_F8E4M3FN, 'V', 1},   {LATHE_F8E4M3FNUZ, 'V', 1},
+    {LATHE_F8E5M2, 'V', 1}, {LATHE_F8E5M2FNUZ, 'V', 1}, {LATHE_F8E8M0, 'V', 1},
+    {LATHE_F4E2M1, 'V', 1}, {LATHE_I4, 'i', 1},         {LATHE_U4, 'u', 1},
+    {LATHE_I2, 'i', 1},     {LATHE_U2, 'u', 1},
 };
+
+static size_t code_of(lathe_dtype dtype) {
+    size_t i = 0;
+    while (codes[i].dtype != dtype)
+        i++;
+    return i;
+}
+
+bool lt_npy_same_code(lathe_dtype a, lathe_dtype b) {
+    size_t i = code_of(a), j = code_of(b);
+    return codes[i].kind == codes[j].kind && codes[i].size == codes[j].size;
+}
 
 bool lt_host_tensor_bytes(const HostTensor *tensor, size_t *out) {
     int64_t bytes = (int64_t)lathe_dtype_size(tensor->dtype);
@@ -283,9 +299,7 @@ lathe_status lt_npy_read(Arena *arena, const char *path, HostTensor *out, const 
 /* --- writing --- */
 
 static void append_header(Str *text, const HostTensor *tensor) {
-    size_t i = 0;
-    while (codes[i].dtype != tensor->dtype)
-        i++;
+    size_t i = code_of(tensor->dtype);
     bool plain = codes[i].size == 1 || codes[i].kind == 'V';
     lt_str_printf(text, "{'descr': '%c%c%d', 'fortran_order': False, 'shape': (", plain ? '|' : '<',
                   codes[i].kind, codes[i].size);

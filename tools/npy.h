@@ -22,6 +22,9 @@ bool lt_host_tensor_bytes(const HostTensor *tensor, size_t *out);
 /* Elements of a tensor whose dims are known to be good. */
 int64_t lt_host_tensor_count(const HostTensor *tensor);
 
+/* Whether numpy writes both alike: floats of 8 bits and fewer are all '|V1', i4 is 'i1'. Reading
+ * gives the first of them in dtypes.def. */
+bool lt_npy_same_code(lathe_dtype a, lathe_dtype b);
 /* Reads an array: any byte order, C or Fortran order (the result is row-major). numpy has no bf16:
  * two opaque bytes ('V2') are taken as bf16. LATHE_IO, LATHE_MALFORMED, or LATHE_UNSUPPORTED for
  * dtypes that lathe lacks; *error gets a sentence in the arena. */

@@ -32,6 +32,13 @@ static Tolerance tolerance_for(const Tensor *wanted) {
     case DT_F64: t = (Tolerance){TOLERANCE_F64_RELATIVE, TOLERANCE_F64_ABSOLUTE}; break;
     case DT_F16: t = (Tolerance){TOLERANCE_F16_RELATIVE, TOLERANCE_F16_ABSOLUTE}; break;
     case DT_BF16: t = (Tolerance){TOLERANCE_BF16_RELATIVE, TOLERANCE_BF16_ABSOLUTE}; break;
+    case DT_F8E4M3FN:
+    case DT_F8E4M3FNUZ:
+    case DT_F8E5M2:
+    case DT_F8E5M2FNUZ:
+    case DT_F4E2M1: t = (Tolerance){TOLERANCE_F8_RELATIVE, TOLERANCE_F8_ABSOLUTE}; break;
+    case DT_I4:
+    case DT_U4:
     case DT_I8:
     case DT_U8: return (Tolerance){0, TOLERANCE_8BIT_STEPS};
     default: return t;

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "runtime/base/half.h"
+#include "runtime/base/narrow.h"
 
 static uint64_t next_random(uint64_t *state) {
     uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
@@ -25,12 +26,14 @@ static void set_float(const HostTensor *tensor, int64_t i, double value) {
     case LATHE_F64: ((double *)tensor->data)[i] = value; break;
     case LATHE_F16: ((uint16_t *)tensor->data)[i] = lt_f32_to_f16((float)value); break;
     case LATHE_BF16: ((uint16_t *)tensor->data)[i] = lt_f32_to_bf16((float)value); break;
-    default: ((float *)tensor->data)[i] = (float)value;
+    case LATHE_F32: ((float *)tensor->data)[i] = (float)value; break;
+    default: ((uint8_t *)tensor->data)[i] = lt_f32_to_minifloat(tensor->dtype, (float)value);
     }
 }
 
 static bool is_float(lathe_dtype dtype) {
-    return dtype == LATHE_F32 || dtype == LATHE_F64 || dtype == LATHE_F16 || dtype == LATHE_BF16;
+    return dtype == LATHE_F32 || dtype == LATHE_F64 || dtype == LATHE_F16 || dtype == LATHE_BF16 ||
+           lt_minifloat(dtype);
 }
 
 /* Integers are 0 or 1: valid as token ids, masks, lengths and indices of any model. */

@@ -84,6 +84,8 @@ static int take_file(Run *run, uint32_t index, const char *path) {
         fprintf(run->cli->err, "%s: error: %s\n", path, error);
         return lt_cli_exit_code(status);
     }
+    if (lt_str_ends(path, ".npy") && lt_npy_same_code(tensor->dtype, info->dtype))
+        tensor->dtype = info->dtype;
     if (tensor->dtype != info->dtype || tensor->rank != info->rank) {
         fprintf(run->cli->err, "%s: error: input '%s' expects %s of rank %d, found %s of rank %d\n",
                 path, info->name, lathe_dtype_name(info->dtype), info->rank,

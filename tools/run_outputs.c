@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "runtime/base/half.h"
+#include "runtime/base/narrow.h"
 #include "runtime/base/str.h"
 #include "tools/run.h"
 
@@ -24,6 +25,7 @@ static const char *type_text(Arena *arena, const HostTensor *tensor) {
 /* --- values --- */
 
 static void append_value(Str *text, lathe_dtype dtype, const void *data, int64_t i) {
+    double value;
     switch (dtype) {
     case LATHE_F32: lt_str_double(text, (double)((const float *)data)[i], true); break;
     case LATHE_F64: lt_str_double(text, ((const double *)data)[i], false); break;
@@ -33,6 +35,19 @@ static void append_value(Str *text, lathe_dtype dtype, const void *data, int64_t
     case LATHE_BF16:
         lt_str_double(text, (double)lt_bf16_to_f32(((const uint16_t *)data)[i]), true);
         break;
+    case LATHE_F8E4M3FN:
+    case LATHE_F8E4M3FNUZ:
+    case LATHE_F8E5M2:
+    case LATHE_F8E5M2FNUZ:
+    case LATHE_F8E8M0:
+    case LATHE_F4E2M1:
+        value = (double)lt_minifloat_to_f32(dtype, ((const uint8_t *)data)[i]);
+        lt_str_double(text, value, true);
+        break;
+    case LATHE_I4:
+    case LATHE_U4:
+    case LATHE_I2:
+    case LATHE_U2: lt_str_printf(text, "%d", lt_low_bits(dtype, ((const uint8_t *)data)[i])); break;
     case LATHE_I8: lt_str_printf(text, "%d", ((const int8_t *)data)[i]); break;
     case LATHE_I16: lt_str_printf(text, "%d", ((const int16_t *)data)[i]); break;
     case LATHE_I32: lt_str_printf(text, "%d", ((const int32_t *)data)[i]); break;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "runtime/base/file.h"
+#include "runtime/base/narrow.h"
 #include "runtime/base/str.h"
 
 enum { WIRE_VARINT, WIRE_64, WIRE_BYTES, WIRE_32 = 5 };
@@ -29,11 +30,18 @@ static const struct {
     lathe_dtype dtype;
     int field;
 } types[] = {
-    {1, LATHE_F32, FLOAT_DATA},   {2, LATHE_U8, INT32_DATA},    {3, LATHE_I8, INT32_DATA},
-    {4, LATHE_U16, INT32_DATA},   {5, LATHE_I16, INT32_DATA},   {6, LATHE_I32, INT32_DATA},
-    {7, LATHE_I64, INT64_DATA},   {9, LATHE_BOOL, INT32_DATA},  {10, LATHE_F16, INT32_DATA},
-    {11, LATHE_F64, DOUBLE_DATA}, {12, LATHE_U32, UINT64_DATA}, {13, LATHE_U64, UINT64_DATA},
-    {16, LATHE_BF16, INT32_DATA},
+    {1, LATHE_F32, FLOAT_DATA},         {2, LATHE_U8, INT32_DATA},
+    {3, LATHE_I8, INT32_DATA},          {4, LATHE_U16, INT32_DATA},
+    {5, LATHE_I16, INT32_DATA},         {6, LATHE_I32, INT32_DATA},
+    {7, LATHE_I64, INT64_DATA},         {9, LATHE_BOOL, INT32_DATA},
+    {10, LATHE_F16, INT32_DATA},        {11, LATHE_F64, DOUBLE_DATA},
+    {12, LATHE_U32, UINT64_DATA},       {13, LATHE_U64, UINT64_DATA},
+    {16, LATHE_BF16, INT32_DATA},       {17, LATHE_F8E4M3FN, INT32_DATA},
+    {18, LATHE_F8E4M3FNUZ, INT32_DATA}, {19, LATHE_F8E5M2, INT32_DATA},
+    {20, LATHE_F8E5M2FNUZ, INT32_DATA}, {21, LATHE_U4, INT32_DATA},
+    {22, LATHE_I4, INT32_DATA},         {23, LATHE_F4E2M1, INT32_DATA},
+    {24, LATHE_F8E8M0, INT32_DATA},     {25, LATHE_U2, INT32_DATA},
+    {26, LATHE_I2, INT32_DATA},
 };
 
 typedef struct Reader {
@@ -51,7 +59,8 @@ typedef struct Field {
 typedef struct Message {
     HostTensor tensor;
     int64_t type, location;
-    int element_field;
+    int element_field, packed;
+    size_t stored; /* bytes that the elements take in the file's typed fields or raw_data */
     size_t filled; /* bytes of elements so far */
     bool raw, overflow, too_many_dims;
 } Message;
@@ -133,7 +142,7 @@ static bool read_head(Message *m, Reader r) {
  * (for f16 and bf16: its bits). */
 static void add_element(Message *m, uint64_t value) {
     size_t width = lathe_dtype_size(m->tensor.dtype);
-    m->overflow |= m->tensor.bytes - m->filled < width;
+    m->overflow |= m->stored - m->filled < width;
     if (m->overflow)
         return;
     memcpy((uint8_t *)m->tensor.data + m->filled, &value, width); /* little endian */
@@ -151,7 +160,7 @@ static bool read_elements(Message *m, Reader r) {
     while (read_field(&r, &field)) {
         if (field.number == RAW_DATA && field.wire == WIRE_BYTES) {
             size_t size = (size_t)(field.bytes.end - field.bytes.at);
-            m->overflow |= size > m->tensor.bytes;
+            m->overflow |= size > m->stored;
             if (!m->overflow && size)
                 memcpy(m->tensor.data, field.bytes.at, size);
             m->filled = size;
@@ -172,6 +181,7 @@ static bool find_type(Message *m) {
         if (types[i].type == m->type) {
             m->tensor.dtype = types[i].dtype;
             m->element_field = types[i].field;
+            m->packed = lt_packed_bits((int)types[i].dtype);
             return true;
         }
     return false;
@@ -198,13 +208,18 @@ lathe_status lt_tensor_pb_parse(Arena *arena, const void *bytes, size_t size, Ho
     HostTensor *tensor = &m.tensor;
     /* A packed element takes at least one byte of the file: more elements than bytes cannot be. */
     bool fits = lt_host_tensor_bytes(tensor, &tensor->bytes);
-    if (!fits || tensor->bytes / lathe_dtype_size(tensor->dtype) > size)
+    size_t per_byte = m.packed ? 8 / (size_t)m.packed : 1;
+    if (!fits || tensor->bytes / lathe_dtype_size(tensor->dtype) / per_byte > size)
         return fail(error, LATHE_MALFORMED, "its dims need more elements than it holds");
+    m.stored = m.packed ? lt_packed_bytes(tensor->bytes, m.packed) : tensor->bytes;
     tensor->data = lt_arena_alloc_aligned(arena, tensor->bytes, 64);
-    if (!read_elements(&m, r) || m.overflow || m.filled != tensor->bytes)
+    if (!read_elements(&m, r) || m.overflow || m.filled != m.stored)
         return fail(error, LATHE_MALFORMED,
                     lt_arena_printf(arena, "it holds %s bytes of elements than its dims need: %zu",
-                                    m.overflow ? "more" : "fewer", tensor->bytes));
+                                    m.overflow ? "more" : "fewer", m.stored));
+    if (m.packed)
+        lt_unpack_elements(tensor->data, tensor->bytes, m.packed,
+                           tensor->dtype == LATHE_I4 || tensor->dtype == LATHE_I2, tensor->data);
     uint8_t *flags = tensor->data;
     for (size_t i = 0; tensor->dtype == LATHE_BOOL && i < tensor->bytes; i++)
         flags[i] = flags[i] != 0;

@@ -19,7 +19,11 @@
 /* bf16 has 8 bits: one rounding is 4e-3. */
 #define TOLERANCE_BF16_RELATIVE 8e-2
 #define TOLERANCE_BF16_ABSOLUTE 2e-2
-/* 8-bit integers are quantized values: one on the border of two steps may fall on either side.
+/* Floats of 8 and 4 bits: one step of f8e5m2 and f4e2m1 is a quarter to a half. */
+#define TOLERANCE_F8_RELATIVE 0.5
+#define TOLERANCE_F8_ABSOLUTE 2e-2
+/* 8-bit and 4-bit integers are quantized values: one on the border of two steps may fall on
+ * either side.
  * All other integers and bools are exact. */
 #define TOLERANCE_8BIT_STEPS 1
 /* No scale is taken for smaller than this: differences of equal numbers are not exactly zero. */

@@ -51,7 +51,7 @@ typedef struct Emitter {
     Arena *arena;
     DimTable dims; /* a fork of the kernel's, so that emission does not write to the kernel */
     LLVMValueRef function, begin, end, scratch, shared;
-    LLVMValueRef team; /* the LtTeam; NULL: not a team's kernel */
+    LLVMValueRef team;       /* the LtTeam; NULL: not a team's kernel */
     LLVMBasicBlockRef entry; /* allocas; ends with a branch to the body */
     LLVMValueRef *bases;     /* by buffer index */
     bool *lane_copies;       /* by buffer index: a local with an element for each lane */
@@ -103,7 +103,12 @@ LLVMValueRef lt_splat(LLVMBuilderRef b, LLVMValueRef scalar, int lanes);
 void lt_unify(LLVMBuilderRef b, LLVMValueRef *values, int count);
 LLVMValueRef lt_from_memory(Unit *u, LLVMBuilderRef b, LLVMValueRef v, DType dtype);
 LLVMValueRef lt_to_memory(Unit *u, LLVMBuilderRef b, LLVMValueRef v, DType dtype);
-/* v rounded to what dtype can hold (f16 and bf16; others are returned as they are). */
+/* --- minifloat.c: floats of 8 bits and fewer, i8 codes to f32 and back --- */
+
+LLVMValueRef lt_unpack_minifloat(Unit *u, LLVMBuilderRef b, LLVMValueRef v, DType dtype);
+LLVMValueRef lt_pack_minifloat(Unit *u, LLVMBuilderRef b, LLVMValueRef v, DType dtype);
+
+/* v rounded to what dtype can hold; integers of fewer bits than a byte wrap. */
 LLVMValueRef lt_round_to(Unit *u, LLVMBuilderRef b, LLVMValueRef v, DType dtype);
 LLVMValueRef lt_convert(Unit *u, LLVMBuilderRef b, LLVMValueRef v, DType from, DType to);
 

@@ -6,17 +6,12 @@
  * for it, so that no helper library is called. */
 #include <assert.h>
 
-#include "codegen/llvm/llvm.h"
+#include "codegen/llvm/bits.h"
 
 LLVMTypeRef lt_register_type(const Unit *u, DType dtype) {
-    switch (dtype) {
-    case DT_F32:
-    case DT_F16:
-    case DT_BF16: return u->f32;
-    case DT_F64: return u->f64;
-    case DT_BOOL: return u->i1;
-    default: return lt_memory_type(u, dtype);
-    }
+    if (lt_dtype_is_float(dtype))
+        return dtype == DT_F64 ? u->f64 : u->f32;
+    return dtype == DT_BOOL ? u->i1 : lt_memory_type(u, dtype);
 }
 
 LLVMTypeRef lt_memory_type(const Unit *u, DType dtype) {
@@ -85,31 +80,6 @@ void lt_unify(LLVMBuilderRef b, LLVMValueRef *values, int count) {
 
 /* --- f16 and bf16 --- */
 
-/* Shorthands for bit arithmetic on i32 of v's shape. */
-typedef struct Bits {
-    LLVMBuilderRef b;
-    LLVMTypeRef type;
-} Bits;
-
-static LLVMValueRef bits_const(Bits x, int64_t value) { return lt_const_int_like(x.type, value); }
-static LLVMValueRef bits_and(Bits x, LLVMValueRef v, int64_t mask) {
-    return LLVMBuildAnd(x.b, v, bits_const(x, mask), "");
-}
-static LLVMValueRef bits_shl(Bits x, LLVMValueRef v, int count) {
-    return LLVMBuildShl(x.b, v, bits_const(x, count), "");
-}
-static LLVMValueRef bits_shr(Bits x, LLVMValueRef v, int count) {
-    return LLVMBuildLShr(x.b, v, bits_const(x, count), "");
-}
-
-/* Round to nearest even on the low `drop` bits; the carry may run into the exponent, which is
- * right. */
-static LLVMValueRef bits_round(Bits x, LLVMValueRef v, int drop) {
-    LLVMValueRef odd = bits_and(x, bits_shr(x, v, drop), 1);
-    LLVMValueRef half = LLVMBuildAdd(x.b, odd, bits_const(x, (1 << (drop - 1)) - 1), "");
-    return LLVMBuildAdd(x.b, v, half, "");
-}
-
 /* f32 -> the f32 nearest to it that bf16 holds. */
 static LLVMValueRef round_bf16(Unit *u, LLVMBuilderRef b, LLVMValueRef v) {
     const Bits x = {b, lt_type_like(u->i32, v)};
@@ -176,9 +146,29 @@ static LLVMValueRef float_to_half(Unit *u, LLVMBuilderRef b, LLVMValueRef v) {
     return LLVMBuildBitCast(b, half, lt_type_like(u->i16, v), "");
 }
 
+/* --- integers of fewer bits than a byte --- */
+
+static bool is_sub_byte(DType dtype) { return lt_dtype_is_int(dtype) && lt_dtype_bits(dtype) < 8; }
+
+/* i8 -> the value of its low bits. */
+static LLVMValueRef wrap_low_bits(LLVMBuilderRef b, LLVMValueRef v, DType dtype) {
+    const int bits = lt_dtype_bits(dtype);
+    LLVMTypeRef type = LLVMTypeOf(v);
+    if (lt_dtype_is_unsigned(dtype))
+        return LLVMBuildAnd(b, v, lt_const_int_like(type, (1 << bits) - 1), "");
+    LLVMValueRef count = lt_const_int_like(type, 8 - bits);
+    return LLVMBuildAShr(b, LLVMBuildShl(b, v, count, ""), count, "");
+}
+
+/* --- memory --- */
+
 LLVMValueRef lt_round_to(Unit *u, LLVMBuilderRef b, LLVMValueRef v, DType dtype) {
     if (dtype == DT_F16)
         return half_to_float(u, b, float_to_half(u, b, v));
+    if (lt_dtype_is_minifloat(dtype))
+        return lt_unpack_minifloat(u, b, lt_pack_minifloat(u, b, v, dtype), dtype);
+    if (is_sub_byte(dtype))
+        return wrap_low_bits(b, v, dtype);
     return dtype == DT_BF16 ? round_bf16(u, b, v) : v;
 }
 
@@ -187,6 +177,10 @@ LLVMValueRef lt_from_memory(Unit *u, LLVMBuilderRef b, LLVMValueRef v, DType dty
         return LLVMBuildICmp(b, LLVMIntNE, v, LLVMConstNull(LLVMTypeOf(v)), "");
     if (dtype == DT_F16)
         return half_to_float(u, b, v);
+    if (lt_dtype_is_minifloat(dtype))
+        return lt_unpack_minifloat(u, b, v, dtype);
+    if (is_sub_byte(dtype))
+        return wrap_low_bits(b, v, dtype);
     if (dtype != DT_BF16)
         return v;
     const Bits x = {b, lt_type_like(u->i32, v)};
@@ -199,6 +193,8 @@ LLVMValueRef lt_to_memory(Unit *u, LLVMBuilderRef b, LLVMValueRef v, DType dtype
         return LLVMBuildZExt(b, v, lt_type_like(u->i8, v), "");
     if (dtype == DT_F16)
         return float_to_half(u, b, v);
+    if (lt_dtype_is_minifloat(dtype))
+        return lt_pack_minifloat(u, b, v, dtype);
     if (dtype != DT_BF16)
         return v;
     const Bits x = {b, lt_type_like(u->i32, v)};
@@ -211,10 +207,20 @@ LLVMValueRef lt_to_memory(Unit *u, LLVMBuilderRef b, LLVMValueRef v, DType dtype
 static LLVMValueRef float_to_int(Unit *u, LLVMBuilderRef b, LLVMValueRef v, DType to) {
     LLVMTypeRef types[] = {lt_type_like(lt_register_type(u, to), v), LLVMTypeOf(v)};
     const char *name = lt_dtype_is_signed(to) ? "fptosi.sat" : "fptoui.sat";
-    return lt_intrinsic_at(u, b, name, types, 2, &v, 1);
+    LLVMValueRef whole = lt_intrinsic_at(u, b, name, types, 2, &v, 1);
+    if (!is_sub_byte(to))
+        return whole;
+    const int64_t most = lt_scalar_identity_int(FN_MIN, to);
+    LLVMValueRef high[] = {whole, lt_const_int_like(types[0], most)};
+    if (lt_dtype_is_unsigned(to))
+        return lt_intrinsic(u, b, "umin", high, 2);
+    LLVMValueRef low[] = {lt_intrinsic(u, b, "smin", high, 2),
+                          lt_const_int_like(types[0], -most - 1)};
+    return lt_intrinsic(u, b, "smax", low, 2);
 }
 
-/* A double to f16 or bf16 goes through f32: rounded to odd there, the second rounding is as good as
+/* A double to a narrower float goes through f32: rounded to odd there, the second rounding is
+ * as good as
  * one. */
 static LLVMValueRef double_to_float(Unit *u, LLVMBuilderRef b, LLVMValueRef v, DType to) {
     LLVMTypeRef f32 = lt_type_like(u->f32, v), i32 = lt_type_like(u->i32, v);
@@ -262,6 +268,6 @@ LLVMValueRef lt_convert(Unit *u, LLVMBuilderRef b, LLVMValueRef v, DType from, D
                    : to_float(u, b, v, from, to);
     if (lt_dtype_is_float(from))
         return float_to_int(u, b, v, to);
-    return LLVMBuildIntCast2(b, v, lt_type_like(lt_register_type(u, to), v),
-                             lt_dtype_is_signed(from), "");
+    LLVMTypeRef type = lt_type_like(lt_register_type(u, to), v);
+    return lt_round_to(u, b, LLVMBuildIntCast2(b, v, type, lt_dtype_is_signed(from), ""), to);
 }

@@ -130,7 +130,9 @@ const Dim *const *lt_onnx_dims_copy(Import *im,
                                     const Type *type); /* a new array that may be written */
 const Dim **lt_onnx_dim_array(Import *im, int64_t count);
 int64_t *lt_onnx_int_array(Import *im, int64_t count, int64_t fill);
-Value *lt_onnx_scalar_like(Import *im, const Value *x, double value);       /* rank 0, dtype of x */
+Value *lt_onnx_scalar_like(Import *im, const Value *x, double value); /* rank 0, dtype of x */
+/* As Cast: saturates floats of 8 bits by the node's attribute, wraps integers of 4 and 2 bits. */
+Value *lt_onnx_cast_to(Import *im, Value *x, DType dtype);
 Value *lt_onnx_map_scalar(Import *im, ScalarFn fn, Value *x, double value); /* fn(x, value) */
 /* A vector laid along `axis` of a tensor of this rank: reshaped to [n, 1, ...]. */
 Value *lt_onnx_along(Import *im, Value *vector, int axis, int rank);

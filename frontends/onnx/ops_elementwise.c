@@ -1,8 +1,10 @@
 /* ops_elementwise.c - the ops that are one scalar function, by table, and those that are a few in a
  * row. */
+#include <math.h>
 #include <string.h>
 
 #include "frontends/onnx/ops.h"
+#include "runtime/base/narrow.h"
 
 typedef struct FnName {
     const char *op;
@@ -168,14 +170,58 @@ bool lt_onnx_clip_6(Import *im) {
     return set_clip(im, low, high);
 }
 
+/* To a power of two that is not below |x| ("up"), not above, or the nearest, which convert
+ * gives. */
+static Value *round_to_exponent(Import *im, Value *x, bool saturates) {
+    const char *mode = lt_onnx_string(im, "round_mode", "up");
+    const bool is_up = strcmp(mode, "up") == 0;
+    x = lt_build_map1(&im->b, FN_ABS, lt_build_convert(&im->b, x, DT_F32));
+    if (saturates) { /* infinity stays, and becomes NaN */
+        Value *finite = lt_onnx_map_scalar(im, FN_LT, x, INFINITY);
+        x = lt_build_map3(&im->b, FN_SELECT, finite, lt_onnx_map_scalar(im, FN_MIN, x, 0x1p127), x);
+    }
+    if (strcmp(mode, "nearest") == 0)
+        return lt_build_convert(&im->b, x, DT_F8E8M0);
+    Value *near = lt_build_convert(&im->b, lt_build_convert(&im->b, x, DT_F8E8M0), DT_F32);
+    Value *misses = lt_build_map2(&im->b, is_up ? FN_LT : FN_GT, near, x);
+    Value *other = lt_onnx_map_scalar(im, FN_MUL, near, is_up ? 2 : 0.5);
+    /* What is nearest to 1.5 * 2^127 and above is no number: rounded down it is 2^127. */
+    if (!is_up)
+        x = lt_build_map3(&im->b, FN_SELECT, lt_onnx_map_scalar(im, FN_LT, x, 0x1.8p127),
+                          lt_build_map3(&im->b, FN_SELECT, misses, other, near),
+                          lt_onnx_map_scalar(im, FN_MIN, x, 0x1p127));
+    else
+        x = lt_build_map3(&im->b, FN_SELECT, misses, other, near);
+    return lt_build_convert(&im->b, x, DT_F8E8M0);
+}
+
+Value *lt_onnx_cast_to(Import *im, Value *x, DType dtype) {
+    const bool saturates = lt_onnx_int(im, "saturate", 1) != 0;
+    if (!x || x->type->dtype == dtype)
+        return x;
+    const bool from_float = lt_dtype_is_float(x->type->dtype);
+    if (lt_dtype_is_int(dtype) && lt_dtype_bits(dtype) < 8 && from_float)
+        x = lt_build_convert(&im->b, x, DT_I32); /* the low bits of what is truncated */
+    if (dtype == DT_F8E8M0)
+        return round_to_exponent(im, x, saturates);
+    if (!saturates || !lt_dtype_is_minifloat(dtype))
+        return lt_build_convert(&im->b, x, dtype);
+    x = from_float ? x : lt_build_convert(&im->b, x, DT_F32);
+    const Minifloat *format = lt_minifloat((int)dtype);
+    const double most = (double)lt_minifloat_to_f32((int)dtype, format->max);
+    x = lt_build_map3(&im->b, FN_CLAMP, x, lt_onnx_scalar_like(im, x, -most),
+                      lt_onnx_scalar_like(im, x, most));
+    return lt_build_convert(&im->b, x, dtype);
+}
+
 bool lt_onnx_cast(Import *im) {
     DType dtype;
     int64_t to = lt_onnx_int(im, "to", 0);
     if (!lt_onnx_dtype(to, &dtype))
         return lt_onnx_unsupported(im, "a cast to %s is not supported", lt_onnx_data_type_name(to));
-    return onnx_set(im, 0, lt_build_convert(&im->b, im->inputs[0], dtype));
+    return onnx_set(im, 0, lt_onnx_cast_to(im, im->inputs[0], dtype));
 }
 
 bool lt_onnx_cast_like(Import *im) {
-    return onnx_set(im, 0, lt_build_convert(&im->b, im->inputs[0], im->inputs[1]->type->dtype));
+    return onnx_set(im, 0, lt_onnx_cast_to(im, im->inputs[0], im->inputs[1]->type->dtype));
 }

@@ -46,11 +46,12 @@ static Value *parameter(Import *im, Value *v) {
 bool lt_onnx_dequantize_linear(Import *im) {
     Value *x = im->inputs[0], *scale = im->inputs[1], *zero = onnx_in(im, 2);
     DType dtype = scale->type->dtype;
-    Value *wide = lt_build_convert(&im->b, x, DT_I32);
+    DType exact = lt_dtype_is_float(x->type->dtype) ? dtype : DT_I32;
+    Value *wide = lt_build_convert(&im->b, x, exact);
     if (zero) {
         Value *offset = parameter(im, zero);
         wide = lt_build_map2(&im->b, FN_SUB, wide,
-                             offset ? lt_build_convert(&im->b, offset, DT_I32) : NULL);
+                             offset ? lt_build_convert(&im->b, offset, exact) : NULL);
     }
     return onnx_set(
         im, 0,
@@ -60,7 +61,8 @@ bool lt_onnx_dequantize_linear(Import *im) {
 static const struct {
     DType dtype;
     double lo, hi;
-} ranges[] = {{DT_I8, -128, 127}, {DT_U8, 0, 255}, {DT_I16, -32768, 32767}, {DT_U16, 0, 65535}};
+} ranges[] = {{DT_I8, -128, 127}, {DT_U8, 0, 255}, {DT_I16, -32768, 32767}, {DT_U16, 0, 65535},
+              {DT_I4, -8, 7},     {DT_U4, 0, 15},  {DT_I2, -2, 1},          {DT_U2, 0, 3}};
 
 /* Rounded and saturated; NULL after an error. */
 static Value *saturate(Import *im, Value *x, DType dtype) {
@@ -89,13 +91,16 @@ bool lt_onnx_quantize_linear(Import *im) {
     Value *scale = parameter(im, im->inputs[1]);
     if (scale && scale->type->dtype != x->type->dtype)
         scale = lt_build_convert(&im->b, scale, x->type->dtype);
-    Value *y = lt_build_map1(&im->b, FN_ROUND, lt_build_map2(&im->b, FN_DIV, x, scale));
+    Value *y = lt_build_map2(&im->b, FN_DIV, x, scale);
+    const bool to_float = lt_dtype_is_minifloat(dtype);
+    if (!to_float)
+        y = lt_build_map1(&im->b, FN_ROUND, y);
     if (zero) {
         Value *offset = parameter(im, zero);
         y = lt_build_map2(&im->b, FN_ADD, y,
                           offset ? lt_build_convert(&im->b, offset, x->type->dtype) : NULL);
     }
-    return onnx_set(im, 0, saturate(im, y, dtype));
+    return onnx_set(im, 0, to_float ? lt_onnx_cast_to(im, y, dtype) : saturate(im, y, dtype));
 }
 
 /* --- products of quantized tensors --------------------------------------------------------- */
@@ -158,9 +163,9 @@ bool lt_onnx_q_linear_mat_mul(Import *im) {
     Value *const *in = im->inputs;
     int rows = in[0]->type->rank - 2, columns = in[3]->type->rank - 1;
     Value *x = centered(im, in[0], in[2], rows), *y = centered(im, in[3], in[5], columns);
-    Value *scale = lt_build_map2(&im->b, FN_MUL,
-                                 as_f32(im, laid_along(im, in[1], rows, in[0]->type->rank)),
-                                 as_f32(im, laid_along(im, in[4], columns, in[3]->type->rank)));
+    Value *scale =
+        lt_build_map2(&im->b, FN_MUL, as_f32(im, laid_along(im, in[1], rows, in[0]->type->rank)),
+                      as_f32(im, laid_along(im, in[4], columns, in[3]->type->rank)));
     return set_requantized(im, product(im, lt_onnx_mat_mul, x, y, NULL), scale, in + 6);
 }
 

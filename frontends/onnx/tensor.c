@@ -6,15 +6,35 @@
 #include "frontends/onnx/ops.h"
 #include "runtime/base/checked.h"
 #include "runtime/base/file.h"
+#include "runtime/base/narrow.h"
 
 static const struct {
     int64_t onnx;
     DType dtype;
 } dtype_table[] = {
-    {ONNX_FLOAT, DT_F32}, {ONNX_DOUBLE, DT_F64}, {ONNX_FLOAT16, DT_F16}, {ONNX_BFLOAT16, DT_BF16},
-    {ONNX_INT8, DT_I8},   {ONNX_INT16, DT_I16},  {ONNX_INT32, DT_I32},   {ONNX_INT64, DT_I64},
-    {ONNX_UINT8, DT_U8},  {ONNX_UINT16, DT_U16}, {ONNX_UINT32, DT_U32},  {ONNX_UINT64, DT_U64},
+    {ONNX_FLOAT, DT_F32},
+    {ONNX_DOUBLE, DT_F64},
+    {ONNX_FLOAT16, DT_F16},
+    {ONNX_BFLOAT16, DT_BF16},
+    {ONNX_INT8, DT_I8},
+    {ONNX_INT16, DT_I16},
+    {ONNX_INT32, DT_I32},
+    {ONNX_INT64, DT_I64},
+    {ONNX_UINT8, DT_U8},
+    {ONNX_UINT16, DT_U16},
+    {ONNX_UINT32, DT_U32},
+    {ONNX_UINT64, DT_U64},
     {ONNX_BOOL, DT_BOOL},
+    {ONNX_FLOAT8E4M3FN, DT_F8E4M3FN},
+    {ONNX_FLOAT8E4M3FNUZ, DT_F8E4M3FNUZ},
+    {ONNX_FLOAT8E5M2, DT_F8E5M2},
+    {ONNX_FLOAT8E5M2FNUZ, DT_F8E5M2FNUZ},
+    {ONNX_FLOAT8E8M0, DT_F8E8M0},
+    {ONNX_FLOAT4E2M1, DT_F4E2M1},
+    {ONNX_UINT4, DT_U4},
+    {ONNX_INT4, DT_I4},
+    {ONNX_UINT2, DT_U2},
+    {ONNX_INT2, DT_I2},
 };
 
 static const char *const data_type_names[] = {
@@ -22,7 +42,8 @@ static const char *const data_type_names[] = {
     "int16",          "int32",    "int64",        "string",         "bool",
     "float16",        "double",   "uint32",       "uint64",         "complex64",
     "complex128",     "bfloat16", "float8e4m3fn", "float8e4m3fnuz", "float8e5m2",
-    "float8e5m2fnuz", "uint4",    "int4",         "float4e2m1",     "float8e8m0"};
+    "float8e5m2fnuz", "uint4",    "int4",         "float4e2m1",     "float8e8m0",
+    "uint2",          "int2"};
 
 bool lt_onnx_dtype(int64_t data_type, DType *out) {
     for (size_t i = 0; i < sizeof dtype_table / sizeof *dtype_table; i++) {
@@ -43,7 +64,8 @@ const char *lt_onnx_data_type_name(int64_t data_type) {
 typedef struct Layout {
     DType dtype;
     int64_t elements;
-    size_t bytes;
+    size_t bytes;  /* one element a byte or more */
+    size_t stored; /* in the model: elements of fewer than 8 bits lie packed */
     int64_t dims[LT_MAX_RANK];
 } Layout;
 
@@ -51,7 +73,8 @@ typedef struct Layout {
 
 static bool tensor_layout(Import *im, const OnnxTensor *t, const Loc *loc, Layout *out) {
     if (!lt_onnx_dtype(t->data_type, &out->dtype))
-        return FAIL_TENSOR(t->data_type > 0 && t->data_type <= 24 ? LT_UNSUPPORTED : LT_MALFORMED,
+        return FAIL_TENSOR(t->data_type > 0 && t->data_type <= ONNX_INT2 ? LT_UNSUPPORTED
+                                                                         : LT_MALFORMED,
                            "tensor '%s' has data type %s (%lld), which is not supported", t->name,
                            lt_onnx_data_type_name(t->data_type), (long long)t->data_type);
     if (t->dims.len > LT_MAX_RANK)
@@ -70,12 +93,15 @@ static bool tensor_layout(Import *im, const OnnxTensor *t, const Loc *loc, Layou
     if (empty)
         out->elements = 0, fits = true;
     fits = fits && lt_mul_size((size_t)out->elements, lt_dtype_size(out->dtype), &out->bytes);
+    int bits = lt_dtype_bits(out->dtype);
+    out->stored = bits < 8 ? lt_packed_bytes((size_t)out->elements, bits) : out->bytes;
     return fits ? true
                 : FAIL_TENSOR(LT_MALFORMED, "tensor '%s' has more elements than memory can hold",
                               t->name);
 }
 
-/* int32_data holds every type of at most 32 bits but float; f16 and bf16 as their bits. */
+/* int32_data holds every type of at most 32 bits but float; floats of 16 bits
+ * and fewer as their bits, packed elements a byte at a time. */
 static void narrow_ints(const OnnxTensor *t, const Layout *l, uint8_t *out) {
     size_t size = lt_dtype_size(l->dtype);
     for (size_t i = 0; i < t->int32s.len; i++) {
@@ -111,7 +137,7 @@ static const void *typed_bytes(Import *im, const OnnxTensor *t, const Layout *l)
         return t->doubles.data;
     if (l->dtype == DT_I64)
         return t->int64s.data;
-    uint8_t *out = lt_arena_alloc_aligned(im->arena, l->bytes, 64);
+    uint8_t *out = lt_arena_alloc_aligned(im->arena, l->stored, 64);
     if (l->dtype == DT_U32 || l->dtype == DT_U64)
         copy_uint64s(t, l, out);
     else
@@ -219,6 +245,13 @@ static bool has_typed_data(const OnnxTensor *t) {
     return t->floats.len || t->doubles.len || t->int32s.len || t->int64s.len || t->uint64s.len;
 }
 
+static const void *unpacked(Import *im, const Layout *l, const void *packed) {
+    uint8_t *out = lt_arena_alloc_aligned(im->arena, l->bytes, 64);
+    lt_unpack_elements(packed, (size_t)l->elements, lt_dtype_bits(l->dtype),
+                       lt_dtype_is_signed(l->dtype), out);
+    return out;
+}
+
 const Const *lt_onnx_tensor(Import *im, const OnnxTensor *t, const Loc *loc) {
     Layout l = {0};
     if (!tensor_layout(im, t, loc, &l))
@@ -226,20 +259,22 @@ const Const *lt_onnx_tensor(Import *im, const OnnxTensor *t, const Loc *loc) {
     const void *data = t->raw;
     size_t size = t->raw_size;
     if (t->is_external) {
-        size = l.bytes;
+        size = l.stored;
         if (!external_bytes(im, t, loc, &data, &size))
             return NULL;
     } else if (!t->raw || (t->raw_size == 0 && has_typed_data(t))) {
         size = typed_count(t, l.dtype) * lt_dtype_size(l.dtype);
-        data = size == l.bytes ? typed_bytes(im, t, &l) : NULL;
+        data = size == l.stored ? typed_bytes(im, t, &l) : NULL;
     }
-    if (size != l.bytes) {
+    if (size != l.stored) {
         lt_error(&im->module->diags, LT_MALFORMED, loc,
-                 "tensor '%s' has %zu bytes of data; its dims need %zu", t->name, size, l.bytes);
+                 "tensor '%s' has %zu bytes of data; its dims need %zu", t->name, size, l.stored);
         return NULL;
     }
     if (!data)
         data = lt_arena_alloc(im->arena, 1);
+    if (lt_dtype_bits(l.dtype) < 8)
+        data = unpacked(im, &l, data);
     return lt_const(im->module, lt_type_static(im->module, l.dtype, (int)t->dims.len, l.dims),
                     data);
 }

@@ -59,7 +59,8 @@ typedef enum lathe_status {
 } lathe_status;
 
 /* LATHE_F32, LATHE_I64, ...: see lathe/dtypes.def. A bool is one byte, 0 or 1; f16 and bf16 are 16
- * bits. */
+ * bits. Elements of fewer than 8 bits are not packed: i4 and i2 are a signed byte, u4, u2 and
+ * f4e2m1 (its code) an unsigned one, of which the low bits are read. */
 typedef enum lathe_dtype {
 #define DTYPE(e, name, bits, kind, dlpack) LATHE_##e,
 #include "lathe/dtypes.def"
@@ -75,7 +76,7 @@ typedef struct lathe_device {
 
 /* A view of memory that somebody else owns. */
 typedef struct lathe_tensor {
-    void *data;             /* the first element; may be NULL when there are no elements */
+    void *data; /* the first element; may be NULL when there are no elements */
     lathe_dtype dtype;
     int32_t rank;           /* 0..LATHE_MAX_RANK; 0 is a scalar */
     const int64_t *dims;    /* rank extents, outermost first; may be NULL for a scalar */

@@ -9,6 +9,7 @@
 
 #include "lathe/runtime.h"
 #include "runtime/base/half.h"
+#include "runtime/base/narrow.h"
 #include "runtime/kernels/library.h"
 
 typedef uint64_t KeyFn(const void *data, int64_t index);
@@ -61,6 +62,28 @@ UNSIGNED_KEY(key_U16, uint16_t)
 UNSIGNED_KEY(key_U32, uint32_t)
 UNSIGNED_KEY(key_U64, uint64_t)
 UNSIGNED_KEY(key_BOOL, uint8_t)
+
+#define MINIFLOAT_KEY(e) \
+    static uint64_t key_##e(const void *data, int64_t index) { \
+        const float value = lt_minifloat_to_f32(LATHE_##e, ((const uint8_t *)data)[index]); \
+        return double_key((double)value); \
+    }
+MINIFLOAT_KEY(F8E4M3FN)
+MINIFLOAT_KEY(F8E4M3FNUZ)
+MINIFLOAT_KEY(F8E5M2)
+MINIFLOAT_KEY(F8E5M2FNUZ)
+MINIFLOAT_KEY(F8E8M0)
+MINIFLOAT_KEY(F4E2M1)
+
+/* A few low bits of a byte; the order of signed ones is that of unsigned ones, the sign turned. */
+#define LOW_BITS_KEY(name, bits, sign) \
+    static uint64_t name(const void *data, int64_t index) { \
+        return (((const uint8_t *)data)[index] & ((1u << (bits)) - 1)) ^ (sign); \
+    }
+LOW_BITS_KEY(key_I4, 4, 8u)
+LOW_BITS_KEY(key_U4, 4, 0u)
+LOW_BITS_KEY(key_I2, 2, 2u)
+LOW_BITS_KEY(key_U2, 2, 0u)
 
 static KeyFn *const keys[] = {
 #define DTYPE(e, name, bits, kind, dlpack) key_##e,
