@@ -203,7 +203,9 @@ START_TEST(converts_dlpack) {
         ck_assert_int_eq(lathe_tensor_to_dlpack(&tensor, &back), LATHE_OK);
         lathe_tensor again;
         ck_assert_int_eq(lathe_tensor_from_dlpack(&back, &again), LATHE_OK);
-        ck_assert_int_eq(again.dtype, i);
+        static const uint8_t narrow[] = {LATHE_U8, LATHE_I8, LATHE_U8, LATHE_I8, LATHE_U8};
+        const int bytes = i < LATHE_F4E2M1 ? i : narrow[i - LATHE_F4E2M1]; /* alone in a byte */
+        ck_assert_int_eq(again.dtype, bytes);
         ck_assert_ptr_eq(again.strides, strides);
     }
     source.dtype.lanes = 4;
