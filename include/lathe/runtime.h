@@ -26,7 +26,7 @@
  * threads share one pool.
  *
  * Memory. lathe_run allocates nothing unless an input's dims differ from those of the run before
- * and more memory is needed than ever before. An artifact's weights are mapped, not copied, and
+ * or sizes depend on the data, and more memory is needed than ever before. An artifact's weights are mapped, not copied, and
  * shared between processes; the artifact must not be written to or cut short while it is open
  * (replacing it by renaming is fine). */
 #ifndef LATHE_RUNTIME_H
@@ -185,16 +185,16 @@ lathe_status lathe_copy_input(lathe_context *context, uint32_t index, const lath
  * result. The memory must not overlap an input or another output. */
 lathe_status lathe_set_output(lathe_context *context, uint32_t index, const lathe_tensor *tensor);
 /* Checks the inputs' shapes, computes those of the outputs and allocates what is needed, so that
- * the next run does not; lathe_get_output then tells dims and memory before anything has run. All
- * inputs must be set. */
+ * the next run does not; lathe_get_output then tells dims and memory before anything has run, but
+ * for outputs whose dims depend on the data (how many boxes are left). All inputs must be set. */
 lathe_status lathe_prepare(lathe_context *context);
 /* Runs. LATHE_BAD_ARGUMENT when an input is not set, LATHE_BAD_SHAPE when shapes are not what the
  * model declares or needs, LATHE_NO_MEMORY. After an error the contents of outputs are undefined.
  * */
 lathe_status lathe_run(lathe_context *context);
 /* A view of output `index`: dense, row-major. Valid, with its dims, until the context runs with
- * other input dims, or is freed; the next run overwrites it. LATHE_BAD_ARGUMENT before lathe_run
- * or lathe_prepare. */
+ * other input dims, or is freed; the next run overwrites it. Where its dims depend on the data, the
+ * next run may move it, too. LATHE_BAD_ARGUMENT before lathe_run or lathe_prepare. */
 lathe_status lathe_get_output(lathe_context *context, uint32_t index, lathe_tensor *out);
 
 /* --- profiles --- */
