@@ -93,6 +93,8 @@ const Dim *lt_dim_exact_div(DimTable *t, const Dim *a, const Dim *b);
 int64_t lt_dim_eval(const Dim *d, const int64_t *symbol_values);
 /* d with each symbol s replaced by by[s] (NULL: stays). */
 const Dim *lt_dim_substitute(DimTable *t, const Dim *d, const Dim *const *by);
+/* Whether d mentions a symbol whose value only the data tells. */
+bool lt_dim_is_data(const DimTable *t, const Dim *d);
 /* Marks used[s] for every symbol in d. */
 void lt_dim_symbols_used(const Dim *d, bool *used);
 

@@ -208,6 +208,15 @@ const Dim *lt_dim_substitute(DimTable *t, const Dim *d, const Dim *const *by) {
     return result;
 }
 
+bool lt_dim_is_data(const DimTable *t, const Dim *d) {
+    if (d->kind == DIM_SYMBOL)
+        return t->symbols.data[d->symbol].data_dependent;
+    for (uint32_t i = 0; i < d->count; i++)
+        if (lt_dim_is_data(t, d->args[i]))
+            return true;
+    return false;
+}
+
 void lt_dim_symbols_used(const Dim *d, bool *used) {
     if (d->kind == DIM_SYMBOL)
         used[d->symbol] = true;

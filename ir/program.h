@@ -76,8 +76,6 @@ typedef struct Program {
 
 extern const char *const lt_step_names[STEP_NEXT + 1];
 
-/* Whether d mentions a symbol of data. */
-bool lt_dim_is_data(const DimTable *t, const Dim *d);
 /* The step that ends the branch or loop which begins or goes on at step `at`: ELSE, END or NEXT. */
 uint32_t lt_program_match(const Program *p, uint32_t at);
 

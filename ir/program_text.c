@@ -14,28 +14,6 @@ const char *const lt_step_names[STEP_NEXT + 1] = {
     [STEP_IF] = "if",           [STEP_ELSE] = "else",       [STEP_END] = "end",
     [STEP_LOOP] = "loop",       [STEP_NEXT] = "next"};
 
-bool lt_dim_is_data(const DimTable *t, const Dim *d) {
-    if (d->kind == DIM_SYMBOL)
-        return t->symbols.data[d->symbol].data_dependent;
-    for (uint32_t i = 0; i < d->count; i++)
-        if (lt_dim_is_data(t, d->args[i]))
-            return true;
-    return false;
-}
-
-uint32_t lt_program_match(const Program *p, uint32_t at) {
-    uint32_t depth = 0;
-    for (uint32_t i = at + 1; i < p->steps.len; i++) {
-        const StepKind kind = p->steps.data[i].kind;
-        const bool closes = kind == STEP_END || kind == STEP_NEXT;
-        if (depth == 0 && (closes || kind == STEP_ELSE))
-            return i;
-        depth += kind == STEP_IF || kind == STEP_LOOP;
-        depth -= closes;
-    }
-    return (uint32_t)p->steps.len;
-}
-
 static void print_dim_or_dash(Str *out, const Dim *d) {
     if (d)
         lt_dim_print(out, d);

@@ -78,7 +78,8 @@ static Value *pick_value(Import *im, int64_t index) {
 bool lt_onnx_one_hot(Import *im) {
     int64_t count, axis;
     Value *indices = lt_build_convert(&im->b, im->inputs[0], DT_I64);
-    const Dim *const *depth = lt_onnx_extents(im, im->inputs[1], "the depth", &count);
+    Value *size_of = lt_build_convert(&im->b, im->inputs[1], DT_I64); /* may be floating point */
+    const Dim *const *depth = size_of ? lt_onnx_extents(im, size_of, "the depth", &count) : NULL;
     if (!indices || !depth)
         return false;
     int rank = indices->type->rank + 1;
