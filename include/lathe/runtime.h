@@ -25,9 +25,9 @@
  * one thread at a time; run concurrently with one context each. Contexts with the same number of
  * threads share one pool.
  *
- * Memory. lathe_run allocates nothing unless an input's dims differ from those of the run before, or
- * sizes depend on the data, and more memory is needed than ever before. An artifact's weights are
- * mapped, not copied, and shared between processes; the artifact must not be written to or cut
+ * Memory. lathe_run allocates nothing unless an input's dims differ from those of the run before,
+ * or sizes depend on the data, and more memory is needed than ever before. An artifact's weights
+ * are mapped, not copied, and shared between processes; the artifact must not be written to or cut
  * short while it is open (replacing it by renaming is fine). */
 #ifndef LATHE_RUNTIME_H
 #define LATHE_RUNTIME_H
