@@ -7,7 +7,7 @@ For each model OUTDIR/MODEL.onnx, runs onnxruntime (CPU, one thread) on fixed in
     OUTDIR/cases/MODEL/CASE/case.txt                    lines `input NAME FILE`, `output NAME FILE`
 
 case.txt is written last; a case that has one newer than its model is left alone. The models come
-from setup.sh (magika, rapidocr_*) and make_models.py (the others, with their inputs in MODEL.npz).
+from setup.sh (REAL_MODELS) and make_models.py (the others, with their inputs in MODEL.npz).
 """
 import os
 import sys
@@ -16,6 +16,9 @@ import numpy as np
 import onnxruntime
 
 from make_models import MODELS
+
+REAL_MODELS = ["magika", "rapidocr_det", "rapidocr_cls", "rapidocr_rec", "silero_vad",
+               "silero_vad_op15", "basic_pitch"]
 
 # ---- magika ----
 
@@ -164,6 +167,35 @@ def rec_cases():
     yield "2x48x484", line_batch(484, "THE LATHE 4272", "NAME TEAM")
 
 
+# ---- silero-vad, basic-pitch ----
+
+def tone(count, rate, seed):
+    """A voice of sorts: a few gliding harmonics and noise."""
+    time = np.arange(count) / rate
+    noise = np.random.default_rng(seed).standard_normal(count)
+    waves = sum(np.sin(2 * np.pi * (110 + 7 * seed) * k * time * (1 + 0.1 * time)) / k
+                for k in range(1, 6))
+    return (0.2 * waves + 0.02 * noise).astype(np.float32)
+
+
+# A chunk is 32 ms with 4 ms of the one before; the branch that is taken depends on the rate.
+def silero_cases(rates):
+    for rate in rates:
+        for batch in (1, 3):
+            chunk = rate * 36 // 1000
+            rng = np.random.default_rng(batch)
+            yield f"rate{rate}_batch{batch}", {
+                "input": np.stack([tone(chunk, rate, i) for i in range(batch)]),
+                "state": 0.1 * rng.standard_normal((2, batch, 128)).astype(np.float32),
+                "sr": np.array(rate, np.int64)}
+
+
+def basic_pitch_cases():
+    for batch in (1, 2):
+        sound = np.stack([tone(43844, 22050, i) for i in range(batch)])
+        yield f"batch{batch}", {"serving_default_input_2:0": sound[:, :, None]}
+
+
 # ---- all ----
 
 def npz_cases(outdir, name):
@@ -173,7 +205,9 @@ def npz_cases(outdir, name):
 
 def cases_of(outdir, name):
     own = {"magika": magika_cases, "rapidocr_det": det_cases, "rapidocr_cls": cls_cases,
-           "rapidocr_rec": rec_cases}
+           "rapidocr_rec": rec_cases, "basic_pitch": basic_pitch_cases,
+           "silero_vad": lambda: silero_cases((16000, 8000)),
+           "silero_vad_op15": lambda: silero_cases((16000,))}
     return own[name]() if name in own else npz_cases(outdir, name)
 
 
@@ -195,7 +229,7 @@ def write_case(session, folder, inputs):
         for name, value in tensors.items():
             if value.dtype.kind == "f" and not np.isfinite(value).all():
                 raise ValueError(f"{kind} {name} is not finite")
-            np.save(f"{folder}/{file_name(prefix, name)}", np.ascontiguousarray(value))
+            np.save(f"{folder}/{file_name(prefix, name)}", np.array(value, order="C"))
             lines.append(f"{kind} {name} {file_name(prefix, name)}\n")
     with open(f"{folder}/case.txt.tmp", "w", encoding="utf-8") as file:
         file.writelines(lines)
@@ -221,7 +255,7 @@ def main():
         print(__doc__.strip(), file=sys.stderr)
         return 2
     outdir = sys.argv[1]
-    names = sys.argv[2:] or ["magika", "rapidocr_det", "rapidocr_cls", "rapidocr_rec", *MODELS]
+    names = sys.argv[2:] or [*REAL_MODELS, *MODELS]
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     for name in names:

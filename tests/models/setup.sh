@@ -1,7 +1,7 @@
 #!/bin/bash
-# setup.sh - makes build/venv (numpy, onnx, onnxruntime) and fetches the real test models from two
-# PyPI packages into build/models: magika.onnx, rapidocr_det.onnx, rapidocr_cls.onnx and
-# rapidocr_rec.onnx. Does nothing, quickly, when all of it is there. PYTHON names another python3.
+# setup.sh - makes build/venv (numpy, onnx, onnxruntime) and fetches the real test models from PyPI
+# packages into build/models: magika, rapidocr_det, rapidocr_cls, rapidocr_rec, silero_vad,
+# silero_vad_op15 and basic_pitch, each .onnx. Does nothing, quickly, when all of it is there. PYTHON names another python3.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -22,7 +22,13 @@ d2a7720d45a54257208b1e13e36a8479894cb74155a5efe29462512d42f49da9
 rapidocr-onnxruntime==1.4.4|rapidocr_onnxruntime/models/ch_ppocr_mobile_v2.0_cls_infer.onnx|\
 rapidocr_cls|e47acedf663230f8863ff1ab0e64dd2d82b838fceb5957146dab185a89d6215c
 rapidocr-onnxruntime==1.4.4|rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx|rapidocr_rec|\
-48fc40f24f6d2a207a2b1091d3437eb3cc3eb6b676dc3ef9c37384005483683b"
+48fc40f24f6d2a207a2b1091d3437eb3cc3eb6b676dc3ef9c37384005483683b
+silero-vad==6.2.3|silero_vad/data/silero_vad.onnx|silero_vad|\
+1a153a22f4509e292a94e67d6f9b85e8deb25b4988682b7e174c65279d8788e3
+silero-vad==6.2.3|silero_vad/data/silero_vad_16k_op15.onnx|silero_vad_op15|\
+7ed98ddbad84ccac4cd0aeb3099049280713df825c610a8ed34543318f1b2c49
+basic-pitch==0.4.0|basic_pitch/saved_models/icassp_2022/nmp.onnx|basic_pitch|\
+2c3c1d144bfa61ad236e92e169c13535c880469a12a047d4e73451f2c059a0ec"
 
 has_sha() { # FILE SHA
 	[ -f "$1" ] && [ "$(sha256sum <"$1" | cut -d' ' -f1)" = "$2" ]
@@ -76,4 +82,4 @@ while IFS='|' read -r package member name sha; do
 done <<EOF
 $list
 EOF
-say "ready: $venv and 4 models in $models"
+say "ready: $venv and 7 models in $models"
