@@ -104,6 +104,8 @@ bool lt_onnx_reshape_by_data(Import *im, bool zero_copies);
 bool lt_onnx_expand_by_data(Import *im);
 bool lt_onnx_range_by_data(Import *im);
 bool lt_onnx_slice_by_data(Import *im);
+/* Pad's amounts of all axes, in front and then behind, where its list of axes is one of these. */
+const Dim *const *lt_onnx_pads_by_data(Import *im);
 bool lt_onnx_squeeze_by_data(Import *im, int64_t count);
 bool lt_onnx_unsqueeze_by_data(Import *im, int64_t rank);
 /* The elements of a small integer operand as dims; NULL after an error that calls it `what`. */

@@ -232,6 +232,26 @@ static Value *for_axis(Import *im, Value *list, Value *axes, int64_t axis, int64
     return pick(im, any_of(im, named), value, number(im, otherwise));
 }
 
+const Dim *const *lt_onnx_pads_by_data(Import *im) {
+    const int64_t rank = im->inputs[0]->type->rank;
+    Value *pads = lt_build_convert(&im->b, im->inputs[1], DT_I64), *amounts[2 * LT_MAX_RANK];
+    Value *axes = lt_build_convert(&im->b, im->inputs[3], DT_I64);
+    int64_t given, named;
+    if (!pads || !axes || !lt_type_is_static(pads->type, &given) ||
+        !lt_type_is_static(axes->type, &named) || given != 2 * named || rank == 0) {
+        lt_onnx_unsupported(im, "the number of pads is not twice that of the axes");
+        return NULL;
+    }
+    const Dim *half = lt_dim_const(im->dims, named), *zero = lt_dim_const(im->dims, 0);
+    Value *low = lt_onnx_slice_axis(im, pads, 0, zero, half);
+    Value *high = lt_onnx_slice_axis(im, pads, 0, half, half);
+    for (int64_t i = 0; i < rank; i++) {
+        amounts[i] = for_axis(im, low, axes, i, rank, 0);
+        amounts[rank + i] = for_axis(im, high, axes, i, rank, 0);
+    }
+    return lt_onnx_bind_elements(im, vector_of(im, amounts, 2 * rank), "pad");
+}
+
 typedef struct SliceOperands {
     Value *starts, *ends, *axes, *steps; /* i64[count]; axes, steps may be NULL */
     const int64_t *known_axes, *known_steps;

@@ -39,7 +39,7 @@ static const Dim *const *equal_parts(Import *im, const Dim *extent) {
         return NULL;
     } else
         lt_graph_add_guard(im->b.graph, lt_dim_mul_const(im->dims, part, parts), extent,
-                            im->node->loc);
+                           im->node->loc);
     return sizes;
 }
 
@@ -257,26 +257,47 @@ static bool check_pads(Import *im, int64_t found, int64_t axes) {
     return lt_onnx_malformed(im, "%lld pads for %lld axes", (long long)found, (long long)axes);
 }
 
+/* What is padded is where a padded tensor of true is not; there goes a value of data. */
+static bool set_pad_value(Import *im, const Dim *const *pads, const int64_t *axes, int64_t count,
+                          Value *value) {
+    Value *x = im->inputs[0], *truth = lt_build_const(&im->b, lt_const_int(im->module, DT_BOOL, 1));
+    if (strcmp(lt_onnx_string(im, "mode", "constant"), "constant") != 0)
+        return set_pad(im, pads, axes, count, NULL);
+    im->inputs[0] = lt_build_broadcast(&im->b, truth, x->type->rank, x->type->dims);
+    if (!im->inputs[0] || !set_pad(im, pads, axes, count, NULL))
+        return false;
+    Value *is_inside = im->outputs[0];
+    im->inputs[0] = x;
+    value = lt_build_reshape(&im->b, value, 0, NULL);
+    return set_pad(im, pads, axes, count, NULL) &&
+           onnx_set(im, 0, lt_build_map3(&im->b, FN_SELECT, is_inside, im->outputs[0], value));
+}
+
 bool lt_onnx_pad(Import *im) {
     int64_t count, axis_count = im->inputs[0]->type->rank;
     const int64_t *axes = NULL;
     const Const *fill = NULL;
-    const Dim *const *pads = lt_onnx_extents(im, im->inputs[1], "the list of pads", &count);
+    const bool by_data = onnx_in(im, 3) && !lt_onnx_is_known(im, onnx_in(im, 3));
+    const Dim *const *pads = by_data
+                                 ? lt_onnx_pads_by_data(im)
+                                 : lt_onnx_extents(im, im->inputs[1], "the list of pads", &count);
     if (!pads)
         return false;
-    if (onnx_in(im, 2)) {
-        fill = lt_onnx_const(im, onnx_in(im, 2));
-        if (!fill)
-            return lt_onnx_unsupported(im, "the value of the padding depends on the input data");
+    count = by_data ? 2 * axis_count : count;
+    Value *value = onnx_in(im, 2);
+    if (value && (fill = lt_onnx_const(im, value))) {
         if (fill->bytes == 0)
             return lt_onnx_malformed(im, "the value of the padding is empty");
         fill = lt_const(im->module, lt_type_static(im->module, fill->type->dtype, 0, NULL),
                         fill->data);
     }
-    if (onnx_in(im, 3) &&
+    if (onnx_in(im, 3) && !by_data &&
         !(axes = lt_onnx_numbers(im, onnx_in(im, 3), "the list of axes", &axis_count)))
         return false;
-    return check_pads(im, count, axis_count) && set_pad(im, pads, axes, axis_count, fill);
+    if (!check_pads(im, count, axis_count))
+        return false;
+    return value && !fill ? set_pad_value(im, pads, axes, axis_count, value)
+                          : set_pad(im, pads, axes, axis_count, fill);
 }
 
 bool lt_onnx_pad_2(Import *im) {
