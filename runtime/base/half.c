@@ -3,29 +3,10 @@
  * bfloat16 is the upper half of binary32. NaNs become quiet and keep the payload that fits. */
 #include "runtime/base/half.h"
 
-#include <string.h>
+#include "runtime/base/float_bits.h"
 
 enum { F16_QUIET = 0x0200, F16_INF = 0x7c00, BF16_QUIET = 0x0040 };
-#define F32_INF 0x7f800000u
 #define F32_QUIET 0x00400000u
-
-static uint32_t float_bits(float value) {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
-static float bits_float(uint32_t bits) {
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-/* x / 2^shift, to nearest, ties to even; shift >= 1. */
-static uint32_t shift_round(uint32_t x, int shift) {
-    uint32_t half_less_one = (1u << (shift - 1)) - 1, odd = (x >> shift) & 1;
-    return (x + half_less_one + odd) >> shift;
-}
 
 float lt_f16_to_f32(uint16_t bits) {
     uint32_t sign = (uint32_t)(bits & 0x8000) << 16;

@@ -5,11 +5,10 @@
  * place of -0, and a bias greater by one), f8e8m0 and f4e2m1 of OCP microscaling 1.0. */
 #include "runtime/base/narrow.h"
 
-#include <string.h>
+#include "runtime/base/float_bits.h"
 
 #include "lathe/runtime.h"
 
-#define F32_INF 0x7f800000u
 #define F32_NAN 0x7fc00000u
 
 static const Minifloat formats[LATHE_DTYPE_LIMIT] = {
@@ -23,23 +22,6 @@ static const Minifloat formats[LATHE_DTYPE_LIMIT] = {
 
 const Minifloat *lt_minifloat(int dtype) {
     return formats[dtype].exponent_bits ? &formats[dtype] : NULL;
-}
-
-static uint32_t float_bits(float value) {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
-static float bits_float(uint32_t bits) {
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-/* x / 2^shift, to nearest, ties to even; shift >= 1. */
-static uint32_t shift_round(uint32_t x, int shift) {
-    return (x + (1u << (shift - 1)) - 1 + ((x >> shift) & 1)) >> shift;
 }
 
 /* 2^n of a normal f32. */
