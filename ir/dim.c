@@ -122,6 +122,13 @@ const Dim *lt_dim_fresh(DimTable *t, const char *prefix) {
     }
 }
 
+const Dim *lt_dim_fresh_data(DimTable *t, const char *prefix) {
+    const Dim *symbol = lt_dim_fresh(t, prefix);
+    lt_dim_set_range(t, symbol, 0, LT_DIM_UNBOUNDED);
+    t->symbols.data[symbol->symbol].data_dependent = true;
+    return symbol;
+}
+
 void lt_dim_set_range(DimTable *t, const Dim *symbol, int64_t lo, int64_t hi) {
     assert(symbol->kind == DIM_SYMBOL && lo <= hi);
     t->symbols.data[symbol->symbol].lo = lo;

@@ -62,6 +62,8 @@ const Dim *lt_dim_const(DimTable *t, int64_t value);
 const Dim *lt_dim_symbol(DimTable *t, const char *name);
 /* A symbol with a fresh name "prefix0", "prefix1", ... */
 const Dim *lt_dim_fresh(DimTable *t, const char *prefix);
+/* One whose value only the data tells, 0 or more. */
+const Dim *lt_dim_fresh_data(DimTable *t, const char *prefix);
 void lt_dim_set_range(DimTable *t, const Dim *symbol, int64_t lo, int64_t hi);
 
 const Dim *lt_dim_add(DimTable *t, const Dim *a, const Dim *b);
@@ -95,6 +97,8 @@ int64_t lt_dim_eval(const Dim *d, const int64_t *symbol_values);
 const Dim *lt_dim_substitute(DimTable *t, const Dim *d, const Dim *const *by);
 /* Whether d mentions a symbol whose value only the data tells. */
 bool lt_dim_is_data(const DimTable *t, const Dim *d);
+/* Whether no symbol in d has the value -1, which stands for none. */
+bool lt_dim_is_bound(const Dim *d, const int64_t *symbol_values);
 /* Marks used[s] for every symbol in d. */
 void lt_dim_symbols_used(const Dim *d, bool *used);
 

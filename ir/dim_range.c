@@ -217,6 +217,15 @@ bool lt_dim_is_data(const DimTable *t, const Dim *d) {
     return false;
 }
 
+bool lt_dim_is_bound(const Dim *d, const int64_t *symbol_values) {
+    if (d->kind == DIM_SYMBOL)
+        return symbol_values[d->symbol] >= 0;
+    for (uint32_t i = 0; i < d->count; i++)
+        if (!lt_dim_is_bound(d->args[i], symbol_values))
+            return false;
+    return true;
+}
+
 void lt_dim_symbols_used(const Dim *d, bool *used) {
     if (d->kind == DIM_SYMBOL)
         used[d->symbol] = true;

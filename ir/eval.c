@@ -127,11 +127,8 @@ bool lt_eval_guards(Evaluation *ev, const Graph *g) {
         const DimGuard *guard = &m->guards.data[i];
         if (!lt_guard_applies(guard, g))
             continue;
-        bool *used = LT_ARRAY(ev->arena, bool, m->dims.symbols.len + 1), known = true;
-        lt_dim_symbols_used(guard->a, used);
-        lt_dim_symbols_used(guard->b, used);
-        for (size_t j = 0; j < m->dims.symbols.len; j++)
-            known &= !used[j] || ev->symbols[j] >= 0;
+        const bool known =
+            lt_dim_is_bound(guard->a, ev->symbols) && lt_dim_is_bound(guard->b, ev->symbols);
         if (known && eval_dim(ev, guard->a) != eval_dim(ev, guard->b)) {
             const char *where = guard->loc ? lt_loc_text(ev->arena, guard->loc, 1) : NULL;
             return lt_eval_fail(ev, NULL,

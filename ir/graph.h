@@ -122,6 +122,8 @@ const Type *lt_type_with_dtype(Module *m, const Type *type, DType dtype);
 const Dim *lt_type_elements(Module *m, const Type *type); /* product of dims */
 /* All dims constant; then *elements (may be NULL) is their product. False also on overflow. */
 bool lt_type_is_static(const Type *type, int64_t *elements);
+/* Whether a dim depends on data. */
+bool lt_type_is_data(const Module *m, const Type *type);
 void lt_type_print(Str *out, const Type *type); /* f32[batch,3,224,224], f32[] */
 /* Borrows data: a whole object of the module's arena, which is released with the last constant that
  * has it, or what lives as long as the module. Equal content gives the same Const. All-equal

@@ -76,10 +76,7 @@ static const Dim *dim_of_data(const Node *node, uint32_t output, int axis, const
     const Type *before = node->outputs[output]->type;
     if (before && axis < before->rank && is_data_symbol(node, before->dims[axis]))
         return before->dims[axis];
-    const Dim *fresh = lt_dim_fresh(infer_dims(node), prefix);
-    lt_dim_set_range(infer_dims(node), fresh, 0, LT_DIM_UNBOUNDED);
-    infer_dims(node)->symbols.data[fresh->symbol].data_dependent = true;
-    return fresh;
+    return lt_dim_fresh_data(infer_dims(node), prefix);
 }
 
 /* The type of an if's output that both branches yield. */

@@ -47,11 +47,8 @@ static const char *check_guards(Host *h, const Graph *g) {
         const DimGuard *guard = &m->guards.data[i];
         if (!lt_guard_applies(guard, g))
             continue;
-        bool *used = LT_ARRAY(h->arena, bool, m->dims.symbols.len + 1), known = true;
-        lt_dim_symbols_used(guard->a, used);
-        lt_dim_symbols_used(guard->b, used);
-        for (size_t j = 0; j < m->dims.symbols.len; j++)
-            known &= !used[j] || h->symbols[j] >= 0;
+        const bool known =
+            lt_dim_is_bound(guard->a, h->symbols) && lt_dim_is_bound(guard->b, h->symbols);
         const int64_t a = known ? lt_dim_eval(guard->a, h->symbols) : 0;
         const int64_t b = known ? lt_dim_eval(guard->b, h->symbols) : 0;
         if (a != b)
@@ -122,13 +119,6 @@ static const char *place_weight(Host *h, size_t number) {
     return error;
 }
 
-static bool is_data(const Host *h, const Type *type) {
-    for (int i = 0; i < type->rank; i++)
-        if (lt_dim_is_data(&h->program->module->dims, type->dims[i]))
-            return true;
-    return false;
-}
-
 /* step: who reserves it, for dims that depend on data. */
 static void place_output(Host *h, size_t number, const Step *step) {
     const ProgramBuffer *b = &h->program->buffers.data[number];
@@ -154,7 +144,7 @@ static const char *place_buffer(Host *h, size_t number) {
     case PLACE_WEIGHTS: return place_weight(h, number);
     case PLACE_INPUT: h->places[number] = h->inputs[b->index]->data; return NULL;
     case PLACE_OUTPUT:
-        if (!is_data(h, b->type))
+        if (!lt_type_is_data(h->program->module, b->type))
             place_output(h, number, NULL);
         return NULL;
     case PLACE_SLOT: return NULL;
@@ -185,7 +175,8 @@ static const char *place_all(Host *h) {
 static int64_t buffer_bytes(const Host *h, uint32_t number) {
     const ProgramBuffer *b = &h->program->buffers.data[number];
     const bool is_reserved =
-        b->place == PLACE_SLOT || (b->place == PLACE_OUTPUT && is_data(h, b->type));
+        b->place == PLACE_SLOT ||
+        (b->place == PLACE_OUTPUT && lt_type_is_data(h->program->module, b->type));
     return is_reserved ? h->sizes[number] : type_bytes(h, b->type);
 }
 

@@ -101,6 +101,13 @@ const Dim *lt_type_elements(Module *m, const Type *type) {
     return lt_dim_product(&m->dims, type->dims, type->rank);
 }
 
+bool lt_type_is_data(const Module *m, const Type *type) {
+    for (int i = 0; i < type->rank; i++)
+        if (lt_dim_is_data(&m->dims, type->dims[i]))
+            return true;
+    return false;
+}
+
 bool lt_type_is_static(const Type *type, int64_t *elements) {
     int64_t product = 1;
     bool empty = false;

@@ -17,6 +17,7 @@ typedef struct Groups {
     uint32_t node_limit;
     Node **first, **next; /* members: the first by group number, the next by node id */
     Node **binder;        /* by symbol of data: who gives it its value; NULL: nobody here */
+    bool has_binders;
     uint32_t *seen, walk; /* by node id: the last walk that came there */
 } Groups;
 

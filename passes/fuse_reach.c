@@ -9,8 +9,10 @@
 
 static void note_binder(Groups *groups, const Dim *d, Node *n) {
     if (d->kind == DIM_SYMBOL && groups->module->dims.symbols.data[d->symbol].data_dependent &&
-        !groups->binder[d->symbol])
+        !groups->binder[d->symbol]) {
         groups->binder[d->symbol] = n;
+        groups->has_binders = true;
+    }
 }
 
 void lt_groups_find_binders(Groups *groups, Graph *g) {
@@ -57,7 +59,8 @@ void lt_groups_depends(Groups *groups, const Node *n, NodeList *list) {
         if (x && x->def && x->graph == n->graph)
             lt_vec_push(groups->scratch, v.stack, x->def);
     }
-    visit_mentioned(&v, n);
+    if (groups->has_binders)
+        visit_mentioned(&v, n);
 }
 
 /* --- reaching --------------------------------------------------------------------------------- */

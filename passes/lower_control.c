@@ -248,10 +248,7 @@ bool lt_lower_iterations(Assembly *a, Node *node) {
               .body = node->regions[0],
               .carried = (uint32_t)lt_attr_int(node, ATTR_COUNT, 0),
               .buffers = LT_ARRAY(a->ctx->scratch, uint32_t, node->output_count + 2)};
-    DimTable *t = &a->module->dims;
-    l.iteration = lt_dim_fresh(t, "iteration");
-    lt_dim_set_range(t, l.iteration, 0, LT_DIM_UNBOUNDED);
-    t->symbols.data[l.iteration->symbol].data_dependent = true;
+    l.iteration = lt_dim_fresh_data(&a->module->dims, "iteration");
     lt_vec_push(a->ctx->scratch, &l.symbols, l.iteration);
     replace_counter(&l);
     begin_carried(&l);

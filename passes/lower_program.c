@@ -104,16 +104,10 @@ static uint32_t weight_buffer(Assembly *a, const Const *c, const char *name) {
     return number;
 }
 
-static bool is_data(Assembly *a, const Type *type) {
-    for (int i = 0; i < type->rank; i++)
-        if (lt_dim_is_data(&a->module->dims, type->dims[i]))
-            return true;
-    return false;
-}
-
 bool lt_buffer_is_reserved(Assembly *a, uint32_t number) {
     const ProgramBuffer *b = &a->program->buffers.data[number];
-    return b->place == PLACE_SLOT || (b->place == PLACE_OUTPUT && is_data(a, b->type));
+    return b->place == PLACE_SLOT ||
+           (b->place == PLACE_OUTPUT && lt_type_is_data(a->module, b->type));
 }
 
 void lt_buffer_set(Assembly *a, Value *value, uint32_t number) {
@@ -121,7 +115,7 @@ void lt_buffer_set(Assembly *a, Value *value, uint32_t number) {
 }
 
 uint32_t lt_buffer_new(Assembly *a, const Type *type, const char *name) {
-    const bool is_slot = is_data(a, type);
+    const bool is_slot = lt_type_is_data(a->module, type);
     return add_buffer(a, (ProgramBuffer){.place = is_slot ? PLACE_SLOT : PLACE_ARENA,
                                          .type = type,
                                          .name = name,
@@ -160,7 +154,7 @@ static void add_signature(Assembly *a) {
     for (uint32_t i = 0; i < yield->input_count; i++) {
         Value *v = lt_input(yield, i), *root = root_of(v);
         /* The dims of a view may get their values after what it shows was computed. */
-        const bool is_early = root != v && is_data(a, v->type);
+        const bool is_early = root != v && lt_type_is_data(a->module, v->type);
         if (!root->def || lt_value_const(root) || lt_map_has(&a->buffers, root->id) || is_early)
             continue;
         const ProgramBuffer b = {

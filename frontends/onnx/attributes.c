@@ -124,11 +124,8 @@ const Dim *const *lt_onnx_bind_elements(Import *im, Value *v, const char *prefix
     if (!v || !lt_type_is_static(v->type, &count))
         return NULL;
     const Dim **dims = lt_onnx_dim_array(im, count);
-    for (int64_t i = 0; i < count; i++) {
-        dims[i] = lt_dim_fresh(im->dims, prefix);
-        lt_dim_set_range(im->dims, dims[i], 0, LT_DIM_UNBOUNDED);
-        im->dims->symbols.data[dims[i]->symbol].data_dependent = true;
-    }
+    for (int64_t i = 0; i < count; i++)
+        dims[i] = lt_dim_fresh_data(im->dims, prefix);
     const Attr attr = lt_dims(ATTR_DIMS, dims, (uint32_t)count);
     Value *bound = lt_build(
         &im->b,
