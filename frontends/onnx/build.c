@@ -76,6 +76,23 @@ Value *lt_onnx_full(Import *im, DType dtype, int rank, const Dim *const *shape, 
     return lt_build_broadcast(&im->b, scalar, rank, shape);
 }
 
+Value *lt_onnx_dim_value(Import *im, const Dim *d, DType dtype) {
+    Value *number = lt_build_reshape(&im->b, lt_build_dims(&im->b, 1, &d), 0, NULL);
+    return dtype == DT_I64 ? number : lt_build_convert(&im->b, number, dtype);
+}
+
+Value *lt_onnx_flip(Import *im, Value *x, int64_t axis) {
+    const Dim *starts[LT_MAX_RANK], *sizes[LT_MAX_RANK];
+    int64_t steps[LT_MAX_RANK];
+    for (int i = 0; i < x->type->rank; i++) {
+        sizes[i] = x->type->dims[i];
+        steps[i] = i == axis ? -1 : 1;
+        starts[i] =
+            i == axis ? lt_dim_add_const(im->dims, sizes[i], -1) : lt_dim_const(im->dims, 0);
+    }
+    return lt_build_slice(&im->b, x, starts, sizes, steps);
+}
+
 /* The sum divided by the number of elements, which may be symbolic. */
 Value *lt_onnx_mean(Import *im, Value *x, const int64_t *axes, int count, bool keep) {
     if (!x)
@@ -86,8 +103,7 @@ Value *lt_onnx_mean(Import *im, Value *x, const int64_t *axes, int count, bool k
     Value *sum = lt_build_reduce(&im->b, FN_ADD, x, axes, count, keep);
     if (lt_dim_is_const(elements))
         return lt_onnx_map_scalar(im, FN_DIV, sum, (double)elements->value);
-    Value *number = lt_build_reshape(&im->b, lt_build_dims(&im->b, 1, &elements), 0, NULL);
-    return lt_build_map2(&im->b, FN_DIV, sum, lt_build_convert(&im->b, number, x->type->dtype));
+    return lt_build_map2(&im->b, FN_DIV, sum, lt_onnx_dim_value(im, elements, x->type->dtype));
 }
 
 Value *lt_onnx_to_channels_last(Import *im, Value *x) {

@@ -10,18 +10,17 @@ const Dim *lt_onnx_extent(Import *im, Value *v, const char *what) {
     return dims ? dims[0] : NULL;
 }
 
+Value *lt_onnx_find_some(Import *im, Value *mask, const Dim *k) {
+    const Attr size = lt_dims(ATTR_SIZE, &k, 1);
+    NodeSpec spec = {
+        .op = OP_FIND, .inputs = &mask, .input_count = 1, .attrs = &size, .attr_count = 1};
+    return mask ? lt_build(&im->b, &spec) : NULL;
+}
+
 Value *lt_onnx_find(Import *im, Value *mask) {
     static const int64_t axis[] = {0};
     Value *ones = lt_build_convert(&im->b, mask, DT_I64);
     Value *total = lt_build_reduce(&im->b, FN_ADD, ones, axis, 1, false);
     const Dim *size = total ? lt_onnx_extent(im, total, "how many are true") : NULL;
-    const Attr attr = lt_dims(ATTR_SIZE, &size, 1);
-    NodeSpec spec = {
-        .op = OP_FIND, .inputs = &mask, .input_count = 1, .attrs = &attr, .attr_count = 1};
-    return size ? lt_build(&im->b, &spec) : NULL;
-}
-
-Value *lt_onnx_dim_value(Import *im, const Dim *d, DType dtype) {
-    Value *number = lt_build_reshape(&im->b, lt_build_dims(&im->b, 1, &d), 0, NULL);
-    return lt_build_convert(&im->b, number, dtype);
+    return size ? lt_onnx_find_some(im, mask, size) : NULL;
 }

@@ -8,7 +8,7 @@
 const Dim *lt_onnx_extent(Import *im, Value *v, const char *what);
 /* i64[k]: where bool[n] is true; k is a new symbol. */
 Value *lt_onnx_find(Import *im, Value *mask);
-/* The value of a dim, rank 0. */
-Value *lt_onnx_dim_value(Import *im, const Dim *d, DType dtype);
+/* The same where k is known. */
+Value *lt_onnx_find_some(Import *im, Value *mask, const Dim *k);
 
 #endif

@@ -1,16 +1,12 @@
 /* loop.c - loops that converters build themselves. */
 #include "frontends/onnx/loop.h"
 
-static Value *count_of(Import *im, const Dim *d) {
-    return lt_build_reshape(&im->b, lt_build_dims(&im->b, 1, &d), 0, NULL);
-}
-
 static Value *keep_going(Import *im) {
     return lt_build_const(&im->b, lt_const_int(im->module, DT_BOOL, 1));
 }
 
 bool lt_onnx_loop_begin(Import *im, OnnxLoop *l) {
-    Value *inputs[ONNX_LOOP_VALUES + 2] = {count_of(im, l->trips), keep_going(im)};
+    Value *inputs[ONNX_LOOP_VALUES + 2] = {lt_onnx_dim_value(im, l->trips, DT_I64), keep_going(im)};
     for (uint32_t i = 0; i < l->carried; i++)
         if (!(inputs[i + 2] = l->starts[i]))
             return false;
@@ -27,15 +23,16 @@ bool lt_onnx_loop_begin(Import *im, OnnxLoop *l) {
     if (!l->node)
         return false;
     l->scope = (OnnxScope){.outer = im->scope, .region = l->node->regions[0]};
-    l->position = lt_graph_add_input(l->scope.region, lt_type(im->module, DT_I64, 0, NULL),
-                                     "iteration");
+    l->position =
+        lt_graph_add_input(l->scope.region, lt_type(im->module, DT_I64, 0, NULL), "iteration");
     for (uint32_t i = 0; i < l->carried; i++)
         l->state[i] = lt_graph_add_input(l->scope.region, l->starts[i]->type, l->starts[i]->name);
     l->outside = im->b;
     im->b = (Builder){.graph = l->scope.region, .loc = l->outside.loc};
     if (l->reverse)
         l->position = lt_build_map2(
-            &im->b, FN_SUB, count_of(im, lt_dim_add_const(im->dims, l->trips, -1)), l->position);
+            &im->b, FN_SUB, lt_onnx_dim_value(im, lt_dim_add_const(im->dims, l->trips, -1), DT_I64),
+            l->position);
     return l->position != NULL;
 }
 
@@ -46,17 +43,6 @@ Value *lt_onnx_loop_capture(Import *im, OnnxLoop *l, Value *outer) {
 Value *lt_onnx_loop_step(Import *im, OnnxLoop *l, Value *outer) {
     Value *inside = lt_onnx_loop_capture(im, l, outer);
     return inside ? lt_build_gather(&im->b, inside, l->position, 0) : NULL;
-}
-
-static Value *turned(Import *im, Value *v) {
-    const Dim *start[LT_MAX_RANK];
-    int64_t step[LT_MAX_RANK];
-    for (int i = 0; i < v->type->rank; i++) {
-        start[i] = lt_dim_add_const(im->dims, i ? lt_dim_const(im->dims, 0) : v->type->dims[0],
-                                    i ? 0 : -1);
-        step[i] = i ? 1 : -1;
-    }
-    return lt_build_slice(&im->b, v, start, v->type->dims, step);
 }
 
 bool lt_onnx_loop_end(Import *im, OnnxLoop *l, Value **values) {
@@ -75,7 +61,7 @@ bool lt_onnx_loop_end(Import *im, OnnxLoop *l, Value **values) {
         l->state[i] = l->node->outputs[i];
     for (uint32_t i = l->carried; i < count; i++) {
         values[i] = l->node->outputs[i];
-        if (l->reverse && !(values[i] = turned(im, values[i])))
+        if (l->reverse && !(values[i] = lt_onnx_flip(im, values[i], 0)))
             return false;
     }
     return true;

@@ -138,6 +138,10 @@ Value *lt_onnx_cast_to(Import *im, Value *x, DType dtype);
 Value *lt_onnx_map_scalar(Import *im, ScalarFn fn, Value *x, double value); /* fn(x, value) */
 /* A vector laid along `axis` of a tensor of this rank: reshaped to [n, 1, ...]. */
 Value *lt_onnx_along(Import *im, Value *vector, int axis, int rank);
+/* The value of a dim, rank 0. */
+Value *lt_onnx_dim_value(Import *im, const Dim *d, DType dtype);
+/* The axis backwards. */
+Value *lt_onnx_flip(Import *im, Value *x, int64_t axis);
 /* The whole tensor but for one axis: from start, size elements. */
 Value *lt_onnx_slice_axis(Import *im, Value *x, int axis, const Dim *start, const Dim *size);
 Value *lt_onnx_broadcast_to(Import *im, Value *x, const Type *type);

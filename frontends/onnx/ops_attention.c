@@ -46,10 +46,6 @@ static Value *join_heads(Import *im, Value *x) {
     return lt_build_reshape(&im->b, lt_build_transpose(&im->b, x, perm), 3, dims);
 }
 
-static Value *dim_value(Import *im, const Dim *d) {
-    return lt_build_reshape(&im->b, lt_build_dims(&im->b, 1, &d), 0, NULL);
-}
-
 /* --- operands ------------------------------------------------------------------------------ */
 
 static Value *with_past(Import *im, Value *past, Value *x) {
@@ -80,10 +76,10 @@ static bool read_operands(Import *im, Attention *a) {
     if (onnx_in(im, 4) && onnx_in(im, 6))
         return lt_onnx_malformed(im, "nonpad_kv_seqlen and past_key exclude each other");
     if (onnx_in(im, 4))
-        a->past = dim_value(im, onnx_in(im, 4)->type->dims[2]);
+        a->past = lt_onnx_dim_value(im, onnx_in(im, 4)->type->dims[2], DT_I64);
     else if (onnx_in(im, 6))
         a->past = lt_build_map2(&im->b, FN_SUB, valid_keys(im),
-                                dim_value(im, a->q->type->dims[2]));
+                                lt_onnx_dim_value(im, a->q->type->dims[2], DT_I64));
     a->k = with_past(im, onnx_in(im, 4), a->k);
     a->v = with_past(im, onnx_in(im, 5), a->v);
     if (!a->k || !a->v)
@@ -201,7 +197,7 @@ static Value *scaled_scores(Import *im, const Attention *a) {
     } else if (lt_dim_is_const(size)) {
         scale = lt_onnx_scalar_like(im, a->q, 1 / sqrt(sqrt((double)size->value)));
     } else {
-        Value *root = lt_build_convert(&im->b, dim_value(im, size), a->q->type->dtype);
+        Value *root = lt_onnx_dim_value(im, size, a->q->type->dtype);
         root = lt_build_map1(&im->b, FN_SQRT, lt_build_map1(&im->b, FN_SQRT, root));
         scale = lt_build_map1(&im->b, FN_RECIP, root);
     }

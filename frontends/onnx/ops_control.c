@@ -224,9 +224,7 @@ static bool generalize(Import *im, const Node *node, const LoopParts *l, const T
             const bool varies = dims[axis] != lt_input(node, i + 2)->type->dims[axis];
             if (dims[axis] == next->dims[axis] || varies)
                 continue;
-            dims[axis] = lt_dim_fresh(im->dims, "varying");
-            lt_dim_set_range(im->dims, dims[axis], 0, LT_DIM_UNBOUNDED);
-            im->dims->symbols.data[dims[axis]->symbol].data_dependent = true;
+            dims[axis] = lt_dim_fresh_data(im->dims, "varying");
             *changed = true;
         }
         types[i] = lt_type(im->module, before->dtype, before->rank, dims);
@@ -316,17 +314,8 @@ static const int64_t *flags(Import *im, const char *name, int64_t count) {
 /* A scan output, which lies along axis 0, first to last. */
 static Value *place_output(Import *im, Value *v, int64_t axis, bool backward) {
     const Type *type = v->type;
-    if (backward) {
-        const Dim *start[LT_MAX_RANK], *size[LT_MAX_RANK];
-        int64_t step[LT_MAX_RANK];
-        for (int i = 0; i < type->rank; i++) {
-            start[i] =
-                i ? lt_dim_const(im->dims, 0) : lt_dim_add_const(im->dims, type->dims[0], -1);
-            size[i] = type->dims[i];
-            step[i] = i ? 1 : -1;
-        }
-        v = lt_build_slice(&im->b, v, start, size, step);
-    }
+    if (backward)
+        v = lt_onnx_flip(im, v, 0);
     int64_t perm[LT_MAX_RANK];
     for (int i = 0; i < type->rank; i++)
         perm[i] = i == axis ? 0 : i < axis ? i + 1 : i;
@@ -357,7 +346,7 @@ bool lt_onnx_scan(Import *im) {
         if (!lt_onnx_axis(im, given[i], l.sliced[i]->type->rank, &axes[i]))
             return false;
     const Dim *length = l.sliced[0]->type->dims[axes[0]];
-    l.trips = lt_build_reshape(&im->b, lt_build_dims(&im->b, 1, &length), 0, NULL);
+    l.trips = lt_onnx_dim_value(im, length, DT_I64);
     l.go = constant_true(&im->b);
     Node *node = build_loop(im, &l);
     for (uint32_t i = 0; node && i < im->output_count; i++) {

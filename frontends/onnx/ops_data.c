@@ -2,9 +2,7 @@
  *
  * What the ONNX operand means (-1, 0, counted from the back, out of range) is resolved by integer
  * arithmetic of the graph; then `bind` makes the extents symbols. */
-#include <math.h>
-
-#include "frontends/onnx/ops.h"
+#include "frontends/onnx/extents.h"
 
 static Value *extents_of(Import *im, const Value *x) {
     return lt_build_dims(&im->b, x->type->rank, x->type->dims);
@@ -124,7 +122,6 @@ bool lt_onnx_range_by_data(Import *im) {
 
 Value *lt_onnx_keep_axes(Import *im, Value *v, Value *const *is_gone, int64_t count) {
     const int rank = v->type->rank;
-    const Dim *left[] = {lt_dim_const(im->dims, rank - count)};
     Value *flags[LT_MAX_RANK];
     if (count > rank) {
         lt_onnx_malformed(im, "%lld axes of a tensor of rank %d", (long long)count, rank);
@@ -134,13 +131,7 @@ Value *lt_onnx_keep_axes(Import *im, Value *v, Value *const *is_gone, int64_t co
         flags[i] = lt_build_unsqueeze(&im->b, lt_build_map1(&im->b, FN_NOT, is_gone[i]),
                                       (int64_t[]){0}, 1);
     Value *stays = lt_build_concat(&im->b, flags, (uint32_t)rank, 0);
-    const Attr size = lt_dims(ATTR_SIZE, left, 1);
-    Value *places = stays ? lt_build(&im->b, &(NodeSpec){.op = OP_FIND,
-                                                         .inputs = &stays,
-                                                         .input_count = 1,
-                                                         .attrs = &size,
-                                                         .attr_count = 1})
-                          : NULL;
+    Value *places = lt_onnx_find_some(im, stays, lt_dim_const(im->dims, rank - count));
     const Dim *const *shape =
         lt_onnx_bind_elements(im, lt_build_gather(&im->b, extents_of(im, v), places, 0), "extent");
     return shape ? lt_build_reshape(&im->b, v, (int)(rank - count), shape) : NULL;

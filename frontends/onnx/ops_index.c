@@ -89,7 +89,7 @@ bool lt_onnx_one_hot(Import *im) {
         return lt_onnx_malformed(im, "depth must be one number and values a pair");
     if (!lt_onnx_axis(im, lt_onnx_int(im, "axis", -1), rank, &axis))
         return false;
-    Value *size = lt_build_reshape(&im->b, lt_build_dims(&im->b, 1, depth), 0, NULL);
+    Value *size = lt_onnx_dim_value(im, depth[0], DT_I64);
     Value *wrapped = lt_build_map2(&im->b, FN_ADD, indices, size);
     Value *is_negative = lt_onnx_map_scalar(im, FN_LT, indices, 0);
     indices = lt_build_map3(&im->b, FN_SELECT, is_negative, wrapped, indices);

@@ -175,19 +175,6 @@ static Value *arg_reduce(Import *im, Value *x, ScalarFn fn, int64_t axis, bool k
             .op = OP_ARGREDUCE, .inputs = &x, .input_count = 1, .attrs = attrs, .attr_count = 3});
 }
 
-/* The axis backwards. */
-static Value *flip(Import *im, Value *x, int64_t axis) {
-    const Dim *starts[LT_MAX_RANK], *sizes[LT_MAX_RANK];
-    int64_t steps[LT_MAX_RANK];
-    for (int i = 0; i < x->type->rank; i++) {
-        sizes[i] = x->type->dims[i];
-        steps[i] = i == axis ? -1 : 1;
-        starts[i] =
-            i == axis ? lt_dim_add_const(im->dims, sizes[i], -1) : lt_dim_const(im->dims, 0);
-    }
-    return lt_build_slice(&im->b, x, starts, sizes, steps);
-}
-
 /* The last of equals is the first of the flipped axis, counted from the back. */
 bool lt_onnx_arg(Import *im) {
     Value *x = im->inputs[0];
@@ -199,8 +186,8 @@ bool lt_onnx_arg(Import *im) {
     if (!lt_onnx_int(im, "select_last_index", 0))
         return onnx_set(im, 0, arg_reduce(im, x, fn, axis, keep));
     const Dim *last = lt_dim_add_const(im->dims, x->type->dims[axis], -1);
-    Value *from_back = arg_reduce(im, flip(im, x, axis), fn, axis, keep);
-    Value *end = lt_build_reshape(&im->b, lt_build_dims(&im->b, 1, &last), 0, NULL);
+    Value *from_back = arg_reduce(im, lt_onnx_flip(im, x, axis), fn, axis, keep);
+    Value *end = lt_onnx_dim_value(im, last, DT_I64);
     return onnx_set(im, 0, lt_build_map2(&im->b, FN_SUB, end, from_back));
 }
 

@@ -38,8 +38,7 @@ static Value *extent(Import *im, const Sampler *s, int axis, const Value *like) 
     const Dim *d = s->image->type->dims[axis + 1];
     if (lt_dim_is_const(d))
         return lt_onnx_scalar_like(im, like, (double)d->value);
-    Value *number = lt_build_reshape(&im->b, lt_build_dims(&im->b, 1, &d), 0, NULL);
-    return lt_build_convert(&im->b, number, like->type->dtype);
+    return lt_onnx_dim_value(im, d, like->type->dtype);
 }
 
 /* The grid names axes from the last to the first, and places from -1 to 1. */
