@@ -10,12 +10,12 @@
 #include "codegen/llvm/host.h"
 #include "lathe/runtime.h"
 
-static LLVMValueRef int64(const Unit *u, int64_t value) {
+LLVMValueRef lt_host_int(const Unit *u, int64_t value) {
     return LLVMConstInt(u->i64, (unsigned long long)value, true);
 }
 
-static LLVMValueRef element(Emitter *e, LLVMTypeRef type, LLVMValueRef base, int64_t index) {
-    LLVMValueRef at = int64(e->unit, index);
+LLVMValueRef lt_host_element(Emitter *e, LLVMTypeRef type, LLVMValueRef base, int64_t index) {
+    LLVMValueRef at = lt_host_int(e->unit, index);
     return index ? LLVMBuildGEP2(e->b, type, base, &at, 1, "") : base;
 }
 
@@ -37,7 +37,7 @@ static void begin_function(Emitter *e, Host *h, const char *name, LLVMTypeRef ty
 static void bind_symbols(Emitter *e, Host *h, LLVMValueRef table) {
     for (uint32_t i = 0; i < h->symbol_count; i++) {
         const Dim *symbol = h->symbols[i];
-        LLVMValueRef place = element(e, e->unit->i64, table, i);
+        LLVMValueRef place = lt_host_element(e, e->unit->i64, table, i);
         e->bindings[symbol->symbol].scalar =
             LLVMBuildLoad2(e->b, e->unit->i64, place, symbol->name);
     }
@@ -54,9 +54,10 @@ static LLVMValueRef emit_output_dims(Host *h) {
     for (uint32_t i = 0; i < yield->input_count; i++) {
         const Type *type = lt_input(yield, i)->type;
         for (int axis = 0; axis < type->rank; axis++) {
-            LLVMValueRef place = element(&e, u->i64, LLVMGetParam(e.function, 1), at++);
+            LLVMValueRef place = lt_host_element(&e, u->i64, LLVMGetParam(e.function, 1), at++);
             const bool waits = lt_dim_is_data(&h->program->module->dims, type->dims[axis]);
-            LLVMBuildStore(e.b, waits ? int64(u, 0) : lt_emit_dim(&e, type->dims[axis]), place);
+            LLVMBuildStore(e.b, waits ? lt_host_int(u, 0) : lt_emit_dim(&e, type->dims[axis]),
+                           place);
         }
     }
     LLVMBuildRetVoid(e.b);
@@ -125,7 +126,8 @@ void lt_host_emit_guards(Run *r, const Step *bound) {
 
 static LLVMValueRef tensor_address(Run *r, uint32_t index) {
     LLVMTypeRef ptr = r->host->unit->ptr;
-    LLVMValueRef place = element(&r->e, ptr, LLVMGetParam(r->e.function, RUN_TENSORS), index);
+    LLVMValueRef place =
+        lt_host_element(&r->e, ptr, LLVMGetParam(r->e.function, RUN_TENSORS), index);
     return LLVMBuildLoad2(r->e.b, ptr, place, "");
 }
 
@@ -153,9 +155,9 @@ static void fill_tables(Run *r, const Step *s) {
     Unit *u = r->host->unit;
     for (uint32_t i = 0; i < s->buffer_count; i++)
         LLVMBuildStore(e->b, lt_host_buffer_address(r, s->buffers[i]),
-                       element(e, u->ptr, r->buffers, i));
+                       lt_host_element(e, u->ptr, r->buffers, i));
     for (uint32_t i = 0; i < s->int_count; i++)
-        LLVMBuildStore(e->b, lt_emit_dim(e, s->ints[i]), element(e, u->i64, r->ints, i));
+        LLVMBuildStore(e->b, lt_emit_dim(e, s->ints[i]), lt_host_element(e, u->i64, r->ints, i));
 }
 
 static void emit_launch(Run *r, const Step *s, const LLVMValueRef *kernels) {
@@ -210,7 +212,7 @@ LLVMValueRef lt_host_local(Run *r, LLVMTypeRef type, const char *name) {
 static LLVMValueRef api_field(Run *r, int field, const char *name) {
     Unit *u = r->host->unit;
     LLVMValueRef api = LLVMGetParam(r->e.function, RUN_API);
-    return LLVMBuildLoad2(r->e.b, u->ptr, element(&r->e, u->ptr, api, field), name);
+    return LLVMBuildLoad2(r->e.b, u->ptr, lt_host_element(&r->e, u->ptr, api, field), name);
 }
 
 static void begin_run(Run *r, Host *h) {

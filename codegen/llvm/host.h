@@ -27,6 +27,9 @@ typedef struct Run {
 
 enum { RUN_API, RUN_ARENA, RUN_WEIGHTS, RUN_TENSORS, RUN_SYMBOLS }; /* its parameters */
 
+LLVMValueRef lt_host_int(const Unit *u, int64_t value); /* i64 */
+/* The address of element `index` of an array of this type. */
+LLVMValueRef lt_host_element(Emitter *e, LLVMTypeRef type, LLVMValueRef base, int64_t index);
 /* Returns `result` unless `condition`; goes on behind it. */
 void lt_host_return_unless(Run *r, LLVMValueRef condition, LLVMValueRef result);
 /* Guards over symbols that have values by now: those of the graph at hand, which begins; or, with

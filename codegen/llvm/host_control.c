@@ -19,10 +19,6 @@ typedef struct Construct {
     const Graph *around; /* what ran before */
 } Construct;
 
-static LLVMValueRef int64(const Unit *u, int64_t value) {
-    return LLVMConstInt(u->i64, (unsigned long long)value, true);
-}
-
 static LLVMBasicBlockRef new_block(Run *r, const char *name) {
     return LLVMAppendBasicBlockInContext(r->host->unit->context, r->e.function, name);
 }
@@ -76,11 +72,12 @@ static void emit_bind(Run *r, const Step *s) {
     LLVMValueRef from = lt_host_buffer_address(r, s->buffers[0]);
     for (uint32_t i = 0; i < s->int_count; i++) {
         const DimSymbol *symbol = &r->host->program->module->dims.symbols.data[s->ints[i]->symbol];
-        LLVMValueRef at = int64(u, i);
-        LLVMValueRef value = LLVMBuildLoad2(
-            r->e.b, u->i64, LLVMBuildGEP2(r->e.b, u->i64, from, &at, 1, ""), symbol->dim->name);
-        LLVMValueRef above = LLVMBuildICmp(r->e.b, LLVMIntSGE, value, int64(u, symbol->lo), "");
-        LLVMValueRef below = LLVMBuildICmp(r->e.b, LLVMIntSLE, value, int64(u, symbol->hi), "");
+        LLVMValueRef value = LLVMBuildLoad2(r->e.b, u->i64, lt_host_element(&r->e, u->i64, from, i),
+                                            symbol->dim->name);
+        LLVMValueRef above =
+            LLVMBuildICmp(r->e.b, LLVMIntSGE, value, lt_host_int(u, symbol->lo), "");
+        LLVMValueRef below =
+            LLVMBuildICmp(r->e.b, LLVMIntSLE, value, lt_host_int(u, symbol->hi), "");
         lt_host_return_unless(r, LLVMBuildAnd(r->e.b, above, below, ""),
                               LLVMConstInt(u->i32, (unsigned long long)-LATHE_BAD_SHAPE, true));
         r->e.bindings[s->ints[i]->symbol].scalar = value;
@@ -108,9 +105,8 @@ static void reserve_output(Run *r, const Step *s, uint32_t output) {
     LLVMTypeRef params[] = {u->ptr, u->i32, u->ptr};
     LLVMTypeRef type = LLVMFunctionType(u->i32, params, 3, false);
     for (uint32_t i = 0; i < s->int_count; i++) {
-        LLVMValueRef at = int64(u, i);
         LLVMBuildStore(r->e.b, lt_emit_dim(&r->e, s->ints[i]),
-                       LLVMBuildGEP2(r->e.b, u->i64, r->ints, &at, 1, ""));
+                       lt_host_element(&r->e, u->i64, r->ints, i));
     }
     LLVMValueRef args[] = {r->context, LLVMConstInt(u->i32, output, false), r->ints};
     LLVMValueRef status = LLVMBuildCall2(r->e.b, type, r->output, args, 3, "");
@@ -179,8 +175,8 @@ static void emit_loop(Run *r, const Step *s) {
     LLVMValueRef counter = variable_of(r, s->ints[0]);
     LLVMValueRef most =
         LLVMBuildLoad2(r->e.b, u->i64, lt_host_buffer_address(r, s->buffers[0]), "most");
-    LLVMBuildStore(r->e.b, int64(u, 0), counter);
-    LLVMValueRef some = LLVMBuildICmp(r->e.b, LLVMIntSGT, most, int64(u, 0), "");
+    LLVMBuildStore(r->e.b, lt_host_int(u, 0), counter);
+    LLVMValueRef some = LLVMBuildICmp(r->e.b, LLVMIntSGT, most, lt_host_int(u, 0), "");
     LLVMValueRef begins = LLVMBuildAnd(r->e.b, some, load_flag(r, s->buffers[1]), "");
     Construct *c = open_construct(r);
     c->other = new_block(r, "body");
@@ -198,7 +194,7 @@ static void emit_next(Run *r, const Step *s) {
     Unit *u = r->host->unit;
     Construct *c = r->innermost;
     LLVMValueRef before = LLVMBuildLoad2(r->e.b, u->i64, c->counter, "");
-    LLVMValueRef count = LLVMBuildAdd(r->e.b, before, int64(u, 1), "");
+    LLVMValueRef count = LLVMBuildAdd(r->e.b, before, lt_host_int(u, 1), "");
     LLVMBuildStore(r->e.b, count, c->counter);
     LLVMValueRef left = LLVMBuildICmp(r->e.b, LLVMIntSLT, count, c->most, "");
     LLVMValueRef again = LLVMBuildAnd(r->e.b, left, load_flag(r, s->buffers[0]), "");
