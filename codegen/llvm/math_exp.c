@@ -6,7 +6,9 @@
  *
  * Bounds, in ULP of the f32 result: exp 2, exp2 2, expm1 3, tanh 4, sinh 4, cosh 4, sigmoid 4,
  * erf 4. gelu: 4 ULP for x >= -1; below, 4e-6 of the value or 3e-8, whichever is more. gelu_tanh:
- * 2e-6 of the value, or 1e-7. */
+ * 2e-6 of the value, or 1e-7. What exp and exp2 give is 0 below the smallest normal number: it is
+ * their results that softmax and sigmoid go on with, and many processors take a hundred cycles for
+ * arithmetic on each denormal number. */
 #include "codegen/llvm/math.h"
 
 static const double exp_poly[] = {0.499999931, 0.166665148, 0.0416684568, 0.00836941884,
@@ -32,6 +34,9 @@ static const double erfc_poly[] =
 #define LOG2_E 1.44269504088896341
 /* Adding it to |x| < 2^22 rounds x to an integer that ends up in the low bits. */
 #define ROUND_MAGIC 12582912.0
+/* exp and exp2 of these are the smallest normal number. */
+#define EXP_LEAST (-87.33654)
+#define EXP2_LEAST (-126.0)
 
 Val lt_math_polynomial(MathCall *m, Val x, const double *c, int count) {
     Val sum = m_float(m, c[count - 1]);
@@ -57,8 +62,7 @@ static Val power_of_two(MathCall *m, Val n) {
     return m_from_bits(m, m_shl(m, m_iadd(m, n, m_int(m, 127)), 23));
 }
 
-/* v * 2^n in two steps, each with an exponent in range: overflow and denormal results are rounded
- * once. */
+/* v * 2^n in two steps, each with an exponent in range: n may be 128. */
 static Val scale_by_power(MathCall *m, Val v, Val n) {
     Val half = m_sar(m, n, 1);
     v = m_mul(m, v, power_of_two(m, half));
@@ -66,7 +70,7 @@ static Val scale_by_power(MathCall *m, Val v, Val n) {
 }
 
 Val lt_math_exp_scaled(MathCall *m, Val x, int power) {
-    x = m_at_least(m, m_at_most(m, x, 90), -105);
+    x = m_at_least(m, m_at_most(m, x, 90), EXP_LEAST);
     const Reduced d = reduce(m, x);
     Val square = m_mul(m, d.r, d.r);
     Val p = m_fma(m, square, m_polynomial(m, d.r, exp_poly), d.r);
@@ -74,15 +78,21 @@ Val lt_math_exp_scaled(MathCall *m, Val x, int power) {
     return scale_by_power(m, m_add(m, p, m_float(m, 1)), n);
 }
 
-Val lt_math_exp(MathCall *m, Val x) { return lt_math_exp_scaled(m, x, 0); }
+static Val zero_below(MathCall *m, Val x, double least, Val result) {
+    return m_select(m, m_less(m, x, m_float(m, least)), m_float(m, 0), result);
+}
 
-Val lt_math_exp2(MathCall *m, Val x) {
-    x = m_at_least(m, m_at_most(m, x, 130), -152);
+Val lt_math_exp(MathCall *m, Val x) {
+    return zero_below(m, x, EXP_LEAST, lt_math_exp_scaled(m, x, 0));
+}
+
+Val lt_math_exp2(MathCall *m, Val at) {
+    Val x = m_at_least(m, m_at_most(m, at, 130), EXP2_LEAST);
     Val shifted = m_add(m, x, m_float(m, ROUND_MAGIC));
     Val r = m_sub(m, x, m_sub(m, shifted, m_float(m, ROUND_MAGIC)));
     Val n = m_isub(m, m_bits(m, shifted), m_bits(m, m_float(m, ROUND_MAGIC)));
     Val p = m_fma(m, m_polynomial(m, r, exp2_poly), r, m_float(m, 1));
-    return scale_by_power(m, p, n);
+    return zero_below(m, at, EXP2_LEAST, scale_by_power(m, p, n));
 }
 
 /* 2^n (exp(r) - 1) + (2^n - 1), computed at half size so that 2^128 does not come up. */
