@@ -142,6 +142,8 @@ struct Stmt {
  *             normalizations)
  *   WINOGRAD  b (images), q (blocks of tiles), o (groups of panels); inside, stages: t and v, then
  *             for each panel p, m, n, k and s, v, where v runs along vectors
+ *   ATTENTION b* (other axes), q (blocks of rows); inside, stages: panels j of m, n, k; rows i,
+ *             each with its r* loops; panels e of y, c, z; where columns come in blocks: t, f, v
  *   SERIAL    anything else: runs as it is */
 typedef enum {
     KERNEL_SERIAL,
@@ -151,7 +153,9 @@ typedef enum {
     KERNEL_CONTRACT,
     KERNEL_CONV,
     KERNEL_ROWS,
-    KERNEL_WINOGRAD
+    KERNEL_WINOGRAD,
+    KERNEL_ATTENTION,
+    KERNEL_CLASS_LIMIT
 } KernelClass;
 
 struct Kernel {
@@ -249,7 +253,7 @@ Stmt *lt_stmt_copy(Kernel *k, const Stmt *list, const Dim *const *by,
 /* --- text (ir/kernel_text.c), verifier (ir/kernel_verify.c), interpreter (ir/kernel_eval.c)  */
 
 extern const char *const lt_buffer_kinds[]; /* the words for them, by BufferKind */
-extern const char *const lt_kernel_class_names[KERNEL_WINOGRAD + 1]; /* by KernelClass */
+extern const char *const lt_kernel_class_names[KERNEL_CLASS_LIMIT]; /* by KernelClass */
 /* kernel NAME(batch in 1..inf; in0: f32[batch, 64] in, out: f32[batch, 10] out) contract {
  *   parallel m in batch { alloc acc: f32[1] register ... acc[0] = fma(in0[m, k], w[k, n], acc[0]) }
  * } The grammar is in ir/kernel_text.c. with_name false leaves the name and locations out: kernels

@@ -229,7 +229,10 @@ static Buffer parse_buffer(KernelParser *p, const char *name, BufferKind first, 
     for (b.kind = first; b.kind <= last; b.kind++) {
         if (lt_read_word(p, lt_buffer_kinds[b.kind]))
             return b;
-        lt_str_printf(&words, "%s'%s'", b.kind == first ? "" : b.kind == last ? " or " : ", ",
+        lt_str_printf(&words, "%s'%s'",
+                      b.kind == first  ? ""
+                      : b.kind == last ? " or "
+                                       : ", ",
                       lt_buffer_kinds[b.kind]);
     }
     lt_read_fail(p, p->lexer.token.start, "expected %s", words.text);
@@ -299,8 +302,8 @@ static bool same_buffer(const Buffer *a, const Buffer *b) {
 static Stmt *parse_alloc(KernelParser *p) {
     const Dim *dims[LT_MAX_RANK];
     const char *at = p->lexer.token.start;
-    const Buffer spec = parse_buffer(p, parse_new_name(p, "the name of a buffer"),
-                                     BUFFER_REGISTER, BUFFER_SHARED, dims);
+    const Buffer spec = parse_buffer(p, parse_new_name(p, "the name of a buffer"), BUFFER_REGISTER,
+                                     BUFFER_SHARED, dims);
     Kernel *k = p->kernel;
     const Buffer *buffer = NULL;
     for (size_t i = 0; i < k->buffers.len && !buffer; i++)
@@ -407,7 +410,7 @@ static void parse_signature(KernelParser *p) {
 }
 
 static void parse_class(KernelParser *p) {
-    for (int class = 0; class <= KERNEL_WINOGRAD; class ++) {
+    for (int class = 0; class < KERNEL_CLASS_LIMIT; class ++) {
         if (lt_read_word(p, lt_kernel_class_names[class]))
             p->kernel->class = (KernelClass) class;
     }

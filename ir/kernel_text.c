@@ -254,12 +254,9 @@ static void print_range(Printer *p, const Dim *symbol) {
     print_bound(p->out, range->hi);
 }
 
-const char *const lt_buffer_kinds[] = {[BUFFER_INPUT] = "in",
-                                       [BUFFER_OUTPUT] = "out",
-                                       [BUFFER_REGISTER] = "register",
-                                       [BUFFER_STACK] = "stack",
-                                       [BUFFER_SCRATCH] = "scratch",
-                                       [BUFFER_SHARED] = "shared"};
+const char *const lt_buffer_kinds[] = {
+    [BUFFER_INPUT] = "in",    [BUFFER_OUTPUT] = "out",      [BUFFER_REGISTER] = "register",
+    [BUFFER_STACK] = "stack", [BUFFER_SCRATCH] = "scratch", [BUFFER_SHARED] = "shared"};
 
 static void print_buffer(Printer *p, const Buffer *b) {
     lt_str_printf(p->out, "%s: %s", b->name, lt_dtype_name(b->dtype));
@@ -381,9 +378,11 @@ static void print_name(Str *out, const char *name) {
 }
 
 const char *const lt_kernel_class_names[] = {
-    [KERNEL_SERIAL] = "serial",     [KERNEL_MAP] = "map",   [KERNEL_REDUCE] = "reduce",
-    [KERNEL_WINDOW] = "window",     [KERNEL_CONV] = "conv", [KERNEL_ROWS] = "rows",
-    [KERNEL_CONTRACT] = "contract", [KERNEL_WINOGRAD] = "winograd",
+    [KERNEL_SERIAL] = "serial",       [KERNEL_MAP] = "map",
+    [KERNEL_REDUCE] = "reduce",       [KERNEL_WINDOW] = "window",
+    [KERNEL_CONV] = "conv",           [KERNEL_ROWS] = "rows",
+    [KERNEL_CONTRACT] = "contract",   [KERNEL_WINOGRAD] = "winograd",
+    [KERNEL_ATTENTION] = "attention",
 };
 
 void lt_kernel_print(Str *out, const Kernel *k, bool with_name) {

@@ -8,10 +8,13 @@
  *             while it is in registers;
  *   prologue  what feeds the anchor element by element, when the anchor reads each element once;
  *   maps      what is left, each with the producers that nobody else needs.
+ * Attention is the one group with three anchors (attention.h, lower_attention.c).
  * At -O0 every node is a group of its own. */
 #include "passes/fuse.h"
 
 #include <string.h>
+
+#include "passes/attention.h"
 
 /* How an anchor reads its operands: how much of a producer may be computed inside it. */
 typedef enum { PROLOGUE_NONE, PROLOGUE_VIEWS, PROLOGUE_MAPS } Prologue;
@@ -159,7 +162,39 @@ static void pull_producers(Groups *groups, Node *last, uint32_t group, Prologue 
 
 /* --- the pass ------------------------------------------------------------------------------ */
 
+/* An attention is one group, with what follows it. */
+static void group_attention(Groups *groups, Node *sums) {
+    Attention a;
+    if (!lt_attention_match(sums, &a))
+        return;
+    const Type *type = lt_output(sums)->type;
+    if (!lt_attention_is_closed(&a) || !lt_dim_is_const(type->dims[type->rank - 1])) {
+        lt_remark(&groups->module->diags, sums->loc,
+                  "fuse: the scores of this attention go through memory: %s",
+                  lt_attention_is_closed(&a) ? "the size of its values is not known"
+                                             : "others read them");
+        return;
+    }
+    const uint32_t group = start_group(groups, sums);
+    join_group(groups, a.softmax, group);
+    for (int i = 0; i < a.link_count; i++)
+        join_group(groups, a.links[i], group);
+    join_group(groups, a.scores, group);
+    grow_epilogue(groups, sums, group);
+    lt_remark(&groups->module->diags, sums->loc, "fuse: attention in one kernel");
+}
+
+static bool has_contraction(const Groups *groups, uint32_t group) {
+    const Node *member = groups->first[group];
+    while (member && member->op != OP_CONTRACT)
+        member = groups->next[member->id];
+    return member != NULL;
+}
+
 static void group_anchors(Groups *groups, Graph *g, bool optimize) {
+    for (Node *n = g->first; n && optimize; n = n->next)
+        if (!groups->of[n->id])
+            group_attention(groups, n);
     LT_EACH_NODE(n, g) {
         Prologue kind;
         if (groups->of[n->id] || !anchor_prologue(n, &kind))
@@ -174,6 +209,8 @@ static void group_anchors(Groups *groups, Graph *g, bool optimize) {
         Prologue kind;
         if (!anchor_prologue(n, &kind) || kind == PROLOGUE_NONE)
             continue;
+        if (n->op == OP_SOFTMAX && has_contraction(groups, groups->of[n->id]))
+            kind = PROLOGUE_VIEWS; /* the contractions read many times */
         const Dim *space = lt_type_elements(groups->module, lt_input(n, 0)->type);
         pull_producers(groups, n, groups->of[n->id], kind, space);
     }

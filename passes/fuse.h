@@ -7,7 +7,7 @@
 typedef Vec(Node *) NodeList;
 
 /* of[node id]: 1-based number of the node's group, 0: none. Members of a group are a connected
- * piece of the graph with at most one anchor. */
+ * piece of the graph with at most one anchor, or an attention. */
 typedef struct Groups {
     Module *module;
     Arena *scratch;

@@ -81,6 +81,18 @@ static void mark_live(Lowering *lo, const Value *value) {
         mark_live(lo, lt_input(value->def, i));
 }
 
+/* A region that is an attention has three nodes that would be anchors, of which the last one is. */
+static bool find_attention(Lowering *lo) {
+    Attention found;
+    LT_EACH_NODE(n, lo->region) {
+        if (!lo->live[n->id] || !lt_attention_match(n, &found))
+            continue;
+        lo->attention = lt_arena_copy(lo->ctx->scratch, &found, sizeof found);
+        lo->anchor = n;
+    }
+    return lo->attention != NULL;
+}
+
 /* The anchor; false when there are two. */
 static bool find_anchor(Lowering *lo, Node *node) {
     if (!lo->live[node->id] || !anchors[node->op])
@@ -241,6 +253,8 @@ static bool setup(Lowering *lo) {
         mark_live(lo, lo->yields[i]);
     if (!lo->region)
         return find_anchor(lo, lo->node);
+    if (find_attention(lo))
+        return true;
     LT_EACH_NODE(n, lo->region)
     if (!find_anchor(lo, n))
         return false;
@@ -258,7 +272,9 @@ bool lt_lower_node(PassContext *ctx, Node *node, Lowered *out) {
         return lt_lower_fail(&lo, "it has to be a computation without control flow");
     add_operands(&lo);
     add_results(&lo);
-    LowerFn *lower = lo.anchor ? anchors[lo.anchor->op] : lt_lower_map;
+    LowerFn *lower = lo.attention ? lt_lower_attention
+                     : lo.anchor  ? anchors[lo.anchor->op]
+                                  : lt_lower_map;
     if (!lower(&lo) || lo.failed)
         return false;
     lt_lower_finish(&lo);

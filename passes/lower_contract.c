@@ -52,23 +52,40 @@ static void add_letters(Lowering *lo, Contraction *c, int tensor) {
     }
 }
 
-static At operand_at(const Contraction *c, const char *letters) {
+At lt_lower_letters_at(const char *letters, const Dim *const *of) {
     At at = {.predicate = NULL};
     for (int i = 0; letters[i]; i++)
-        at.index[i] = c->of[(unsigned char)letters[i]];
+        at.index[i] = of[(unsigned char)letters[i]];
+    return at;
+}
+
+At lt_lower_packed_at(const LtEinsum *e, const Dim *const *of, const Dim *panel,
+                      const Dim *within) {
+    char letters[LT_MAX_RANK + 1];
+    lt_einsum_packed_letters(e, letters);
+    At at = lt_lower_letters_at(letters, of);
+    at.index[strchr(letters, lt_einsum_column(e)) - letters] = panel;
+    at.index[strlen(letters)] = within;
     return at;
 }
 
 /* The second operand when its columns are packed by `width`. */
 static At packed_at(Lowering *lo, const Contraction *c, int64_t width) {
-    char letters[LT_MAX_RANK + 1];
-    lt_einsum_packed_letters(&c->e, letters);
-    At at = operand_at(c, letters);
-    const char column = lt_einsum_column(&c->e);
-    const Dim *position = c->of[(unsigned char)column], *by = lower_number(lo, width);
-    at.index[strchr(letters, column) - letters] = lt_dim_floordiv(lower_table(lo), position, by);
-    at.index[strlen(letters)] = lt_dim_mod(lower_table(lo), position, by);
-    return at;
+    const Dim *position = c->of[(unsigned char)lt_einsum_column(&c->e)];
+    const Dim *by = lower_number(lo, width);
+    return lt_lower_packed_at(&c->e, c->of, lt_dim_floordiv(lower_table(lo), position, by),
+                              lt_dim_mod(lower_table(lo), position, by));
+}
+
+Stmt *lt_lower_sum(Lowering *lo, const LoopNest *inner, const Sum *sum) {
+    const Expr *next =
+        lt_expr_call(lo->k, FN_FMA, sum->x, sum->y, lt_lower_get(lo, sum->accumulator));
+    Stmt *update =
+        lt_stmt_join(lt_lower_take_prelude(lo), lt_lower_set(lo, sum->accumulator, next));
+    if (sum->condition)
+        update = lt_stmt_if(lo->k, sum->condition, update, NULL);
+    return lt_stmt_join(lt_lower_begin(lo, sum->accumulator, sum->begin),
+                        lt_lower_nest(lo, inner, update));
 }
 
 /* out[index] = sum over the inner loops of a * b, inside of the outer loops. */
@@ -86,12 +103,8 @@ bool lt_lower_products(Lowering *lo, const Products *p) {
         return !lo->failed;
     }
     const Accumulator acc = lt_lower_accumulator(lo, "acc", dtype);
-    const Expr *sum = lt_expr_call(k, FN_FMA, x, y, lt_lower_get(lo, acc));
-    Stmt *update = lt_stmt_join(lt_lower_take_prelude(lo), lt_lower_set(lo, acc, sum));
-    if (p->condition)
-        update = lt_stmt_if(k, p->condition, update, NULL);
-    Stmt *body = lt_stmt_join(lt_lower_begin(lo, acc, lt_lower_zero(lo, dtype)),
-                              lt_lower_nest(lo, p->inner, update));
+    const Sum sum = {acc, x, y, lt_lower_zero(lo, dtype), p->condition};
+    Stmt *body = lt_lower_sum(lo, p->inner, &sum);
     Stmt *store = lt_lower_store(lo, p->index, lt_expr_convert(k, lt_lower_get(lo, acc), result));
     k->body = lt_lower_nest(lo, p->outer, lt_stmt_join(body, store));
     return !lo->failed;
@@ -107,12 +120,12 @@ bool lt_lower_contract(Lowering *lo) {
     add_letters(lo, &c, EINSUM_A);
     add_letters(lo, &c, EINSUM_B);
     lo->k->class = KERNEL_CONTRACT;
-    const At out = operand_at(&c, c.e.letters[EINSUM_OUT]);
+    const At out = lt_lower_letters_at(c.e.letters[EINSUM_OUT], c.of);
     const Products products = {.outer = &c.outer,
                                .inner = &c.inner,
                                .index = out.index,
-                               .a = operand_at(&c, c.e.letters[EINSUM_A]),
+                               .a = lt_lower_letters_at(c.e.letters[EINSUM_A], c.of),
                                .b = width ? packed_at(lo, &c, width)
-                                          : operand_at(&c, c.e.letters[EINSUM_B])};
+                                          : lt_lower_letters_at(c.e.letters[EINSUM_B], c.of)};
     return lt_lower_products(lo, &products);
 }

@@ -320,8 +320,8 @@ static const Expr *at_forwarded(Lowering *lo, Value *value, const At *at, const 
 
 static const Expr *compute(Lowering *lo, Value *value, const At *at) {
     const Expr *constant = lt_lower_constant(lo, value);
-    if (constant)
-        return constant;
+    if (constant || value == lo->given)
+        return constant ? constant : lo->given_element;
     if (!lt_lower_is_inside(lo, value) || value->def->op == OP_CONST)
         return load_param(lo, value, at);
     const At *forwarded = lt_map_get(&lo->forwarded, value->id);

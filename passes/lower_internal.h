@@ -8,6 +8,7 @@
 #ifndef LATHE_PASSES_LOWER_INTERNAL_H
 #define LATHE_PASSES_LOWER_INTERNAL_H
 
+#include "passes/attention.h"
 #include "passes/lower.h"
 
 /* Where an element of a value is asked for. Where the predicate (NULL: always true) is false, any
@@ -40,6 +41,10 @@ typedef struct Lowering {
     Map forwarded; /* id of a value behind the anchor -> At, where the anchor's element ends up in
                       it */
     const Expr *anchor_value;
+    const Attention
+        *attention;     /* what the region is; the anchor is its last node. NULL: it is not */
+    const Value *given; /* a value whose element is known at the moment, and that */
+    const Expr *given_element;
     Map memo;      /* elements that were asked for since the last statement */
     Stmt *prelude; /* LETs that the next statement needs */
     Vec(DraftLoop) loops;
@@ -148,6 +153,7 @@ LowerFn lt_lower_argreduce, lt_lower_cumulate;          /* lower_reduce.c */
 LowerFn lt_lower_contract;                              /* lower_contract.c */
 LowerFn lt_lower_conv;                                  /* lower_conv.c */
 LowerFn lt_lower_winograd;                              /* lower_winograd.c */
+LowerFn lt_lower_attention;                             /* lower_attention.c */
 LowerFn lt_lower_softmax, lt_lower_layer_norm;          /* lower_rows.c */
 LowerFn lt_lower_lstm, lt_lower_gru;                    /* lower_recurrent.c */
 LowerFn lt_lower_scatter_elements, lt_lower_scatter_nd; /* lower_scatter.c */
@@ -160,6 +166,19 @@ typedef struct Products {
     const Expr *condition; /* of the update; NULL: always */
 } Products;
 bool lt_lower_products(Lowering *lo, const Products *p); /* lower_contract.c */
+
+/* accumulator = begin + sum of x * y, where the condition (NULL: always) holds. */
+typedef struct Sum {
+    Accumulator accumulator;
+    const Expr *x, *y, *begin, *condition;
+} Sum;
+/* The sum over the inner loops: its accumulator's allocation and first value, and the loops. Takes
+ * the prelude of x and y. */
+Stmt *lt_lower_sum(Lowering *lo, const LoopNest *inner, const Sum *sum); /* lower_contract.c */
+/* Where an operand is read whose axes are these letters: of[letter] is a position. */
+At lt_lower_letters_at(const char *letters, const Dim *const *of);
+/* The same for a packed operand 1, in a panel. */
+At lt_lower_packed_at(const LtEinsum *e, const Dim *const *of, const Dim *panel, const Dim *within);
 
 /* --- lower_finish.c ------------------------------------------------------------------------ */
 

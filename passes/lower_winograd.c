@@ -227,11 +227,8 @@ static Stmt *product_stage(const WinogradNest *n, const Dim *panel) {
     const Accumulator acc = lt_lower_accumulator(lo, "acc", DT_F32);
     const Expr *x =
         lt_expr_load(k, n->spread, lt_arena_copy(k->arena, spread, sizeof spread), NULL);
-    Stmt *update = lt_stmt_join(
-        lt_lower_take_prelude(lo),
-        lt_lower_set(lo, acc, lt_expr_call(k, FN_FMA, x, filter, lt_lower_get(lo, acc))));
-    Stmt *body = lt_stmt_join(lt_lower_begin(lo, acc, lt_lower_zero(lo, DT_F32)),
-                              lt_lower_nest(lo, &inner, update));
+    const Sum sum = {acc, x, filter, lt_lower_zero(lo, DT_F32), NULL};
+    Stmt *body = lt_lower_sum(lo, &inner, &sum);
     body = lt_stmt_join(body, lt_stmt_store(k, n->product, product, lt_lower_get(lo, acc)));
     return lt_lower_nest(lo, &outer, body);
 }

@@ -84,9 +84,9 @@ static const char *choose(Nest *nest) {
         lt_str_append(&out, lt_schedule_fill(nest, SCHEDULE_PLAIN));
         return out.text;
     case KERNEL_WINOGRAD: return lt_choose_winograd(nest);
-    case KERNEL_SERIAL:
-        lt_schedule_steps(nest, &out);
-        return out.text;
+    case KERNEL_ATTENTION: return lt_choose_attention(nest);
+    case KERNEL_CLASS_LIMIT: break;
+    case KERNEL_SERIAL: lt_schedule_steps(nest, &out); return out.text;
     }
     return "";
 }

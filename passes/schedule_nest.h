@@ -62,6 +62,8 @@ ScheduleRow lt_choose_columns(Nest *nest);
 ScheduleRow lt_choose_tile(Nest *nest);
 /* The text for a winograd kernel. */
 const char *lt_choose_winograd(Nest *nest);
+/* The text for an attention. */
+const char *lt_choose_attention(Nest *nest);
 /* What e loads from an input along one loop and not along another one, or NULL. */
 const Expr *lt_operand_along(const Expr *e, const Dim *along, const Dim *not_along);
 /* Text that makes one loop of a convolution's positions. */

@@ -180,20 +180,42 @@ static const Stmt *loop_lettered(const Stmt *list, char letter) {
     return found;
 }
 
+/* Rows of a tile that divide the block which loop m goes through. */
+static void choose_rows_of_block(Nest *nest) {
+    int64_t lo, block;
+    lt_dim_range(&nest->kernel->dims, nest->m->u.loop.extent, &lo, &block);
+    nest->mr = nest->target->tile_rows;
+    while (nest->mr > 1 && block % nest->mr)
+        nest->mr--;
+}
+
 const char *lt_choose_winograd(Nest *nest) {
     Str out;
     lt_str_init(&out, nest->kernel->arena);
     append_vector_loops(&out, nest, nest->kernel->body);
-    int64_t lo, block;
     nest->m = loop_lettered(nest->kernel->body, 'm');
     nest->n = loop_lettered(nest->kernel->body, 'n');
     nest->p = loop_lettered(nest->kernel->body, 'p');
     nest->folds[nest->fold_count++] = loop_lettered(nest->kernel->body, 'k');
     find_operands(nest);
-    lt_dim_range(&nest->kernel->dims, nest->m->u.loop.extent, &lo, &block);
-    nest->mr = nest->target->tile_rows;
-    while (nest->mr > 1 && block % nest->mr)
-        nest->mr--;
+    choose_rows_of_block(nest);
     lt_str_append(&out, lt_schedule_fill(nest, SCHEDULE_WINOGRAD));
+    return out.text;
+}
+
+const char *lt_choose_attention(Nest *nest) {
+    static const char rows[] = {'m', 'y'}, columns[] = {'n', 'c'};
+    Str out;
+    lt_str_init(&out, nest->kernel->arena);
+    append_vector_loops(&out, nest, nest->kernel->body);
+    lt_schedule_rows(nest, &out);
+    for (int i = 0; i < 2; i++) {
+        nest->m = loop_lettered(nest->kernel->body, rows[i]);
+        nest->n = loop_lettered(nest->kernel->body, columns[i]);
+        choose_rows_of_block(nest);
+        lt_str_printf(&out, "%s; ", lt_schedule_fill(nest, SCHEDULE_STAGE));
+    }
+    nest->m = nest->n = NULL;
+    lt_str_append(&out, lt_schedule_fill(nest, SCHEDULE_PLAIN));
     return out.text;
 }

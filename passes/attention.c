@@ -1,0 +1,137 @@
+/* attention.c - finds two contractions with a softmax between them. */
+#include "passes/attention.h"
+
+#include <string.h>
+
+static bool same_dims(const Type *a, const Type *b) {
+    return a->rank == b->rank && memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0;
+}
+
+static bool is_packed_product(const Node *n, LtEinsum *e) {
+    const Type *type = n->op == OP_CONTRACT ? lt_output(n)->type : NULL;
+    return type && lt_attr_int(n, ATTR_PACKED, 0) && lt_dtype_is_float(type->dtype) &&
+           lt_dtype_size(type->dtype) <= 4 && !lt_einsum_parse(e, lt_attr_string(n, ATTR_SPEC, ""));
+}
+
+/* --- the maps between ------------------------------------------------------------------------- */
+
+typedef struct Walk {
+    Attention *a;
+    const Type *type; /* of the softmax's operand */
+    Node *seen[4 * ATTENTION_MOST_LINKS];
+    bool leads[4 * ATTENTION_MOST_LINKS]; /* to the scores */
+    int seen_count;
+    bool failed;
+} Walk;
+
+/* Whether the value depends on the scores; notes the maps on the way. */
+static bool leads_to_scores(Walk *w, const Value *v) {
+    Node *def = v->def;
+    if (!def || w->failed || !same_dims(v->type, w->type))
+        return false;
+    if (def->op == OP_CONTRACT) {
+        const bool fits = !w->a->scores || w->a->scores == def;
+        w->a->scores = fits && is_packed_product(def, &w->a->of_scores) ? def : w->a->scores;
+        return w->a->scores == def;
+    }
+    if (def->op != OP_MAP && def->op != OP_CONVERT)
+        return false;
+    for (int i = 0; i < w->seen_count; i++)
+        if (w->seen[i] == def)
+            return w->leads[i];
+    w->failed = w->seen_count == 4 * ATTENTION_MOST_LINKS;
+    if (w->failed)
+        return false;
+    const int own = w->seen_count++;
+    w->seen[own] = def;
+    for (uint32_t i = 0; i < def->input_count; i++)
+        w->leads[own] |= leads_to_scores(w, lt_input(def, i));
+    return w->leads[own];
+}
+
+static bool find_scores(Attention *a) {
+    Walk w = {.a = a, .type = lt_input(a->softmax, 0)->type};
+    if (!leads_to_scores(&w, lt_input(a->softmax, 0)) || w.failed)
+        return false;
+    for (int i = 0; i < w.seen_count; i++) {
+        if (!w.leads[i])
+            continue;
+        if (a->link_count == ATTENTION_MOST_LINKS)
+            return false;
+        a->links[a->link_count++] = w.seen[i];
+    }
+    return true;
+}
+
+/* --- the letters ------------------------------------------------------------------------------ */
+
+static bool has(const LtEinsum *e, int tensor, char letter) {
+    return lt_einsum_axis(e, tensor, letter) >= 0;
+}
+
+/* Summed letters are in both operands. */
+static bool sums_pairs(const LtEinsum *e) {
+    for (int tensor = EINSUM_A; tensor <= EINSUM_B; tensor++)
+        for (const char *p = e->letters[tensor]; *p; p++)
+            if (!has(e, EINSUM_OUT, *p) && !has(e, !tensor, *p))
+                return false;
+    return true;
+}
+
+/* The scores' last axis comes from k alone, and is all that the sums fold; v brings one axis. */
+static bool fits(Attention *a) {
+    const LtEinsum *s = &a->of_scores, *o = &a->of_sums;
+    const int rank = s->count[EINSUM_OUT];
+    if (o->count[EINSUM_A] != rank || rank < 2 || !sums_pairs(s) || !sums_pairs(o))
+        return false;
+    int brought = 0;
+    for (const char *p = o->letters[EINSUM_B]; *p; p++)
+        brought += !has(o, EINSUM_A, *p);
+    for (int i = 0; i < rank; i++)
+        if (has(o, EINSUM_OUT, o->letters[EINSUM_A][i]) != (i < rank - 1))
+            return false;
+    a->row = -1;
+    for (int i = 0; i < rank - 1; i++)
+        if (!has(s, EINSUM_B, s->letters[EINSUM_OUT][i]) &&
+            !has(o, EINSUM_B, o->letters[EINSUM_A][i]))
+            a->row = i;
+    return brought == 1 && !has(o, EINSUM_A, lt_einsum_column(o)) &&
+           !has(s, EINSUM_A, lt_einsum_column(s)) && a->row >= 0;
+}
+
+bool lt_attention_match(Node *sums, Attention *out) {
+    *out = (Attention){.sums = sums};
+    if (!is_packed_product(sums, &out->of_sums))
+        return false;
+    out->softmax = lt_input(sums, 0)->def;
+    if (!out->softmax || out->softmax->op != OP_SOFTMAX)
+        return false;
+    const Type *type = lt_input(out->softmax, 0)->type;
+    return lt_attr_int(out->softmax, ATTR_AXIS, 0) == type->rank - 1 && find_scores(out) &&
+           fits(out);
+}
+
+/* --- who reads what is between ---------------------------------------------------------------- */
+
+static bool is_part(const Attention *a, const Node *n) {
+    for (int i = 0; i < a->link_count; i++)
+        if (a->links[i] == n)
+            return true;
+    return n == a->softmax;
+}
+
+static bool is_read_inside(const Attention *a, const Node *n) {
+    for (const Operand *use = lt_output(n)->uses; use; use = use->next_use)
+        if (!is_part(a, use->user))
+            return false;
+    return true;
+}
+
+bool lt_attention_is_closed(const Attention *a) {
+    for (int i = 0; i < a->link_count; i++)
+        if (!is_read_inside(a, a->links[i]))
+            return false;
+    const Operand *use = lt_output(a->softmax)->uses;
+    return is_read_inside(a, a->scores) && use && !use->next_use && use == &use->user->inputs[0] &&
+           use->user == a->sums;
+}

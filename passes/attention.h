@@ -1,0 +1,32 @@
+/* attention.h - attention as a piece of the graph: two contractions with a softmax between them.
+ *
+ *   %s = contract %q, %k {packed}          scores[m, n] = sum over d of q[m, d] k[n, d]
+ *   %t = maps of %s and of anything else   scale, mask, bias, soft cap
+ *   %p = softmax %t                        along n
+ *   %o = contract %p, %v {packed}          out[m, c] = sum over n of p[m, n] v[n, c]
+ *
+ * with any axes around these, m and n in every tensor between the contractions. */
+#ifndef LATHE_PASSES_ATTENTION_H
+#define LATHE_PASSES_ATTENTION_H
+
+#include "ir/einsum.h"
+#include "ir/graph.h"
+#include "runtime/base/vec.h"
+
+enum { ATTENTION_MOST_LINKS = 24 };
+
+typedef struct Attention {
+    Node *scores, *softmax, *sums;
+    LtEinsum of_scores, of_sums;
+    int row; /* the axis of the scores that is m; n is the last */
+    /* The maps between the scores and the softmax that depend on the scores, later ones first. */
+    Node *links[ATTENTION_MOST_LINKS];
+    int link_count;
+} Attention;
+
+/* Whether `sums` is the last node of an attention; what is not in its graph does not count. */
+bool lt_attention_match(Node *sums, Attention *out);
+/* Whether nobody else reads what is between the first contraction and the last. */
+bool lt_attention_is_closed(const Attention *a);
+
+#endif
