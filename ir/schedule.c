@@ -206,6 +206,7 @@ typedef enum {
     VERB_RFACTOR,
     VERB_PACK,
     VERB_HOLD,
+    VERB_PARTIAL,
     VERB_PEEL,
     VERB_PREFETCH,
     VERB_VERSION,
@@ -225,6 +226,7 @@ static const struct {
     {"pack", VERB_PACK, 4, 12},        {"prefetch", VERB_PREFETCH, 4, 4},
     {"version", VERB_VERSION, 1, 1},   {"peel", VERB_PEEL, 1, 1},
     {"hold", VERB_HOLD, 4, 12},        {"team", VERB_TEAM, 1, MAX_CHAIN},
+    {"partial", VERB_PARTIAL, 4, 12},
 };
 
 static const char *run_verb(Kernel *k, Verb verb, const char *const *words, int count) {
@@ -248,6 +250,12 @@ static const char *run_verb(Kernel *k, Verb verb, const char *const *words, int 
                                                .axes = words + 3,
                                                .axis_count = count - 3,
                                                .in_registers = verb == VERB_HOLD});
+    case VERB_PARTIAL:
+        return lt_schedule_partial(k, &(PartialSpec){.fold = words[0],
+                                                     .size = atoll(words[1]),
+                                                     .loop = words[2],
+                                                     .axes = words + 3,
+                                                     .axis_count = count - 3});
     case VERB_VERSION: return lt_schedule_version(k, words[0]);
     case VERB_PREFETCH: return lt_schedule_prefetch(k, words[0], words + 1);
     case VERB_COMPUTE_AT: return lt_schedule_compute_at(k, words[0], words[1]);

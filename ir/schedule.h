@@ -16,6 +16,9 @@
  *   pack A L N V ..   what loop L reads of input A is copied in front of it, N elements at once,
  *                     into scratch memory with an axis for each of the loops V, all inside L
  *   hold A L N V ..   the same into registers, for a small part whose loops are unrolled
+ *   partial K N L V ..   the folding loop K runs in pieces of N, each for all that loop L does; in
+ *                     between the sums are in scratch memory with an axis for each of the loops V,
+ *                     which are all between L and the accumulators
  *   prefetch B P T K  loop K reads input B, the same part in each iteration of T around it; the
  *                     part that the next iteration of P around T reads is fetched meanwhile
  *   version L         a second L without the conditions inside it, for when all of them hold
@@ -52,11 +55,36 @@ typedef struct PackSpec {
     bool in_registers;
 } PackSpec;
 const char *lt_schedule_pack(Kernel *k, const PackSpec *spec);
+typedef struct PartialSpec {
+    const char *fold, *loop;
+    int64_t size;
+    const char *const *axes; /* loops, outermost first */
+    int axis_count;
+} PartialSpec;
+const char *lt_schedule_partial(Kernel *k, const PartialSpec *spec);
 const char *lt_schedule_compute_at(Kernel *k, const char *stage, const char *loop);
 /* The FOR of that name, or NULL. */
 Stmt *lt_schedule_find(const Kernel *k, const char *loop);
 
 /* --- shared by the primitives (ir/schedule_*.c) -------------------------------------------- */
+
+enum { MAX_LOOP_AXES = LT_MAX_RANK };
+
+typedef struct LoopNames {
+    const char *const *names; /* outermost first */
+    int count;
+} LoopNames;
+
+/* Loops that are the axes of a buffer. */
+typedef struct LoopAxes {
+    int count;
+    const Dim *vars[MAX_LOOP_AXES], *extents[MAX_LOOP_AXES];
+    int64_t sizes[MAX_LOOP_AXES]; /* the greatest extents */
+} LoopAxes;
+
+/* Finds the loops inside of `around`; an error names the primitive `verb`. */
+const char *lt_schedule_axes(Kernel *k, const char *verb, const Stmt *around, LoopNames loops,
+                             LoopAxes *out);
 
 /* The link (a body pointer or a `next`) that holds the FOR of that name, or NULL. */
 Stmt **lt_schedule_link(Kernel *k, const char *loop);

@@ -32,6 +32,29 @@ Stmt *lt_schedule_find(const Kernel *k, const char *loop) {
     return link ? *link : NULL;
 }
 
+const char *lt_schedule_axes(Kernel *k, const char *verb, const Stmt *around, LoopNames loops,
+                             LoopAxes *out) {
+    *out = (LoopAxes){.count = loops.count};
+    if (loops.count > MAX_LOOP_AXES)
+        return lt_arena_printf(k->arena, "%s: takes at most %d loops", verb, MAX_LOOP_AXES);
+    for (int i = 0; i < loops.count; i++) {
+        Kernel probe = *k;
+        probe.body = around->u.loop.body;
+        const Stmt *s = lt_schedule_find(&probe, loops.names[i]);
+        int64_t lo;
+        if (!s)
+            return lt_arena_printf(k->arena, "%s: '%s' is not inside '%s'", verb, loops.names[i],
+                                   around->u.loop.var->name);
+        out->vars[i] = s->u.loop.var;
+        out->extents[i] = s->u.loop.extent;
+        lt_dim_range(&k->dims, s->u.loop.extent, &lo, &out->sizes[i]);
+        if (out->sizes[i] < 1 || out->sizes[i] > LT_MAX_SCRATCH)
+            return lt_arena_printf(k->arena, "%s: the extent of '%s' has no bound", verb,
+                                   loops.names[i]);
+    }
+    return NULL;
+}
+
 const Dim **lt_schedule_substitution(Kernel *k) {
     return LT_ARRAY(k->arena, const Dim *, k->dims.symbols.len + 1);
 }

@@ -46,6 +46,7 @@ static void append_word(Str *out, const Nest *nest, const char *word, size_t len
         {"nr", NULL, nest->nr},
         {"mc", NULL, nest->mc},
         {"vc", NULL, nest->vc},
+        {"kc", NULL, nest->kc},
         {"np", NULL, PACKED_PANELS},
         {"lanes", NULL, lt_nest_lanes(nest)},
         {"lanes2", NULL, 2 * lt_nest_lanes(nest)},

@@ -50,6 +50,13 @@ static const Expr *find_operands(Nest *nest) {
     return nest->a ? a : NULL;
 }
 
+/* The left operand is simply read, by tiles of several rows, for several panels: a copy of it in
+ * the order in which it is read pays. */
+static bool pays_to_pack(const Nest *nest, const Expr *a) {
+    return a && nest->fold_count == 1 && nest->mr > LEAST_PACKED_ROWS &&
+           lt_loop_reaches(nest->n, 2 * nest->nr);
+}
+
 /* Rows of the left operand that meet in the same sets of L1: a tile's rows throw each other out. */
 static bool rows_collide(Nest *nest, const Expr *a) {
     enum { SET_BYTES = 4096 }; /* what L1's sets cover: 64 of 64 bytes on every target */
@@ -57,12 +64,9 @@ static bool rows_collide(Nest *nest, const Expr *a) {
     const Stmt *fold = nest->folds[nest->fold_count - 1];
     int64_t lo, most;
     lt_dim_range(&k->dims, fold->u.loop.extent, &lo, &most);
-    if (!a || nest->fold_count != 1 || most > SET_BYTES)
-        return false;
     const Dim *stride = lt_load_stride(k, a, nest->m->u.loop.var);
-    return stride && lt_dim_is_const(stride) && stride->value &&
-           stride->value * (int64_t)lt_dtype_size(a->dtype) % SET_BYTES == 0 &&
-           nest->mr > LEAST_PACKED_ROWS && lt_loop_reaches(nest->n, 2 * nest->nr);
+    return most <= SET_BYTES && stride && lt_dim_is_const(stride) && stride->value &&
+           stride->value * (int64_t)lt_dtype_size(a->dtype) % SET_BYTES == 0;
 }
 
 const char *lt_fuse_positions(Nest *nest) {
@@ -118,6 +122,23 @@ static int panel_of(const Nest *nest) {
                                    lt_dim_is_const(columns) ? columns->value : INT64_MAX);
 }
 
+/* Pieces of a long fold, all of one size where that comes out even, of whose rows a block fits a
+ * quarter of L2; 0: the fold is short, or its length is not known. */
+static int piece_of_fold(const Nest *nest) {
+    enum { ELEMENTS = 16 };
+    const Dim *extent = nest->folds[nest->fold_count - 1]->u.loop.extent;
+    const int64_t column = (int64_t)nest->mc * (int64_t)sizeof(float); /* of a block, in bytes */
+    if (!lt_dim_is_const(extent) || extent->value * column <= nest->target->l2_bytes / 2)
+        return 0;
+    const int64_t most = nest->target->l2_bytes / 4 / column;
+    int64_t pieces = (extent->value + most - 1) / most;
+    const int64_t least = pieces;
+    while (pieces < 2 * least && extent->value % (pieces * ELEMENTS))
+        pieces++;
+    pieces = extent->value % (pieces * ELEMENTS) ? least : pieces;
+    return (int)((extent->value + pieces - 1) / pieces);
+}
+
 /* Loops of a contraction or of a convolution over channels: the last one along the columns, the
  * last of the others that walks rows along the rows. */
 ScheduleRow lt_choose_tile(Nest *nest) {
@@ -148,7 +169,13 @@ ScheduleRow lt_choose_tile(Nest *nest) {
         const int64_t even = blocks ? (rows->value + blocks - 1) / blocks : 1;
         nest->mc = (int)((even + nest->mr - 1) / nest->mr * nest->mr);
     }
-    return rows_collide(nest, find_operands(nest)) ? SCHEDULE_TILE_PACKED : SCHEDULE_TILE;
+    const Expr *a = find_operands(nest);
+    if (!pays_to_pack(nest, a))
+        return SCHEDULE_TILE;
+    nest->kc = piece_of_fold(nest);
+    return nest->kc                ? SCHEDULE_TILE_PARTIAL
+           : rows_collide(nest, a) ? SCHEDULE_TILE_PACKED
+                                   : SCHEDULE_TILE;
 }
 
 /* Loops along vectors, by name. */
