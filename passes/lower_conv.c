@@ -12,7 +12,7 @@ typedef struct Convolution {
     const Dim *const *kernel; /* extents of the taps */
     const Dim *channels;      /* of a group, as all below */
     const Dim *outputs;
-    bool is_depthwise, is_pointwise;
+    bool is_depthwise, is_pointwise, is_single; /* single: of one channel, to one channel */
     LoopNest outer, inner;
     const Dim *tap[LT_MAX_RANK];
     const Dim *index[LT_MAX_RANK]; /* in the result */
@@ -36,6 +36,7 @@ static Convolution read_conv(Lowering *lo) {
     c.channels = lower_dim(lo, c.kernel[c.spatial]);
     c.outputs = lower_dim(lo, out->dims[c.spatial + 1]);
     c.is_depthwise = c.groups > 1 && lt_dim_is(c.channels, 1);
+    c.is_single = c.groups == 1 && lt_dim_is(c.channels, 1) && lt_dim_is(c.outputs, 1);
     c.is_pointwise = c.groups == 1;
     for (int i = 0; i < c.spatial; i++) {
         c.is_pointwise = c.is_pointwise && lt_dim_is(c.kernel[i], 1) &&
@@ -61,6 +62,7 @@ static const Dim *add_outer(Lowering *lo, Convolution *c) {
     const Dim *per_group = lt_dim_floordiv(t, c->outputs, lower_number(lo, c->groups));
     if (c->groups == 1 || c->is_depthwise) {
         *o = c->is_pointwise ? lt_lower_loop(lo, &c->outer, "n#", c->outputs)
+             : c->is_single  ? lower_number(lo, 0)
                              : lt_lower_full_loop(lo, &c->outer, "o", c->outputs);
         return c->groups == 1 ? lower_number(lo, 0) : lt_dim_floordiv(t, *o, per_group);
     }
@@ -115,7 +117,7 @@ bool lt_lower_conv(Lowering *lo) {
         add_tap(lo, &c, i);
     if (c.is_pointwise)
         channel = lt_lower_loop(lo, &c.inner, "k#", c.channels);
-    else if (!c.is_depthwise)
+    else if (!c.is_depthwise && !c.is_single)
         channel = lt_lower_full_loop(lo, &c.inner, "c", c.channels);
     c.x.index[0] = c.index[0];
     c.x.index[c.spatial + 1] = lt_dim_add(t, lt_dim_mul(t, group, c.channels), channel);

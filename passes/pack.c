@@ -247,6 +247,32 @@ static void clear_padding(Node *n) {
     lt_node_set_attr(n, lt_dims(ATTR_PAD_HI, zeros, count));
 }
 
+/* One output channel: nothing to pack. Along the last axis, a row of taps of all channels is one
+ * run of memory, in the operand as in the filter: they become one axis, of one channel. */
+static bool flatten_taps(PassContext *ctx, Builder *b, Node *n) {
+    DimTable *t = &ctx->module->dims;
+    Value *x = lt_input(n, 0), *w = lt_input(n, 1);
+    const int rank = x->type->rank;
+    const Dim *channels = x->type->dims[rank - 1], *of_x[LT_MAX_RANK], *of_w[LT_MAX_RANK];
+    Attr strides = *lt_attr(n, ATTR_STRIDES);
+    int64_t steps[LT_MAX_RANK];
+    if (lt_dim_is(channels, 1) || !lt_dim_is_const(channels) ||
+        lt_attr(n, ATTR_DILATIONS)->u.ints[rank - 3] != 1 || !all_ints(n, ATTR_INPUT_DILATION, 1) ||
+        !all_dims(n, ATTR_PAD_LO, 0) || !all_dims(n, ATTR_PAD_HI, 0))
+        return false;
+    memcpy(of_x, x->type->dims, (size_t)rank * sizeof *of_x);
+    memcpy(of_w, w->type->dims, (size_t)rank * sizeof *of_w);
+    memcpy(steps, strides.u.ints, strides.count * sizeof *steps);
+    of_x[rank - 2] = lt_dim_mul(t, of_x[rank - 2], channels);
+    of_w[rank - 3] = lt_dim_mul(t, of_w[rank - 3], channels);
+    of_x[rank - 1] = of_w[rank - 2] = lt_dim_const(t, 1);
+    steps[rank - 3] *= channels->value;
+    lt_node_set_input(n, 0, lt_build_reshape(b, x, rank, of_x));
+    lt_node_set_input(n, 1, lt_build_reshape(b, w, rank, of_w));
+    lt_node_set_attr(n, lt_ints(ATTR_STRIDES, steps, strides.count));
+    return true;
+}
+
 static bool pack_convolution(PassContext *ctx, Node *n) {
     Value *w = lt_input(n, 1);
     int rank = w->type->rank;
@@ -264,6 +290,8 @@ static bool pack_convolution(PassContext *ctx, Node *n) {
         lt_node_set_input(n, 0, padded_input(ctx, &b, n));
         clear_padding(n);
     }
+    if (lt_dim_is(w->type->dims[rank - 1], 1))
+        return flatten_taps(ctx, &b, n) || (padded && !spread);
     const int width = panel_width(ctx, w->type->dtype, w->type->dims[rank - 1]);
     lt_node_set_attr(n, lt_int(ATTR_PACKED, width));
     lt_node_set_attr(n, lt_dims(ATTR_SIZE, &w->type->dims[rank - 1], 1));

@@ -15,7 +15,8 @@ static ScheduleRow choose_fold(Nest *nest) {
         nest->v = last;
         return lt_choose_columns(nest);
     }
-    if (k && nest->kernel->class == KERNEL_REDUCE && lt_nest_walks(nest, k, false) &&
+    const KernelClass class = nest->kernel->class;
+    if (k && (class == KERNEL_REDUCE || class == KERNEL_CONV) && lt_nest_walks(nest, k, false) &&
         lt_loop_reaches(k, lanes))
         return SCHEDULE_LANES;
     return SCHEDULE_PLAIN;
@@ -55,10 +56,11 @@ static const Stmt *find_across(const Nest *nest) {
 }
 
 static ScheduleRow choose_map(Nest *nest) {
+    enum { LEAST_VECTOR = 4 };
     const Stmt *last = nest->loops[nest->loop_count - 1];
-    if (!lt_loop_reaches(last, lt_nest_lanes(nest)))
-        return SCHEDULE_PLAIN;
     nest->v = last;
+    if (!lt_loop_reaches(last, lt_nest_lanes(nest)))
+        return last->u.loop.extent->value >= LEAST_VECTOR ? SCHEDULE_SHORT : SCHEDULE_PLAIN;
     nest->u = find_across(nest);
     if (nest->u)
         return SCHEDULE_TRANSPOSE;

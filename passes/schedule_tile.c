@@ -69,21 +69,6 @@ static bool rows_collide(Nest *nest, const Expr *a) {
            stride->value * (int64_t)lt_dtype_size(a->dtype) % SET_BYTES == 0;
 }
 
-const char *lt_fuse_positions(Nest *nest) {
-    Str text;
-    lt_str_init(&text, nest->kernel->arena);
-    const char *joined = NULL;
-    for (int i = 0; i < nest->loop_count; i++) {
-        const char *name = nest->loops[i]->u.loop.var->name;
-        if (name[0] != 'y')
-            continue;
-        if (joined)
-            lt_str_printf(&text, "fuse %s %s; ", joined, name);
-        joined = joined ? lt_arena_printf(nest->kernel->arena, "%s_%s", joined, name) : name;
-    }
-    return text.text;
-}
-
 /* Columns of the panels that the operand along n is packed in; 0: it is not packed. */
 static int packed_panel(const Expr *e, const Dim *n) {
     int panel = 0;
@@ -120,6 +105,40 @@ static int panel_of(const Nest *nest) {
     return panel ? panel
                  : lt_target_panel(nest->target, bytes,
                                    lt_dim_is_const(columns) ? columns->value : INT64_MAX);
+}
+
+/* Rows of a tile that follow each other in one row of positions lie at a constant distance, and
+ * need no pointer each. That matters where a tile is one vector wide: it has more rows than there
+ * are registers for pointers. But little of the last tile may be left empty. */
+static bool rows_fit_positions(Nest *nest) {
+    const Stmt *columns = nest->loops[nest->loop_count - 1];
+    const Stmt *positions = nest->loop_count > 1 ? nest->loops[nest->loop_count - 2] : NULL;
+    if (!positions || positions->u.loop.var->name[0] != 'y' ||
+        !lt_dim_is_const(positions->u.loop.extent))
+        return false;
+    nest->n = columns;
+    if (panel_of(nest) > lt_nest_lanes(nest))
+        return false;
+    const int64_t extent = positions->u.loop.extent->value;
+    const int64_t rows = lt_target_tile_rows(nest->target, 1, extent);
+    return (extent + rows - 1) / rows * rows * 8 <= extent * 9;
+}
+
+const char *lt_fuse_positions(Nest *nest) {
+    Str text;
+    lt_str_init(&text, nest->kernel->arena);
+    const char *joined = NULL;
+    if (rows_fit_positions(nest))
+        return "";
+    for (int i = 0; i < nest->loop_count; i++) {
+        const char *name = nest->loops[i]->u.loop.var->name;
+        if (name[0] != 'y')
+            continue;
+        if (joined)
+            lt_str_printf(&text, "fuse %s %s; ", joined, name);
+        joined = joined ? lt_arena_printf(nest->kernel->arena, "%s_%s", joined, name) : name;
+    }
+    return text.text;
 }
 
 /* Pieces of a long fold, all of one size where that comes out even, of whose rows a block fits a

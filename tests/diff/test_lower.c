@@ -187,6 +187,16 @@ START_TEST(convolutions) {
          CONV("[1, 1]", "[1, 1]", "[1, 1]", "[1, 1]", "groups = 1, packed = 8, size = [11]")},
         {"%x: f32[n,h,7,3], %w: f32[2,1,1,3,8]",
          CONV("[1, 1]", "[1, 1]", "[0, 0]", "[0, 0]", "groups = 1, packed = 8, size = [16]")},
+        /* One channel, to one channel: by lanes of taps, or of positions. */
+        {"%x: f32[n,h + 2,71,1], %w: f32[3,40,1,1]",
+         CONV("[1, 2]", "[1, 1]", "[1, 1]", "[1, 1]", "groups = 1")},
+        {"%x: f32[n,71,1], %w: f32[40,1,1]", CONV("[1]", "[1]", "[0]", "[0]", "groups = 1")},
+        {"%x: f32[n,71,1], %w: f32[40,1,1]", CONV("[3]", "[1]", "[0]", "[0]", "groups = 1")},
+        /* Rows of positions that tiles fit: one vector of channels. */
+        {"%x: f32[n,h + 2,38,3], %w: f32[3,3,3,8]",
+         CONV("[1, 1]", "[1, 1]", "[0, 0]", "[0, 0]", "groups = 1")},
+        {"%x: f32[n,h + 2,73,3], %w: f32[3,3,3,8]",
+         CONV("[2, 2]", "[1, 1]", "[0, 1]", "[0, 0]", "groups = 1")},
         {"%x: i32[n,9,4], %w: i32[3,4,5]", CONV("[1]", "[1]", "[1]", "[1]", "groups = 1")},
     };
     CHECK_CASES(cases);
