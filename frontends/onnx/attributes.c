@@ -10,10 +10,10 @@ static const char *const attr_type_names[] = {
     [ONNX_ATTR_INT] = "an integer",  [ONNX_ATTR_STRING] = "a string",
     [ONNX_ATTR_TENSOR] = "a tensor", [ONNX_ATTR_GRAPH] = "a graph",
     [ONNX_ATTR_FLOATS] = "floats",   [ONNX_ATTR_INTS] = "integers",
-    [ONNX_ATTR_STRINGS] = "strings"};
+    [ONNX_ATTR_STRINGS] = "strings", [ONNX_ATTR_TYPE] = "a type"};
 
 static const char *attr_type_name(OnnxAttrType type) {
-    bool known = type >= 0 && type <= ONNX_ATTR_STRINGS;
+    bool known = type >= 0 && type <= ONNX_ATTR_TYPE && attr_type_names[type];
     return known ? attr_type_names[type] : "a type that lathe does not read";
 }
 
@@ -30,7 +30,8 @@ bool lt_onnx_has(const Import *im, const char *name) { return find_attribute(im,
  */
 const OnnxAttribute *lt_onnx_attribute(Import *im, const char *name, OnnxAttrType type) {
     const OnnxAttribute *a = find_attribute(im, name);
-    bool empty_list = a && a->type == ONNX_ATTR_NONE && type >= ONNX_ATTR_FLOATS;
+    bool empty_list =
+        a && a->type == ONNX_ATTR_NONE && type >= ONNX_ATTR_FLOATS && type <= ONNX_ATTR_STRINGS;
     if (!a || a->type == type || empty_list)
         return a;
     lt_onnx_malformed(im, "attribute %s must be %s, not %s", name, attr_type_name(type),

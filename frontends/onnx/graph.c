@@ -6,14 +6,17 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "frontends/onnx/scope.h"
+#include "frontends/onnx/sequence.h"
 
 #define ONNX_OP(name, low, high, function, least, most, outputs, attributes) \
-    {name, low, high, lt_onnx_##function, least, most, outputs, attributes},
+    {name, low, high, lt_onnx_##function, least, most, outputs, attributes, COMPOUND_NONE},
+#define ONNX_COMPOUND_OP(name, low, high, function, least, most, outputs, attributes, takes) \
+    {name, low, high, lt_onnx_##function, least, most, outputs, attributes, takes},
 const OnnxOp lt_onnx_ops[] = {
 #include "frontends/onnx/ops.def"
 };
 #undef ONNX_OP
+#undef ONNX_COMPOUND_OP
 const uint32_t lt_onnx_op_count = sizeof lt_onnx_ops / sizeof *lt_onnx_ops;
 
 const OnnxOp *lt_onnx_op_find(const char *name, int64_t version, bool *known) {
@@ -149,6 +152,17 @@ static Readiness resolve_inputs(Import *im) {
     return result;
 }
 
+/* What is no tensor goes only to ops whose rows take it. */
+static bool check_kinds(Import *im, const OnnxOp *op) {
+    for (uint32_t i = 0; i < im->input_count; i++) {
+        const CompoundKind kind = compound_kind(im->inputs[i]);
+        if (kind & ~(CompoundKind)op->takes)
+            return lt_onnx_unsupported(im, "input %u is %s, which the op does not take", i,
+                                       lt_onnx_kind_name(kind));
+    }
+    return true;
+}
+
 static bool bind_outputs(Import *im, bool converted) {
     const OnnxNode *n = im->node;
     for (size_t i = 0; i < n->outputs.len; i++) {
@@ -219,7 +233,7 @@ static bool convert_node(Import *im, const OnnxNode *n) {
     if (ready == STOP)
         return false;
     uint32_t before = im->module->diags.errors;
-    bool converted = ok && ready == READY && op->convert(im);
+    bool converted = ok && ready == READY && check_kinds(im, op) && op->convert(im);
     if (is_malformed(im, errors))
         return false;
     converted = converted && im->module->diags.errors == before;
@@ -277,6 +291,10 @@ bool lt_onnx_read_region(Import *im, OnnxScope *scope, const OnnxGraph *g) {
     uint32_t unsupported = im->unsupported;
     *im = outer;
     im->unsupported = unsupported;
+    for (size_t i = 0; ok && i < g->outputs.len; i++)
+        if (compound_of(results[i]))
+            return lt_onnx_unsupported(im, "output %zu of the subgraph is %s", i,
+                                       lt_onnx_kind_name(compound_kind(results[i])));
     if (ok)
         lt_graph_set_outputs(scope->region, results, (uint32_t)g->outputs.len);
     return ok;
@@ -295,6 +313,8 @@ static bool check_opsets(Import *im) {
     return false;
 }
 
+typedef Vec(Value *) ValueList;
+
 /* An output needs a value that no other output has, that is not an input, and carries its name. */
 static Value *own_output(Import *im, Value *v, const char *name, Value *const *others,
                          size_t count) {
@@ -308,8 +328,43 @@ static Value *own_output(Import *im, Value *v, const char *name, Value *const *o
     return v;
 }
 
+/* Errors about an output are at a node of its name. */
+static void stand_at_output(Import *im, const char *name) {
+    OnnxNode *n = LT_NEW(im->arena, OnnxNode);
+    Loc *loc = LT_NEW(im->arena, Loc);
+    *loc = (Loc){.node = name, .op = "Output"};
+    *n = (OnnxNode){.name = name, .op = "Output", .domain = "", .loc = loc};
+    im->node = n;
+    im->b.loc = loc;
+}
+
+/* The members of an output. What it is declared as decides whether it is optional. */
+static bool add_output(Import *im, const OnnxValueInfo *info, Value *v, ValueList *values) {
+    const CompoundForm *form = lt_onnx_form_of(im, v);
+    Value *members[COMPOUND_MEMBERS];
+    stand_at_output(im, info->name);
+    if (form->kind == COMPOUND_OPTIONAL && info->type.kind != ONNX_TYPE_OPTIONAL &&
+        info->type.kind != ONNX_TYPE_NONE) {
+        if (!(v = lt_onnx_present(im, v)))
+            return false;
+        form = lt_onnx_form_of(im, v);
+    } else if (form->kind != COMPOUND_OPTIONAL && info->type.kind == ONNX_TYPE_OPTIONAL) {
+        form = lt_onnx_form(im, COMPOUND_OPTIONAL, form);
+    }
+    if (!lt_onnx_pack(im, v, form, members))
+        return false;
+    for (uint32_t i = 0; i < lt_onnx_form_width(form); i++) {
+        const char *name = lt_onnx_member_name(im, info->name, form, i);
+        Value *own = own_output(im, members[i], name, values->data, values->len);
+        if (!own)
+            return false;
+        lt_vec_push(im->arena, values, own);
+    }
+    return true;
+}
+
 static bool set_outputs(Import *im, const OnnxGraph *g) {
-    Value **values = LT_ARRAY(im->arena, Value *, g->outputs.len);
+    ValueList values = {0};
     for (size_t i = 0; i < g->outputs.len; i++) {
         const char *name = g->outputs.data[i].name;
         Binding *binding = lt_onnx_lookup(im, im->scope, name);
@@ -319,10 +374,10 @@ static bool set_outputs(Import *im, const OnnxGraph *g) {
             return false;
         }
         Value *v = lt_onnx_resolve(im, binding, name);
-        if (!v || !(values[i] = own_output(im, v, name, values, i)))
+        if (!v || !add_output(im, &g->outputs.data[i], v, &values))
             return false;
     }
-    lt_graph_set_outputs(im->b.graph, values, (uint32_t)g->outputs.len);
+    lt_graph_set_outputs(im->b.graph, values.data, (uint32_t)values.len);
     return true;
 }
 

@@ -73,6 +73,65 @@ static OnnxTensor *read_tensor_new(Scan s) {
     return t;
 }
 
+static OnnxDim read_dim(Scan s) {
+    OnnxDim d = {.kind = ONNX_DIM_UNKNOWN};
+    while (scan_next(&s)) {
+        if (s.field.number == 1)
+            d = (OnnxDim){.kind = ONNX_DIM_VALUE, .value = scan_int(&s)};
+        if (s.field.number == 2)
+            d = (OnnxDim){.kind = ONNX_DIM_PARAM, .param = scan_string(&s)};
+    }
+    return d;
+}
+
+static void read_shape(Scan s, OnnxType *t) {
+    t->has_shape = true;
+    while (scan_next(&s))
+        if (s.field.number == 1)
+            lt_vec_push(s.arena, &t->dims, read_dim(scan_message(&s)));
+}
+
+static void read_tensor_type(Scan s, OnnxType *t) {
+    t->kind = ONNX_TYPE_TENSOR;
+    while (scan_next(&s)) {
+        if (s.field.number == 1)
+            t->elem_type = scan_int(&s);
+        if (s.field.number == 2)
+            read_shape(scan_message(&s), t);
+    }
+}
+
+static OnnxType *read_type(Scan s);
+
+/* The one field of a sequence's or an optional's type. */
+static const OnnxType *read_element_type(Scan s) {
+    const OnnxType *element = NULL;
+    while (scan_next(&s))
+        if (s.field.number == 1)
+            element = read_type(scan_message(&s));
+    return element;
+}
+
+static OnnxType *read_type(Scan s) {
+    OnnxType *t = LT_NEW(s.arena, OnnxType);
+    while (scan_next(&s)) {
+        switch (s.field.number) {
+        case 1: read_tensor_type(scan_message(&s), t); break;
+        case 4:
+            t->kind = ONNX_TYPE_SEQUENCE;
+            t->element = read_element_type(scan_message(&s));
+            break;
+        case 6: break; /* a denotation */
+        case 9:
+            t->kind = ONNX_TYPE_OPTIONAL;
+            t->element = read_element_type(scan_message(&s));
+            break;
+        default: t->kind = ONNX_TYPE_OTHER;
+        }
+    }
+    return t;
+}
+
 static OnnxGraph *read_graph(Scan s);
 
 /* Files of ir_version < 3 may leave the type out: then the field that is there tells it. */
@@ -81,6 +140,8 @@ static OnnxAttrType guess_type(const OnnxAttribute *a) {
         return ONNX_ATTR_TENSOR;
     if (a->g)
         return ONNX_ATTR_GRAPH;
+    if (a->tp)
+        return ONNX_ATTR_TYPE;
     if (a->s)
         return ONNX_ATTR_STRING;
     if (a->ints.len)
@@ -106,6 +167,7 @@ static OnnxAttribute read_attribute(Scan s) {
         case 7: lt_pb_words32(&s.pb, &s.field, s.arena, &a.floats); break;
         case 8: lt_pb_ints(&s.pb, &s.field, s.arena, &a.ints); break;
         case 9: lt_vec_push(s.arena, &a.strings, scan_string(&s)); break;
+        case 14: a.tp = read_type(scan_message(&s)); break;
         case 20: a.type = (OnnxAttrType)scan_int(&s); break;
         case 21: a.ref = scan_string(&s); break;
         default: break;
@@ -117,8 +179,10 @@ static OnnxAttribute read_attribute(Scan s) {
         a.type = scalar;
     if (a.type == ONNX_ATTR_STRING && !a.s)
         a.s = "";
-    if ((a.type == ONNX_ATTR_TENSOR && !a.t) || (a.type == ONNX_ATTR_GRAPH && !a.g))
-        lt_pb_fail(&s.pb, s.pb.pos, "an attribute lacks the tensor or graph that its type says");
+    if ((a.type == ONNX_ATTR_TENSOR && !a.t) || (a.type == ONNX_ATTR_GRAPH && !a.g) ||
+        (a.type == ONNX_ATTR_TYPE && !a.tp))
+        lt_pb_fail(&s.pb, s.pb.pos,
+                   "an attribute lacks the tensor, graph or type that its type says");
     return a;
 }
 
@@ -153,50 +217,13 @@ static OnnxNode read_node(Scan s) {
     return n;
 }
 
-static OnnxDim read_dim(Scan s) {
-    OnnxDim d = {.kind = ONNX_DIM_UNKNOWN};
-    while (scan_next(&s)) {
-        if (s.field.number == 1)
-            d = (OnnxDim){.kind = ONNX_DIM_VALUE, .value = scan_int(&s)};
-        if (s.field.number == 2)
-            d = (OnnxDim){.kind = ONNX_DIM_PARAM, .param = scan_string(&s)};
-    }
-    return d;
-}
-
-static void read_shape(Scan s, OnnxValueInfo *v) {
-    v->has_shape = true;
-    while (scan_next(&s))
-        if (s.field.number == 1)
-            lt_vec_push(s.arena, &v->dims, read_dim(scan_message(&s)));
-}
-
-static void read_tensor_type(Scan s, OnnxValueInfo *v) {
-    v->kind = ONNX_TYPE_TENSOR;
-    while (scan_next(&s)) {
-        if (s.field.number == 1)
-            v->elem_type = scan_int(&s);
-        if (s.field.number == 2)
-            read_shape(scan_message(&s), v);
-    }
-}
-
-static void read_type(Scan s, OnnxValueInfo *v) {
-    while (scan_next(&s)) {
-        if (s.field.number == 1)
-            read_tensor_type(scan_message(&s), v);
-        if (s.field.number == 4 || s.field.number == 5 || s.field.number >= 7)
-            v->kind = ONNX_TYPE_OTHER;
-    }
-}
-
 static OnnxValueInfo read_value_info(Scan s) {
     OnnxValueInfo v = {.name = ""};
     while (scan_next(&s)) {
         if (s.field.number == 1)
             v.name = scan_string(&s);
         if (s.field.number == 2)
-            read_type(scan_message(&s), &v);
+            v.type = *read_type(scan_message(&s));
     }
     return v;
 }
@@ -211,6 +238,7 @@ static OnnxGraph *read_graph(Scan s) {
         case 5: lt_vec_push(s.arena, &g->initializers, read_tensor(scan_message(&s))); break;
         case 11: lt_vec_push(s.arena, &g->inputs, read_value_info(scan_message(&s))); break;
         case 12: lt_vec_push(s.arena, &g->outputs, read_value_info(scan_message(&s))); break;
+        case 13: lt_vec_push(s.arena, &g->values, read_value_info(scan_message(&s))); break;
         case 15: g->has_sparse = true; break;
         default: break;
         }

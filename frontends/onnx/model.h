@@ -46,7 +46,8 @@ typedef enum {
     ONNX_ATTR_GRAPH = 5,
     ONNX_ATTR_FLOATS = 6,
     ONNX_ATTR_INTS = 7,
-    ONNX_ATTR_STRINGS = 8
+    ONNX_ATTR_STRINGS = 8,
+    ONNX_ATTR_TYPE = 13
 } OnnxAttrType;
 
 typedef struct OnnxEntry { /* StringStringEntryProto */
@@ -67,6 +68,27 @@ typedef struct OnnxTensor {
     Vec(OnnxEntry) external;
 } OnnxTensor;
 
+typedef struct OnnxDim {
+    enum { ONNX_DIM_UNKNOWN, ONNX_DIM_VALUE, ONNX_DIM_PARAM } kind;
+    int64_t value;
+    const char *param;
+} OnnxDim;
+
+/* TypeProto. */
+typedef struct OnnxType {
+    enum {
+        ONNX_TYPE_NONE,
+        ONNX_TYPE_TENSOR,
+        ONNX_TYPE_SEQUENCE,
+        ONNX_TYPE_OPTIONAL,
+        ONNX_TYPE_OTHER
+    } kind;
+    const struct OnnxType *element; /* of a sequence or an optional; NULL: not told */
+    int64_t elem_type;              /* of a tensor */
+    bool has_shape;
+    Vec(OnnxDim) dims;
+} OnnxType;
+
 typedef struct OnnxGraph OnnxGraph;
 
 typedef struct OnnxAttribute {
@@ -77,6 +99,7 @@ typedef struct OnnxAttribute {
     const char *s;
     OnnxTensor *t;
     OnnxGraph *g;
+    OnnxType *tp;
     PbInts ints;
     PbWords32 floats;
     Vec(const char *) strings;
@@ -90,25 +113,16 @@ typedef struct OnnxNode {
     const Loc *loc;
 } OnnxNode;
 
-typedef struct OnnxDim {
-    enum { ONNX_DIM_UNKNOWN, ONNX_DIM_VALUE, ONNX_DIM_PARAM } kind;
-    int64_t value;
-    const char *param;
-} OnnxDim;
-
 typedef struct OnnxValueInfo {
     const char *name;
-    enum { ONNX_TYPE_NONE, ONNX_TYPE_TENSOR, ONNX_TYPE_OTHER } kind;
-    int64_t elem_type;
-    bool has_shape;
-    Vec(OnnxDim) dims;
+    OnnxType type;
 } OnnxValueInfo;
 
 struct OnnxGraph {
     const char *name;
     Vec(OnnxNode) nodes;
     Vec(OnnxTensor) initializers;
-    Vec(OnnxValueInfo) inputs, outputs;
+    Vec(OnnxValueInfo) inputs, outputs, values; /* values: what is known of those between */
     bool has_sparse;
 };
 

@@ -48,6 +48,7 @@ typedef struct OnnxOp {
     int32_t min_inputs, max_inputs; /* max -1: any number; the first min must be present */
     int32_t max_outputs;
     const char *attributes; /* names that it may carry, by spaces */
+    unsigned takes;         /* CompoundKinds that operands may be (compound.h) */
 } OnnxOp;
 
 /* The row for this op and version, or NULL; *known tells whether there is a row for another
@@ -156,7 +157,9 @@ Value *lt_onnx_to_channels_first(Import *im, Value *x);
 bool lt_onnx_inline_graph(Import *im, const OnnxGraph *g);
 
 #define ONNX_OP(name, low, high, function, ...) bool lt_onnx_##function(Import *im);
+#define ONNX_COMPOUND_OP(name, low, high, function, ...) bool lt_onnx_##function(Import *im);
 #include "frontends/onnx/ops.def"
 #undef ONNX_OP
+#undef ONNX_COMPOUND_OP
 
 #endif

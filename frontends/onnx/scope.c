@@ -1,12 +1,24 @@
 /* scope.c - graph inputs and initializers become values; symbolic dims get their names and ranges.
  */
-#include "frontends/onnx/scope.h"
-
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "frontends/onnx/compound.h"
+
+typedef struct Capture {
+    Import *im;
+    OnnxScope *scope;
+} Capture;
+
+static Value *capture_member(void *state, Value *tensor) {
+    const Capture *at = state;
+    return lt_onnx_capture(at->im, at->scope, tensor);
+}
+
 Value *lt_onnx_capture(Import *im, OnnxScope *scope, Value *outside) {
+    if (compound_of(outside))
+        return lt_onnx_map_members(im, outside, capture_member, &(Capture){im, scope});
     const Const *c = lt_value_const(outside);
     if (c) {
         Builder front = {.graph = scope->region, .before = scope->region->first, .loc = im->b.loc};
@@ -101,7 +113,7 @@ static const Dim *symbol_dim(Import *im, const char *name) {
 /* Writers that do not know an extent leave it out, or write -1 or "?": each such axis has its own
  * symbol. */
 static const Dim *declared_dim(Import *im, const OnnxValueInfo *v, size_t axis) {
-    const OnnxDim *d = &v->dims.data[axis];
+    const OnnxDim *d = &v->type.dims.data[axis];
     if (d->kind == ONNX_DIM_VALUE && d->value >= 0)
         return lt_dim_const(im->dims, d->value);
     bool named = d->kind == ONNX_DIM_PARAM && *d->param && strcmp(d->param, "?") != 0 &&
@@ -144,12 +156,12 @@ static bool apply_override(Import *im, const OnnxValueInfo *v, const InputOverri
     int given_rank = override_shape(im, o->shape, given);
     if (given_rank < 0)
         return fail_option(im, "expected extents like 1x3xHxW, not", o->shape);
-    if (v->has_shape && given_rank != *rank)
+    if (v->type.has_shape && given_rank != *rank)
         return fail_option(im, "the shape has another rank than the model declares for input",
                            v->name);
     for (int i = 0; i < given_rank; i++) {
-        bool fixed = v->has_shape && lt_dim_is_const(dims[i]) &&
-                     v->dims.data[i].kind == ONNX_DIM_VALUE && !lt_dim_is(dims[i], 0);
+        bool fixed = v->type.has_shape && lt_dim_is_const(dims[i]) &&
+                     v->type.dims.data[i].kind == ONNX_DIM_VALUE && !lt_dim_is(dims[i], 0);
         if (fixed && dims[i] != given[i])
             return fail_option(im, "the shape contradicts what the model fixes for input", v->name);
         dims[i] = given[i];
@@ -158,35 +170,75 @@ static bool apply_override(Import *im, const OnnxValueInfo *v, const InputOverri
     return true;
 }
 
-static bool bind_input(Import *im, const OnnxValueInfo *v) {
+/* The type of a tensor that is an input, or part of one; NULL after an error. */
+static const Type *declared_type(Import *im, const OnnxValueInfo *v, DType dtype) {
     DiagList *diags = &im->module->diags;
-    DType dtype;
     const Dim *dims[LT_MAX_RANK];
-    if (v->kind != ONNX_TYPE_TENSOR || !lt_onnx_dtype(v->elem_type, &dtype)) {
-        lt_error(diags, LT_UNSUPPORTED, NULL,
-                 "input '%s' is %s: only tensors of numbers are supported", v->name,
-                 v->kind == ONNX_TYPE_TENSOR ? lt_onnx_data_type_name(v->elem_type)
-                                             : "not a tensor");
-        return false;
-    }
     const InputOverride *o = find_input_override(im, v->name);
-    if (!v->has_shape && !o) {
+    if (!v->type.has_shape && !o) {
         lt_error(diags, LT_UNSUPPORTED, NULL,
                  "input '%s' has no rank: give its shape with --input %s=...", v->name, v->name);
-        return false;
+        return NULL;
     }
-    if (v->dims.len > LT_MAX_RANK) {
+    if (v->type.dims.len > LT_MAX_RANK) {
         lt_error(diags, LT_UNSUPPORTED, NULL, "input '%s' has rank %zu; at most %d is supported",
-                 v->name, v->dims.len, LT_MAX_RANK);
-        return false;
+                 v->name, v->type.dims.len, LT_MAX_RANK);
+        return NULL;
     }
-    int rank = (int)v->dims.len;
-    for (size_t i = 0; i < v->dims.len; i++)
+    int rank = (int)v->type.dims.len;
+    for (size_t i = 0; i < v->type.dims.len; i++)
         dims[i] = declared_dim(im, v, i);
     if (o && !apply_override(im, v, o, &rank, dims))
+        return NULL;
+    return lt_type(im->module, dtype, rank, dims);
+}
+
+/* The symbol of an extent that a sequence has: "x_length". */
+static const Dim *sequence_dim(Import *im, const OnnxValueInfo *v, const char *what, int64_t most) {
+    const char *name = symbol_name(im, lt_arena_printf(im->arena, "%s_%s", v->name, what));
+    const Dim *d = symbol_dim(im, name);
+    if (!lt_dim_is_const(d) && !find_dim_override(im, name))
+        lt_dim_set_range(im->dims, d, 0, most);
+    return d;
+}
+
+/* The types of what an input is made of, in packed form; v tells the shape of a tensor. */
+static bool member_types(Import *im, const OnnxValueInfo *v, const CompoundForm *form,
+                         const Type **types) {
+    Module *m = im->module;
+    if (form->kind == COMPOUND_OPTIONAL) {
+        const OnnxValueInfo inner = {.name = v->name, .type = *v->type.element};
+        types[0] = lt_type(m, DT_BOOL, 0, NULL);
+        return member_types(im, &inner, form->element, types + 1);
+    }
+    if (form->kind == COMPOUND_NONE)
+        return (types[0] = declared_type(im, v, form->dtype)) != NULL;
+    const Dim *total = sequence_dim(im, v, "total", LT_DIM_UNBOUNDED);
+    const int rank = form->element->rank;
+    const Dim *shapes[] = {sequence_dim(im, v, "length", LT_DIM_UNBOUNDED),
+                           rank >= 0 ? lt_dim_const(im->dims, rank)
+                                     : sequence_dim(im, v, "rank", LT_MAX_RANK)};
+    types[0] = lt_type(m, form->element->dtype, 1, &total);
+    types[1] = lt_type(m, DT_I64, 2, shapes);
+    return true;
+}
+
+static bool bind_input(Import *im, const OnnxValueInfo *v) {
+    DiagList *diags = &im->module->diags;
+    const Type *types[COMPOUND_MEMBERS];
+    Value *members[COMPOUND_MEMBERS];
+    const char *reason;
+    const CompoundForm *form = lt_onnx_form_of_type(im, &v->type, &reason);
+    if (!form) {
+        lt_error(diags, LT_UNSUPPORTED, NULL, "input '%s' is %s", v->name, reason);
         return false;
-    Value *value = lt_graph_add_input(im->b.graph, lt_type(im->module, dtype, rank, dims), v->name);
-    if (lt_onnx_bind(im, v->name, (Binding){.value = value}))
+    }
+    if (!member_types(im, v, form, types))
+        return false;
+    for (uint32_t i = 0; i < lt_onnx_form_width(form); i++)
+        members[i] =
+            lt_graph_add_input(im->b.graph, types[i], lt_onnx_member_name(im, v->name, form, i));
+    if (lt_onnx_bind(im, v->name, (Binding){.value = lt_onnx_unpack(im, form, members)}))
         return true;
     lt_error(diags, LT_MALFORMED, NULL, "input '%s' is declared twice", v->name);
     return false;
@@ -221,9 +273,16 @@ bool lt_onnx_bind_initializers(Import *im) {
 
 /* --- overrides --- */
 
+/* The type of an input, or of what is in it where it is optional. */
+static const OnnxType *tensor_type(const OnnxValueInfo *v) {
+    const bool is_optional = v->type.kind == ONNX_TYPE_OPTIONAL && v->type.element;
+    return is_optional ? v->type.element : &v->type;
+}
+
 static bool names_dim(Import *im, const OnnxValueInfo *v, const char *name) {
-    for (size_t i = 0; i < v->dims.len; i++) {
-        const OnnxDim *d = &v->dims.data[i];
+    const OnnxType *type = tensor_type(v);
+    for (size_t i = 0; i < type->dims.len; i++) {
+        const OnnxDim *d = &type->dims.data[i];
         if (d->kind == ONNX_DIM_PARAM &&
             (strcmp(d->param, name) == 0 || strcmp(symbol_name(im, d->param), name) == 0))
             return true;

@@ -122,7 +122,15 @@ typedef struct lathe_dim {
     const char *text;   /* for people: "64", "batch", "floor(h/32)" */
 } lathe_dim;
 
-/* An input or output as the model declares it. Lives as long as the model. */
+/* An input or output as the model declares it. Lives as long as the model.
+ *
+ * What is no tensor in the model is several here, named after it:
+ *   a sequence x      x.values  T[total]: the elements' data, one behind the other, each row-major
+ *                     x.shapes  i64[n, rank]: a row of extents for each element. Where elements may
+ *                               have several ranks, rows of those with fewer axes end with -1
+ *   an optional x     x.has     bool[]: whether there is a value. Where there is none, the others
+ *                               are there all the same, and say nothing
+ *                     x.value   T[...]: a tensor; or x.values and x.shapes: a sequence */
 typedef struct lathe_tensor_info {
     const char *name;
     lathe_dtype dtype;
