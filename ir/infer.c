@@ -233,16 +233,35 @@ bool lt_infer_node(Node *node) {
     return true;
 }
 
+/* The type of a carried value in the body: the operand's, but for dims that vary from one iteration
+ * to the next, which are symbols of data there. */
+static const Type *carried_type(const Node *node, const Type *in_body, const Type *operand) {
+    const Dim *dims[LT_MAX_RANK];
+    if (!in_body || in_body->dtype != operand->dtype || in_body->rank != operand->rank)
+        return operand;
+    for (int i = 0; i < operand->rank; i++) {
+        const Dim *d = in_body->dims[i];
+        const bool varies =
+            d->kind == DIM_SYMBOL && infer_dims(node)->symbols.data[d->symbol].data_dependent;
+        dims[i] = varies ? d : operand->dims[i];
+    }
+    return lt_type(infer_module(node), operand->dtype, operand->rank, dims);
+}
+
 /* A region's inputs take the types of the operands that they stand for: all of them, but not an
  * if's condition and not a loop's trip count (a loop's first region input is the iteration, which
  * keeps its type). */
 static void type_region_inputs(Node *node, Graph *region) {
     const uint32_t first_operand = node->op == OP_FUSED ? 0 : node->op == OP_IF ? 1 : 2;
     const uint32_t first_input = node->op == OP_LOOP ? 1 : 0;
+    const int64_t carried = node->op == OP_LOOP ? lt_attr_int(node, ATTR_COUNT, 0) : 0;
     for (uint32_t i = first_input; i < region->inputs.len; i++) {
         const uint32_t operand = i - first_input + first_operand;
-        if (operand < node->input_count && node->inputs[operand].value)
-            region->inputs.data[i]->type = node->inputs[operand].value->type;
+        if (operand >= node->input_count || !node->inputs[operand].value)
+            continue;
+        const Type *type = node->inputs[operand].value->type;
+        Value *inside = region->inputs.data[i];
+        inside->type = i - first_input < carried ? carried_type(node, inside->type, type) : type;
     }
 }
 
