@@ -45,9 +45,11 @@ static void write_weights(const Program *p, Arena *arena, OutputFile *out) {
     const ProgramBuffer **list = LT_ARRAY(arena, const ProgramBuffer *, p->buffers.len + 1);
     const uint64_t start = out->offset;
     size_t count = 0;
+    /* Those without elements have no bytes, and the offset of what comes next. */
     for (size_t i = 0; i < p->buffers.len; i++) {
-        if (p->buffers.data[i].place == PLACE_WEIGHTS)
-            list[count++] = &p->buffers.data[i];
+        const ProgramBuffer *b = &p->buffers.data[i];
+        if (b->place == PLACE_WEIGHTS && b->value->bytes)
+            list[count++] = b;
     }
     qsort(list, count, sizeof *list, compare_offsets);
     for (size_t i = 0; i < count; i++) {

@@ -80,6 +80,11 @@ START_TEST(loops) {
          GO "%p = loop %m, %go, %x {count = 1} region(%i: i64[], %a: f32[d0]) {\n"
             "  %more = const bool[] [true] %1 = concat %a, %a {axis = 0} %2 = neg %1\n"
             "  yield %more, %2 } %e = exp %p yield %p, %e"},
+        {"%m: i64[], %x: f32[h]", /* grows from nothing */
+         "%none = const f32[0] [] " GO
+         "%p = loop %m, %go, %none, %x {count = 1} region(%i: i64[], %a: f32[d0], %b: f32[h]) {\n"
+         "  %more = const bool[] [true] %1 = concat %a, %b {axis = 0} yield %more, %1 }\n"
+         "%e = exp %p yield %p, %e"},
         {"%m: i64[], %x: f32[h,3]", /* a loop in a loop, a branch in it */
          GO "%two = const i64[] [2]\n"
             "%p, %s = loop %two, %go, %x, %m {count = 1}\n"
