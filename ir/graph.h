@@ -168,6 +168,9 @@ Node *lt_node_new(Graph *g, Node *before, const NodeSpec *spec);
 void lt_node_set_input(Node *node, uint32_t index, Value *value);
 void lt_node_set_attr(Node *node, Attr attr); /* replaces or adds */
 void lt_node_add_input(Node *node, Value *value);
+/* New outputs instead of those of a node that nothing uses and that is not inferred yet; only for
+ * ops with any number of outputs. */
+void lt_node_set_output_count(Node *node, uint32_t count);
 /* Unlinks the node and its operands; its outputs must have no uses. */
 void lt_node_remove(Node *node);
 void lt_node_move_before(Node *node, Node *before);

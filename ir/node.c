@@ -212,6 +212,14 @@ void lt_node_add_input(Node *node, Value *value) {
     node->input_count = count + 1;
 }
 
+void lt_node_set_output_count(Node *node, uint32_t count) {
+    assert(lt_op_info[node->op].outputs < 0);
+    for (uint32_t i = 0; i < node->output_count; i++)
+        assert(!node->outputs[i]->uses);
+    if (count != node->output_count)
+        make_outputs(node, count);
+}
+
 void lt_node_remove(Node *node) {
     for (uint32_t i = 0; i < node->output_count; i++)
         assert(!node->outputs[i]->uses);

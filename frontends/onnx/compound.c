@@ -101,6 +101,21 @@ const CompoundForm *lt_onnx_form_join(Import *im, const CompoundForm *a, const C
     return form;
 }
 
+const CompoundForm *lt_onnx_form_declared(Import *im, const CompoundForm *form,
+                                          const CompoundForm *declared) {
+    CompoundForm *more = lt_arena_copy(im->arena, form, sizeof *form);
+    if (declared->kind == COMPOUND_OPTIONAL && form->kind != COMPOUND_OPTIONAL)
+        return lt_onnx_form(im, COMPOUND_OPTIONAL,
+                            lt_onnx_form_declared(im, form, declared->element));
+    if (declared->kind != form->kind)
+        return form;
+    if (form->element)
+        more->element = lt_onnx_form_declared(im, form->element, declared->element);
+    else if (form->rank == RANK_OPEN && declared->rank >= 0)
+        more->rank = declared->rank;
+    return more;
+}
+
 const char *lt_onnx_form_text(Import *im, const CompoundForm *form) {
     if (form->kind == COMPOUND_SEQUENCE || form->kind == COMPOUND_OPTIONAL)
         return lt_arena_printf(im->arena, "%s of %s", lt_onnx_kind_name(form->kind),

@@ -82,6 +82,9 @@ const CompoundForm *lt_onnx_form_of(Import *im, Value *v);
 const CompoundForm *lt_onnx_form_of_type(Import *im, const OnnxType *type, const char **reason);
 /* The form that both can be brought to; NULL: there is none. */
 const CompoundForm *lt_onnx_form_join(Import *im, const CompoundForm *a, const CompoundForm *b);
+/* `form` with what `declared` adds: an optional around it, the rank of what is empty so far. */
+const CompoundForm *lt_onnx_form_declared(Import *im, const CompoundForm *form,
+                                          const CompoundForm *declared);
 bool lt_onnx_form_is(const CompoundForm *a, const CompoundForm *b);
 const char *lt_onnx_form_text(Import *im, const CompoundForm *form); /* "a sequence of f32[,]" */
 /* The number of members in packed form: 1 for a tensor. */
@@ -92,6 +95,15 @@ const char *lt_onnx_member_name(Import *im, const char *name, const CompoundForm
 /* --- the packed form (compound_pack.c) --- */
 /* The members of `v` in a form that lt_onnx_form_join made of its own. False after an error. */
 bool lt_onnx_pack(Import *im, Value *v, const CompoundForm *form, Value **members);
+/* Ends a region with a yield of these values in these forms; `first`, unless NULL, goes before. */
+bool lt_onnx_yield_packed(Import *im, Graph *region, Value *first, Value *const *values,
+                          const CompoundForm *const *forms, uint32_t count);
+/* The members of `count` values, one behind the other. */
+uint32_t lt_onnx_forms_width(const CompoundForm *const *forms, uint32_t count);
+bool lt_onnx_pack_all(Import *im, Value *const *values, const CompoundForm *const *forms,
+                      uint32_t count, Value **members);
+void lt_onnx_unpack_all(Import *im, const CompoundForm *const *forms, Value *const *members,
+                        uint32_t count, Value **values);
 /* The value of these members. */
 Value *lt_onnx_unpack(Import *im, const CompoundForm *form, Value *const *members);
 /* Every tensor in it replaced by what `map` gives for it. */

@@ -109,3 +109,44 @@ Value *lt_onnx_unpack(Import *im, const CompoundForm *form, Value *const *member
     Value *parts[] = {members[0], lt_onnx_unpack(im, form->element, members + 1)};
     return lt_onnx_compound(im, form, parts, 2);
 }
+
+/* --- many --- */
+
+uint32_t lt_onnx_forms_width(const CompoundForm *const *forms, uint32_t count) {
+    uint32_t width = 0;
+    for (uint32_t i = 0; i < count; i++)
+        width += lt_onnx_form_width(forms[i]);
+    return width;
+}
+
+bool lt_onnx_pack_all(Import *im, Value *const *values, const CompoundForm *const *forms,
+                      uint32_t count, Value **members) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (!lt_onnx_pack(im, values[i], forms[i], members))
+            return false;
+        members += lt_onnx_form_width(forms[i]);
+    }
+    return true;
+}
+
+void lt_onnx_unpack_all(Import *im, const CompoundForm *const *forms, Value *const *members,
+                        uint32_t count, Value **values) {
+    for (uint32_t i = 0; i < count; i++) {
+        values[i] = lt_onnx_unpack(im, forms[i], members);
+        members += lt_onnx_form_width(forms[i]);
+    }
+}
+
+bool lt_onnx_yield_packed(Import *im, Graph *region, Value *first, Value *const *values,
+                          const CompoundForm *const *forms, uint32_t count) {
+    const uint32_t width = lt_onnx_forms_width(forms, count), front = first != NULL;
+    Value **members = LT_ARRAY(im->arena, Value *, width + 1);
+    const Builder outside = im->b;
+    members[0] = first;
+    im->b = (Builder){.graph = region, .loc = outside.loc};
+    const bool packed = lt_onnx_pack_all(im, values, forms, count, members + front);
+    im->b = outside;
+    if (packed)
+        lt_graph_set_outputs(region, members, width + front);
+    return packed;
+}

@@ -268,35 +268,40 @@ static bool read_subgraph(Import *im, OnnxScope *scope, const OnnxGraph *g, Valu
     return ok;
 }
 
-bool lt_onnx_inline_graph(Import *im, const OnnxGraph *g) {
+bool lt_onnx_read_inline(Import *im, const OnnxGraph *g, Value *const *inputs, Value **results) {
     Import outer = *im;
     OnnxScope scope = {.graph = g, .outer = im->scope};
     lt_map_init(&scope.names, im->arena);
-    Value **results = LT_ARRAY(im->arena, Value *, g->outputs.len + 1);
-    const bool ok = read_subgraph(im, &scope, g, results);
+    im->scope = &scope;
+    bool ok = true;
+    for (size_t i = 0; ok && inputs && i < g->inputs.len; i++)
+        if (!lt_onnx_bind(im, g->inputs.data[i].name, (Binding){.value = inputs[i]}))
+            ok = lt_onnx_malformed(im, "input '%s' of the subgraph is defined twice",
+                                   g->inputs.data[i].name);
+    ok = ok && read_subgraph(im, &scope, g, results);
     uint32_t unsupported = im->unsupported;
     *im = outer;
     im->unsupported = unsupported;
-    for (uint32_t i = 0; ok && i < im->output_count && i < g->outputs.len; i++)
-        im->outputs[i] = results[i];
     return ok;
 }
 
-bool lt_onnx_read_region(Import *im, OnnxScope *scope, const OnnxGraph *g) {
-    Import outer = *im;
+bool lt_onnx_inline_graph(Import *im, const OnnxGraph *g) {
     Value **results = LT_ARRAY(im->arena, Value *, g->outputs.len + 1);
+    if (!lt_onnx_read_inline(im, g, NULL, results))
+        return false;
+    for (uint32_t i = 0; i < im->output_count && i < g->outputs.len; i++)
+        im->outputs[i] = results[i];
+    return true;
+}
+
+bool lt_onnx_read_region(Import *im, OnnxScope *scope, const OnnxGraph *g, Value **results) {
+    Import outer = *im;
     im->b.graph = scope->region;
     im->b.before = NULL;
     const bool ok = read_subgraph(im, scope, g, results);
     uint32_t unsupported = im->unsupported;
     *im = outer;
     im->unsupported = unsupported;
-    for (size_t i = 0; ok && i < g->outputs.len; i++)
-        if (compound_of(results[i]))
-            return lt_onnx_unsupported(im, "output %zu of the subgraph is %s", i,
-                                       lt_onnx_kind_name(compound_kind(results[i])));
-    if (ok)
-        lt_graph_set_outputs(scope->region, results, (uint32_t)g->outputs.len);
     return ok;
 }
 

@@ -6,7 +6,7 @@
  * again with a symbol there, until nothing changes. */
 #include <string.h>
 
-#include "frontends/onnx/scope.h"
+#include "frontends/onnx/sequence.h"
 
 static const OnnxGraph *subgraph(Import *im, const char *name) {
     const OnnxAttribute *a = lt_onnx_attribute(im, name, ONNX_ATTR_GRAPH);
@@ -35,11 +35,15 @@ static OnnxScope region_scope(Import *im, const OnnxGraph *g, Graph *region) {
     return scope;
 }
 
-static bool take_outputs(Import *im, Node *node, bool built) {
-    if (!built || !lt_infer_node(node))
-        return false;
-    for (uint32_t i = 0; i < im->output_count && i < node->output_count; i++)
-        im->outputs[i] = node->outputs[i];
+/* What the node gives: values in these forms first, tensors then. */
+static bool take_outputs(Import *im, Node *node, const CompoundForm *const *forms, uint32_t count) {
+    Value **values = LT_ARRAY(im->arena, Value *, node->output_count + 1);
+    const uint32_t width = lt_onnx_forms_width(forms, count);
+    lt_onnx_unpack_all(im, forms, node->outputs, count, values);
+    for (uint32_t i = width; i < node->output_count; i++)
+        values[count + i - width] = node->outputs[i];
+    for (uint32_t i = 0; i < im->output_count && i < count + node->output_count - width; i++)
+        im->outputs[i] = values[i];
     return true;
 }
 
@@ -76,12 +80,28 @@ static bool compares_extents(Import *im, const Value *condition, const Dim **a, 
     return *a && *b;
 }
 
-static bool ranks_differ(const Node *node) {
-    const Node *yes = lt_graph_yield(node->regions[0]), *no = lt_graph_yield(node->regions[1]);
-    for (uint32_t i = 0; i < node->output_count; i++)
-        if (lt_input(yes, i)->type->rank != lt_input(no, i)->type->rank)
+static bool ranks_differ(Value *const *yes, Value *const *no, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++)
+        if (!compound_of(yes[i]) && !compound_of(no[i]) && yes[i]->type->rank != no[i]->type->rank)
             return true;
     return false;
+}
+
+/* The forms of what both branches yield; NULL after an error. Tensors agree or not when the node is
+ * inferred. */
+static const CompoundForm **join_branches(Import *im, Value *const *yes, Value *const *no) {
+    const CompoundForm **forms = LT_ARRAY(im->arena, const CompoundForm *, im->output_count + 1);
+    for (uint32_t i = 0; i < im->output_count; i++) {
+        const CompoundForm *a = lt_onnx_form_of(im, yes[i]), *b = lt_onnx_form_of(im, no[i]);
+        const bool tensors = !compound_of(yes[i]) && !compound_of(no[i]);
+        forms[i] = tensors ? a : lt_onnx_form_join(im, a, b);
+        if (forms[i])
+            continue;
+        lt_onnx_unsupported(im, "output %u is %s in one branch and %s in the other", i,
+                            lt_onnx_form_text(im, a), lt_onnx_form_text(im, b));
+        return NULL;
+    }
+    return forms;
 }
 
 /* Exporters write `if (extent == 1) squeeze`: what follows is of one rank only. The artifact is for
@@ -97,27 +117,38 @@ static bool assume_equal(Import *im, const OnnxGraph *then, const Dim *a, const 
 
 static bool dynamic_if(Import *im, const OnnxGraph *const *branches) {
     const size_t guards = im->module->guards.len;
+    const uint32_t count = im->output_count;
     const Dim *a, *b;
-    Node *node = region_node(im, OP_IF, im->inputs, 1, 2, im->output_count, NULL);
+    Node *node = region_node(im, OP_IF, im->inputs, 1, 2, count, NULL);
+    Value **results[2];
     OnnxScope scopes[2];
     bool built = node != NULL;
     for (int i = 0; built && i < 2; i++) {
         scopes[i] = region_scope(im, branches[i], node->regions[i]);
-        built = lt_onnx_read_region(im, &scopes[i], branches[i]);
+        results[i] = LT_ARRAY(im->arena, Value *, count + 1);
+        built = lt_onnx_read_region(im, &scopes[i], branches[i], results[i]);
     }
     if (!built)
         return false;
-    if (ranks_differ(node) && compares_extents(im, im->inputs[0], &a, &b)) {
+    if (ranks_differ(results[0], results[1], count) &&
+        compares_extents(im, im->inputs[0], &a, &b)) {
         lt_node_remove(node);
         im->module->guards.len = guards;
         return assume_equal(im, branches[0], a, b);
     }
+    const CompoundForm **forms = join_branches(im, results[0], results[1]);
+    if (!forms)
+        return false;
+    lt_node_set_output_count(node, lt_onnx_forms_width(forms, count));
+    for (int i = 0; i < 2; i++)
+        if (!lt_onnx_yield_packed(im, node->regions[i], NULL, results[i], forms, count))
+            return false;
     for (size_t i = 0; i < scopes[1].captured.len; i++)
         lt_onnx_capture(im, &scopes[0], scopes[1].captured.data[i]);
     arrange_inputs(im, &scopes[1], scopes[0].captured.data, scopes[0].captured.len);
     for (size_t i = 0; i < scopes[0].captured.len; i++)
         lt_node_add_input(node, scopes[0].captured.data[i]);
-    return take_outputs(im, node, true);
+    return lt_infer_node(node) && take_outputs(im, node, forms, count);
 }
 
 bool lt_onnx_if(Import *im) {
@@ -139,19 +170,26 @@ bool lt_onnx_if(Import *im) {
 
 /* --- loop ------------------------------------------------------------------------------------- */
 
-/* What Loop and Scan have in common. */
+/* What Loop, Scan and SequenceMap have in common. */
 typedef struct LoopParts {
     const OnnxGraph *body;
     Value *trips, *go; /* i64[], bool[] */
     uint32_t carried;
-    Value *const *starts; /* what is carried, before the first iteration */
-    bool is_scan;         /* the body yields no condition, and gets slices instead of a counter */
-    Value *const *sliced; /* scan: what is cut */
+    Value *const *starts;                   /* what is carried, before the first iteration */
+    enum { IS_LOOP, IS_SCAN, IS_MAP } kind; /* only a loop's body has a counter and a condition */
+    Value *const *sliced; /* scan: what is cut; map: what the body gets an element of, or all */
     const int64_t *axes, *backward;
     uint32_t sliced_count;
+    /* for one reading: */
+    const CompoundForm **forms; /* of what is carried, in packed form */
+    Value **members;            /* the starts, packed */
+    const Type **types;         /* of the members, in the body */
+    uint32_t width;             /* how many */
+    Value **carry;              /* what is carried, in the body */
 } LoopParts;
 
-enum { MOST_READINGS = LT_MAX_RANK + 1 };
+/* Each makes dims symbols, or forms more general. */
+enum { MOST_READINGS = LT_MAX_RANK + 4 };
 
 static Value *constant_true(Builder *b) {
     return lt_build_const(b, lt_const_int(b->graph->module, DT_BOOL, 1));
@@ -176,42 +214,46 @@ static Value *slice_of(Import *im, OnnxScope *scope, const LoopParts *l, uint32_
     return lt_build_gather(&b, lt_onnx_capture(im, scope, x), at, (int)l->axes[i]);
 }
 
+/* What the body of a SequenceMap gets of an input. */
+static Value *mapped_input(Import *im, OnnxScope *scope, Value *v) {
+    const Builder outside = im->b;
+    v = lt_onnx_capture(im, scope, v);
+    if (compound_kind(v) != COMPOUND_SEQUENCE)
+        return v;
+    im->b = (Builder){.graph = scope->region, .loc = outside.loc};
+    Compound *c = compound_of(v);
+    const Dim *at =
+        lt_onnx_position(im, scope->region->inputs.data[0], lt_onnx_sequence_length_dim(im, c));
+    Value *element = at ? lt_onnx_element_at(im, c, at, RANK_OPEN) : NULL;
+    im->b = outside;
+    return element;
+}
+
 static bool bind_body(Import *im, OnnxScope *scope, const LoopParts *l) {
     Builder b = {.graph = scope->region, .loc = im->b.loc};
-    const uint32_t first = l->is_scan ? 0 : 2;
     const OnnxGraph *body = l->body;
+    const OnnxValueInfo *inputs = body->inputs.data;
     bool ok = true;
-    if (!l->is_scan)
-        ok = bind_input(im, scope, body->inputs.data[0].name, scope->region->inputs.data[0]) &&
-             bind_input(im, scope, body->inputs.data[1].name, constant_true(&b));
-    for (uint32_t i = 0; ok && i < l->carried; i++)
-        ok = bind_input(im, scope, body->inputs.data[first + i].name,
-                        scope->region->inputs.data[i + 1]);
+    if (l->kind == IS_LOOP) {
+        ok = bind_input(im, scope, inputs[0].name, scope->region->inputs.data[0]) &&
+             bind_input(im, scope, inputs[1].name, constant_true(&b));
+        inputs += 2;
+    }
+    lt_onnx_unpack_all(im, l->forms, scope->region->inputs.data + 1, l->carried, l->carry);
+    for (uint32_t i = 0; ok && l->kind != IS_MAP && i < l->carried; i++)
+        ok = bind_input(im, scope, (inputs++)->name, l->carry[i]);
     for (uint32_t i = 0; ok && i < l->sliced_count; i++)
-        ok = bind_input(im, scope, body->inputs.data[first + l->carried + i].name,
-                        slice_of(im, scope, l, i));
+        ok = bind_input(im, scope, (inputs++)->name,
+                        l->kind == IS_MAP ? mapped_input(im, scope, l->sliced[i])
+                                          : slice_of(im, scope, l, i));
     return ok;
 }
 
-/* Scan has no condition: its iterations all happen. */
-static void prepend_condition(Import *im, Graph *region) {
-    const Node *yield = lt_graph_yield(region);
-    Value **values = LT_ARRAY(im->arena, Value *, yield->input_count + 1);
-    Builder b = {.graph = region, .before = region->last, .loc = im->b.loc};
-    values[0] = constant_true(&b);
-    for (uint32_t i = 0; i < yield->input_count; i++)
-        values[i + 1] = lt_input(yield, i);
-    const uint32_t count = yield->input_count + 1;
-    lt_graph_set_outputs(region, values, count);
-}
-
 /* More general types where the body yields others; false: there are none. */
-static bool generalize(Import *im, const Node *node, const LoopParts *l, const Type **types,
-                       bool *changed) {
+static bool generalize(Import *im, const Node *node, LoopParts *l, bool *changed) {
     const Node *yield = lt_graph_yield(node->regions[0]);
-    *changed = false;
-    for (uint32_t i = 0; i < l->carried; i++) {
-        const Type *before = types[i], *next = lt_input(yield, i + 1)->type;
+    for (uint32_t i = 0; i < l->width; i++) {
+        const Type *before = l->types[i], *next = lt_input(yield, i + 1)->type;
         if (before->dtype != next->dtype || before->rank != next->rank)
             return lt_onnx_unsupported(im,
                                        "what the loop carries starts as %s of %d dimensions and "
@@ -227,37 +269,126 @@ static bool generalize(Import *im, const Node *node, const LoopParts *l, const T
             dims[axis] = lt_dim_fresh_data(im->dims, "varying");
             *changed = true;
         }
-        types[i] = lt_type(im->module, before->dtype, before->rank, dims);
+        l->types[i] = lt_type(im->module, before->dtype, before->rank, dims);
     }
     return true;
 }
 
-/* Reads the body with these types; NULL after an error. */
-static Node *read_body(Import *im, const LoopParts *l, const Type *const *types, uint32_t outputs) {
-    Value **inputs = LT_ARRAY(im->arena, Value *, l->carried + 2);
+/* The starts in the forms that are carried. */
+static bool pack_starts(Import *im, LoopParts *l) {
+    l->width = lt_onnx_forms_width(l->forms, l->carried);
+    l->members = LT_ARRAY(im->arena, Value *, l->width + 1);
+    l->types = LT_ARRAY(im->arena, const Type *, l->width + 1);
+    if (!lt_onnx_pack_all(im, l->starts, l->forms, l->carried, l->members))
+        return false;
+    for (uint32_t i = 0; i < l->width; i++)
+        l->types[i] = l->members[i]->type;
+    return true;
+}
+
+/* Forms as general as what the body makes of the values: then *changed, and the starts are packed
+ * anew. */
+static bool generalize_forms(Import *im, LoopParts *l, Value *const *next, bool *changed) {
+    for (uint32_t i = 0; i < l->carried; i++) {
+        if (l->forms[i]->kind == COMPOUND_NONE && !compound_of(next[i]))
+            continue;
+        const CompoundForm *own = lt_onnx_form_of(im, next[i]);
+        const CompoundForm *joined = lt_onnx_form_join(im, l->forms[i], own);
+        if (!joined)
+            return lt_onnx_unsupported(im, "what the loop carries starts as %s and becomes %s",
+                                       lt_onnx_form_text(im, l->forms[i]),
+                                       lt_onnx_form_text(im, own));
+        *changed |= !lt_onnx_form_is(joined, l->forms[i]);
+        l->forms[i] = joined;
+    }
+    return !*changed || pack_starts(im, l);
+}
+
+/* A map's outputs go behind what it has so far. */
+static bool append_results(Import *im, Graph *region, const LoopParts *l, Value **results) {
+    const Builder outside = im->b;
+    im->b = (Builder){.graph = region, .loc = outside.loc};
+    for (uint32_t i = 0; i < l->carried; i++)
+        results[i] = lt_onnx_with_element(im, compound_of(l->carry[i]), results[i], NULL);
+    im->b = outside;
+    for (uint32_t i = 0; i < l->carried; i++)
+        if (!results[i])
+            return false;
+    return true;
+}
+
+/* Ends the body: the condition, what is carried, what is stacked. */
+static bool end_body(Import *im, Graph *region, LoopParts *l, Value **results, bool *changed) {
+    Builder b = {.graph = region, .loc = im->b.loc};
+    const uint32_t stacked =
+        (uint32_t)l->body->outputs.len - l->carried - (l->kind == IS_LOOP ? 1 : 0);
+    Value *go = l->kind == IS_LOOP ? *results++ : constant_true(&b);
+    if (l->kind == IS_MAP && !append_results(im, region, l, results))
+        return false;
+    if (compound_of(go))
+        return lt_onnx_malformed(im, "the condition is %s", lt_onnx_kind_name(compound_kind(go)));
+    if (!generalize_forms(im, l, results, changed))
+        return false;
+    if (*changed)
+        return true;
+    const CompoundForm **forms =
+        LT_ARRAY(im->arena, const CompoundForm *, l->carried + stacked + 1);
+    memcpy(forms, l->forms, l->carried * sizeof *forms);
+    for (uint32_t i = l->carried; i < l->carried + stacked; i++) {
+        forms[i] = lt_onnx_form_of(im, results[i]);
+        if (compound_of(results[i]))
+            return lt_onnx_malformed(im, "what the iterations are stacked from is %s",
+                                     lt_onnx_kind_name(forms[i]->kind));
+    }
+    return lt_onnx_yield_packed(im, region, go, results, forms, l->carried + stacked);
+}
+
+/* Reads the body once; NULL after an error. *changed: there is more to carry, and no yield. */
+static Node *read_body(Import *im, LoopParts *l, uint32_t stacked, bool *changed) {
+    Value **inputs = LT_ARRAY(im->arena, Value *, l->width + 2);
+    Value **results = LT_ARRAY(im->arena, Value *, l->body->outputs.len + 1);
     inputs[0] = l->trips;
     inputs[1] = l->go;
-    memcpy(inputs + 2, l->starts, l->carried * sizeof *inputs);
-    const Attr count = lt_int(ATTR_COUNT, l->carried);
-    Node *node = region_node(im, OP_LOOP, inputs, l->carried + 2, 1, outputs, &count);
+    memcpy(inputs + 2, l->members, l->width * sizeof *inputs);
+    const Attr count = lt_int(ATTR_COUNT, l->width);
+    Node *node = region_node(im, OP_LOOP, inputs, l->width + 2, 1, l->width + stacked, &count);
     Graph *region = node->regions[0];
     OnnxScope scope = region_scope(im, l->body, region);
     lt_graph_add_input(region, lt_type(im->module, DT_I64, 0, NULL), "iteration");
-    for (uint32_t i = 0; i < l->carried; i++)
-        lt_graph_add_input(region, types[i], l->starts[i]->name);
-    if (!bind_body(im, &scope, l) || !lt_onnx_read_region(im, &scope, l->body))
+    for (uint32_t i = 0; i < l->width; i++)
+        lt_graph_add_input(region, l->types[i], l->members[i]->name);
+    if (!bind_body(im, &scope, l) || !lt_onnx_read_region(im, &scope, l->body, results) ||
+        !end_body(im, region, l, results, changed))
         return NULL;
-    if (l->is_scan)
-        prepend_condition(im, region);
     for (size_t i = 0; i < scope.captured.len; i++)
         lt_node_add_input(node, scope.captured.data[i]);
+    if (!*changed && !generalize(im, node, l, changed))
+        return NULL;
     return node;
 }
 
-static Node *build_loop(Import *im, const LoopParts *l) {
+/* The forms to begin with. What the body declares tells the rank of a sequence that starts empty,
+ * and whether something present may be absent later. */
+static void first_forms(Import *im, LoopParts *l) {
+    const OnnxValueInfo *inputs = l->body->inputs.data + (l->kind == IS_LOOP ? 2 : 0);
+    l->forms = LT_ARRAY(im->arena, const CompoundForm *, l->carried + 1);
+    l->carry = LT_ARRAY(im->arena, Value *, l->carried + 1);
+    for (uint32_t i = 0; i < l->carried; i++) {
+        const char *reason;
+        l->forms[i] = lt_onnx_form_of(im, l->starts[i]);
+        if (l->forms[i]->kind == COMPOUND_NONE || l->kind != IS_LOOP)
+            continue;
+        const CompoundForm *declared = lt_onnx_form_of_type(im, &inputs[i].type, &reason);
+        if (declared)
+            l->forms[i] = lt_onnx_form_declared(im, l->forms[i], declared);
+    }
+}
+
+static Node *build_loop(Import *im, LoopParts *l) {
     const size_t given = l->body->inputs.len, yielded = l->body->outputs.len;
-    const size_t wanted = l->carried + (l->is_scan ? l->sliced_count : 2);
-    const size_t least = l->carried + (l->is_scan ? 0 : 1);
+    const size_t wanted =
+        (l->kind == IS_MAP ? 0 : l->carried) + (l->kind == IS_LOOP ? 2 : l->sliced_count);
+    const size_t least = l->carried + (l->kind == IS_LOOP ? 1 : 0);
     if (given != wanted || yielded < least) {
         lt_onnx_malformed(im,
                           "the body has %zu inputs and %zu outputs; %zu and at least %zu are "
@@ -265,21 +396,21 @@ static Node *build_loop(Import *im, const LoopParts *l) {
                           given, yielded, wanted, least);
         return NULL;
     }
-    const Type **types = LT_ARRAY(im->arena, const Type *, l->carried + 1);
-    for (uint32_t i = 0; i < l->carried; i++)
-        types[i] = l->starts[i]->type;
+    first_forms(im, l);
+    if (!pack_starts(im, l))
+        return NULL;
     for (int reading = 0; reading < MOST_READINGS; reading++) {
         const size_t guards = im->module->guards.len;
-        bool changed;
-        Node *node = read_body(im, l, types, (uint32_t)(yielded - least) + l->carried);
-        if (!node || !generalize(im, node, l, types, &changed))
+        bool changed = false;
+        Node *node = read_body(im, l, (uint32_t)(yielded - least), &changed);
+        if (!node)
             return NULL;
         if (!changed)
             return lt_infer_node(node) ? node : NULL;
         lt_node_remove(node);
         im->module->guards.len = guards;
     }
-    lt_onnx_unsupported(im, "the dims of what the loop carries differ in too many ways");
+    lt_onnx_unsupported(im, "what the loop carries differs in too many ways");
     return NULL;
 }
 
@@ -301,7 +432,7 @@ bool lt_onnx_loop(Import *im) {
         if (!l.starts[i])
             return lt_onnx_unsupported(im, "carried value %u is absent", i);
     Node *node = l.trips && l.go ? build_loop(im, &l) : NULL;
-    return node && take_outputs(im, node, true);
+    return node && take_outputs(im, node, l.forms, l.carried);
 }
 
 /* --- scan ------------------------------------------------------------------------------------- */
@@ -324,7 +455,7 @@ static Value *place_output(Import *im, Value *v, int64_t axis, bool backward) {
 
 bool lt_onnx_scan(Import *im) {
     const int64_t sliced = lt_onnx_int(im, "num_scan_inputs", 0);
-    LoopParts l = {.body = subgraph(im, "body"), .is_scan = true, .starts = im->inputs};
+    LoopParts l = {.body = subgraph(im, "body"), .kind = IS_SCAN, .starts = im->inputs};
     if (!l.body)
         return false;
     if (sliced < 1 || sliced > im->input_count)
@@ -357,4 +488,94 @@ bool lt_onnx_scan(Import *im) {
         im->outputs[i] = i < l.carried ? v : place_output(im, v, axis, turned[i - l.carried] != 0);
     }
     return node != NULL;
+}
+
+/* --- SequenceMap ------------------------------------------------------------------------------ */
+
+/* Lists of up to so many elements are mapped one by one, with the body read for each. */
+enum { MOST_UNROLLED = 16 };
+
+/* The body with the elements at `at` of what are sequences. */
+static bool map_element(Import *im, const OnnxGraph *body, uint32_t at, Value **results) {
+    Value **inputs = LT_ARRAY(im->arena, Value *, im->input_count);
+    for (uint32_t i = 0; i < im->input_count; i++)
+        inputs[i] = compound_kind(im->inputs[i]) == COMPOUND_SEQUENCE
+                        ? compound_of(im->inputs[i])->members[at]
+                        : im->inputs[i];
+    return lt_onnx_read_inline(im, body, inputs, results);
+}
+
+static bool unroll_map(Import *im, const OnnxGraph *body, uint32_t length,
+                       const CompoundForm *const *forms) {
+    const uint32_t count = im->output_count;
+    Value ***rows = LT_ARRAY(im->arena, Value **, count);
+    Value **results = LT_ARRAY(im->arena, Value *, count + 1);
+    for (uint32_t i = 0; i < count; i++)
+        rows[i] = LT_ARRAY(im->arena, Value *, length + 1);
+    for (uint32_t at = 0; at < length; at++) {
+        if (!map_element(im, body, at, results))
+            return false;
+        for (uint32_t i = 0; i < count; i++)
+            rows[i][at] = results[i];
+    }
+    for (uint32_t i = 0; i < count; i++)
+        if (!onnx_set(im, i, lt_onnx_list(im, length ? NULL : forms[i], rows[i], length)))
+            return false;
+    return true;
+}
+
+/* All sequences have the length of the first one. */
+static bool check_lengths(Import *im, const Dim *length, bool *are_lists) {
+    *are_lists = true;
+    for (uint32_t i = 0; i < im->input_count; i++) {
+        if (compound_kind(im->inputs[i]) != COMPOUND_SEQUENCE)
+            continue;
+        const Compound *c = compound_of(im->inputs[i]);
+        const Dim *own = lt_onnx_sequence_length_dim(im, c);
+        *are_lists = *are_lists && c->is_list;
+        if (own != length && lt_dim_is_const(own) && lt_dim_is_const(length))
+            return lt_onnx_malformed(im, "input %u has %s elements, input 0 has %s", i,
+                                     lt_onnx_dim_text(im, own), lt_onnx_dim_text(im, length));
+        if (own != length)
+            lt_graph_add_guard(im->b.graph, own, length, im->node->loc);
+    }
+    return true;
+}
+
+bool lt_onnx_sequence_map(Import *im) {
+    const Compound *first = lt_onnx_sequence_in(im, 0);
+    const OnnxGraph *body = first ? subgraph(im, "body") : NULL;
+    const uint32_t count = im->output_count;
+    const CompoundForm **forms = LT_ARRAY(im->arena, const CompoundForm *, count + 1);
+    Value **starts = LT_ARRAY(im->arena, Value *, count + 1);
+    bool are_lists;
+    if (!body)
+        return false;
+    if (body->inputs.len != im->input_count || body->outputs.len != count)
+        return lt_onnx_malformed(im, "the body has %zu inputs and %zu outputs, the node %u and %u",
+                                 body->inputs.len, body->outputs.len, im->input_count, count);
+    const Dim *length = lt_onnx_sequence_length_dim(im, first);
+    if (!check_lengths(im, length, &are_lists))
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        const char *reason;
+        forms[i] = lt_onnx_form_of_type(im, &body->outputs.data[i].type, &reason);
+        if (!forms[i] || forms[i]->kind != COMPOUND_NONE)
+            return lt_onnx_unsupported(im, "output %u of the body is %s", i,
+                                       forms[i] ? lt_onnx_form_text(im, forms[i]) : reason);
+        forms[i] = lt_onnx_tensor_form(im, forms[i]->dtype, RANK_OPEN);
+        starts[i] = lt_onnx_list(im, forms[i], NULL, 0);
+    }
+    if (are_lists && length->value <= MOST_UNROLLED)
+        return unroll_map(im, body, (uint32_t)length->value, forms);
+    LoopParts l = {.body = body,
+                   .kind = IS_MAP,
+                   .trips = lt_onnx_dim_value(im, length, DT_I64),
+                   .go = constant_true(&im->b),
+                   .carried = count,
+                   .starts = starts,
+                   .sliced = im->inputs,
+                   .sliced_count = im->input_count};
+    Node *node = build_loop(im, &l);
+    return node && take_outputs(im, node, l.forms, l.carried);
 }

@@ -27,9 +27,11 @@ struct OnnxScope {
 Binding *lt_onnx_lookup(Import *im, OnnxScope *scope, const char *name);
 /* The region's own value for one of outside. */
 Value *lt_onnx_capture(Import *im, OnnxScope *scope, Value *outside);
-/* Reads a subgraph into scope->region, whose yield has its outputs. The subgraph's inputs are bound
- * by the caller. */
-bool lt_onnx_read_region(Import *im, OnnxScope *scope, const OnnxGraph *g);
+/* Reads a subgraph into scope->region; what its outputs are bound to goes to `results`. Its inputs
+ * are bound by the caller, who ends the region with a yield. */
+bool lt_onnx_read_region(Import *im, OnnxScope *scope, const OnnxGraph *g, Value **results);
+/* Reads a subgraph in place, with `inputs` (as many as it has) for its inputs. */
+bool lt_onnx_read_inline(Import *im, const OnnxGraph *g, Value *const *inputs, Value **results);
 /* False: the name is bound in this scope already. */
 bool lt_onnx_bind(Import *im, const char *name, Binding binding);
 /* The value of a binding; makes the constant of an initializer. NULL after an error (or a failed

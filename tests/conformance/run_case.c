@@ -10,7 +10,7 @@
 #include "tests/close.h"
 #include "tests/conformance/conformance.h"
 #include "tools/compile.h"
-#include "tools/tensor_pb.h"
+#include "tools/value_pb.h"
 
 typedef struct Running {
     const Case *at;
@@ -67,52 +67,91 @@ static bool data_path(Running *r, const char *set, const char *kind, uint32_t in
     return access(*path, F_OK) == 0;
 }
 
-static bool read_tensor(Running *r, const char *path, HostTensor *out) {
+static bool read_value(Running *r, const char *path, const ValueSlot *slot, HostValue *out) {
     const char *error = "";
-    if (lt_tensor_pb_read(&r->arena, path, out, &error) == LATHE_OK)
+    if (lt_value_pb_read(&r->arena, path, slot, out, &error) == LATHE_OK)
         return true;
     return end(r, VERDICT_DATA, "%s: %s", strrchr(path, '/') + 1, error);
 }
 
+static bool set_input(Running *r, uint32_t index, const HostTensor *from) {
+    const lathe_tensor tensor = {.data = from->data,
+                                 .dtype = from->dtype,
+                                 .rank = from->rank,
+                                 .dims = from->dims,
+                                 .device = {LATHE_CPU, 0}};
+    return !lathe_copy_input(r->context, index, &tensor) ||
+           end(r, VERDICT_RUN, "%s", lathe_context_error(r->context));
+}
+
+/* A file for each of the model's inputs, which may be several of the artifact's. */
 static bool set_inputs(Running *r, const char *set) {
-    const char *path;
-    uint32_t count = lathe_input_count(r->model);
-    for (uint32_t i = 0; i < count; i++) {
-        HostTensor from;
-        if (!data_path(r, set, "input", i, &path))
-            return end(r, VERDICT_RUN, "the artifact has %u inputs, the data set %u", count, i);
-        if (!read_tensor(r, path, &from))
+    const char *path, *error = "";
+    const uint32_t count = lathe_input_count(r->model);
+    uint32_t files = 0;
+    for (uint32_t first = 0; first < count; files++) {
+        const ValueSlot slot = lt_input_slot(&r->arena, r->model, first);
+        HostTensor members[SLOT_MEMBERS];
+        HostValue value;
+        if (!data_path(r, set, "input", files, &path))
+            return end(r, VERDICT_RUN, "the artifact has %u inputs, the data set %u files", count,
+                       files);
+        if (!read_value(r, path, &slot, &value))
             return false;
-        const lathe_tensor tensor = {.data = from.data,
-                                     .dtype = from.dtype,
-                                     .rank = from.rank,
-                                     .dims = from.dims,
-                                     .device = {LATHE_CPU, 0}};
-        if (lathe_copy_input(r->context, i, &tensor))
-            return end(r, VERDICT_RUN, "%s", lathe_context_error(r->context));
+        if (lt_value_pack(&r->arena, &slot, &value, members, &error))
+            return end(r, VERDICT_DATA, "input '%s': %s", slot.name, error);
+        for (uint32_t i = 0; i < slot.count; i++)
+            if (!set_input(r, first++, &members[i]))
+                return false;
     }
-    if (data_path(r, set, "input", count, &path))
-        return end(r, VERDICT_RUN, "the data set has more inputs than the artifact's %u", count);
+    if (data_path(r, set, "input", files, &path))
+        return end(r, VERDICT_RUN, "the data set has more inputs than the model's %u", files);
+    return true;
+}
+
+static bool compare_value(Running *r, uint32_t output, const HostValue *wanted,
+                          const HostValue *found) {
+    char difference[160];
+    if (wanted->is_absent != found->is_absent || wanted->count != found->count)
+        return end(r, VERDICT_WRONG, "output %u: %u elements%s, expected %u%s", output,
+                   found->count, found->is_absent ? " (absent)" : "", wanted->count,
+                   wanted->is_absent ? " (absent)" : "");
+    for (uint32_t i = 0; i < wanted->count; i++) {
+        const HostTensor *element = &found->elements[i];
+        const lathe_tensor tensor = {.data = element->data,
+                                     .dtype = element->dtype,
+                                     .rank = element->rank,
+                                     .dims = element->dims};
+        if (!lt_tensor_close(&wanted->elements[i], &tensor, &r->tolerance, difference,
+                             sizeof difference))
+            return wanted->count == 1
+                       ? end(r, VERDICT_WRONG, "output %u: %s", output, difference)
+                       : end(r, VERDICT_WRONG, "output %u, element %u: %s", output, i, difference);
+    }
     return true;
 }
 
 static bool compare_outputs(Running *r, const char *set) {
-    const char *path;
-    uint32_t count = lathe_output_count(r->model);
-    for (uint32_t i = 0; i < count; i++) {
-        HostTensor wanted;
-        lathe_tensor found;
-        char difference[160];
-        if (!data_path(r, set, "output", i, &path))
-            return end(r, VERDICT_WRONG, "%u outputs, the data set has %u", count, i);
-        if (!read_tensor(r, path, &wanted))
+    const char *path, *error = "";
+    const uint32_t count = lathe_output_count(r->model);
+    uint32_t files = 0;
+    for (uint32_t first = 0; first < count; files++) {
+        const ValueSlot slot = lt_output_slot(&r->arena, r->model, first);
+        HostValue wanted, found;
+        lathe_tensor members[SLOT_MEMBERS];
+        if (!data_path(r, set, "output", files, &path))
+            return end(r, VERDICT_WRONG, "%u outputs, the data set has %u files", count, files);
+        if (!read_value(r, path, &slot, &wanted))
             return false;
-        if (lathe_get_output(r->context, i, &found))
-            return end(r, VERDICT_RUN, "%s", lathe_context_error(r->context));
-        if (!lt_tensor_close(&wanted, &found, &r->tolerance, difference, sizeof difference))
-            return end(r, VERDICT_WRONG, "output %u: %s", i, difference);
+        for (uint32_t i = 0; i < slot.count; i++)
+            if (lathe_get_output(r->context, first++, &members[i]))
+                return end(r, VERDICT_RUN, "%s", lathe_context_error(r->context));
+        if (lt_value_unpack(&r->arena, &slot, members, &found, &error))
+            return end(r, VERDICT_WRONG, "output %u: %s", files, error);
+        if (!compare_value(r, files, &wanted, &found))
+            return false;
     }
-    if (data_path(r, set, "output", count, &path))
+    if (data_path(r, set, "output", files, &path))
         return end(r, VERDICT_WRONG, "%u outputs, the data set has more", count);
     return true;
 }
