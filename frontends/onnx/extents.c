@@ -24,3 +24,25 @@ Value *lt_onnx_find(Import *im, Value *mask) {
     const Dim *size = total ? lt_onnx_extent(im, total, "how many are true") : NULL;
     return size ? lt_onnx_find_some(im, mask, size) : NULL;
 }
+
+Value *lt_onnx_running_sum(Import *im, Value *v) {
+    const Attr attrs[] = {lt_int(ATTR_FN, (int64_t)FN_ADD), lt_int(ATTR_AXIS, 0)};
+    NodeSpec spec = {
+        .op = OP_SCANREDUCE, .inputs = &v, .input_count = 1, .attrs = attrs, .attr_count = 2};
+    return v ? lt_build(&im->b, &spec) : NULL;
+}
+
+Value *lt_onnx_scattered(Import *im, const Dim *size, Value *indices, Value *updates, bool add) {
+    const Attr attrs[] = {lt_int(ATTR_AXIS, 0), lt_int(ATTR_FN, (int64_t)FN_ADD)};
+    if (!indices || !updates)
+        return NULL;
+    Value *zeros =
+        lt_onnx_full(im, updates->type->dtype, 1, &size, lt_onnx_scalar_like(im, updates, 0));
+    Value *inputs[] = {zeros, indices, updates};
+    NodeSpec spec = {.op = OP_SCATTER_ELEMENTS,
+                     .inputs = inputs,
+                     .input_count = 3,
+                     .attrs = attrs,
+                     .attr_count = add ? 2 : 1};
+    return zeros ? lt_build(&im->b, &spec) : NULL;
+}

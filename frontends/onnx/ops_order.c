@@ -209,19 +209,6 @@ static Value *is_first(Import *im, Value *rows) {
     return lt_build_map2(&im->b, FN_OR, differs, lt_onnx_map_scalar(im, FN_EQ, at, 0));
 }
 
-/* zeros(size) with updates put (or added) at indices; all i64 vectors. */
-static Value *scattered(Import *im, const Dim *size, Value *indices, Value *updates, bool add) {
-    const Attr attrs[] = {lt_int(ATTR_AXIS, 0), lt_int(ATTR_FN, (int64_t)FN_ADD)};
-    Value *inputs[] = {lt_onnx_full(im, DT_I64, 1, &size, lt_build_int(&im->b, DT_I64, 0)), indices,
-                       updates};
-    NodeSpec spec = {.op = OP_SCATTER_ELEMENTS,
-                     .inputs = inputs,
-                     .input_count = 3,
-                     .attrs = attrs,
-                     .attr_count = add ? 2 : 1};
-    return inputs[0] && indices && updates ? lt_build(&im->b, &spec) : NULL;
-}
-
 typedef struct Groups {
     Value *first, *inverse, *counts; /* i64[u], i64[n], i64[u] */
 } Groups;
@@ -233,15 +220,12 @@ static bool find_groups(Import *im, Value *rows, Groups *g) {
     Value *places = starts ? lt_onnx_find(im, starts) : NULL;
     if (!places)
         return false;
-    const Attr attrs[] = {lt_int(ATTR_FN, (int64_t)FN_ADD), lt_int(ATTR_AXIS, 0)};
     Value *ones = lt_build_convert(&im->b, starts, DT_I64);
-    NodeSpec running = {
-        .op = OP_SCANREDUCE, .inputs = &ones, .input_count = 1, .attrs = attrs, .attr_count = 2};
-    Value *group = lt_onnx_map_scalar(im, FN_ADD, ones ? lt_build(&im->b, &running) : NULL, -1);
+    Value *group = lt_onnx_map_scalar(im, FN_ADD, lt_onnx_running_sum(im, ones), -1);
     Value *each = lt_onnx_full(im, DT_I64, 1, &n, lt_build_int(&im->b, DT_I64, 1));
     g->first = lt_build_gather(&im->b, order, places, 0);
-    g->inverse = scattered(im, n, order, group, false);
-    g->counts = scattered(im, places->type->dims[0], group, each, true);
+    g->inverse = lt_onnx_scattered(im, n, order, group, false);
+    g->counts = lt_onnx_scattered(im, places->type->dims[0], group, each, true);
     return g->first && g->inverse && g->counts;
 }
 
@@ -251,7 +235,7 @@ static bool unsort(Import *im, Groups *g) {
     Value *order, *first = sorted(im, g->first, 0, false, &order);
     if (!first)
         return false;
-    Value *rank = scattered(im, u, order, lt_build_iota(&im->b, DT_I64, 1, &u, 0), false);
+    Value *rank = lt_onnx_scattered(im, u, order, lt_build_iota(&im->b, DT_I64, 1, &u, 0), false);
     g->first = first;
     g->counts = lt_build_gather(&im->b, g->counts, order, 0);
     g->inverse = rank ? lt_build_gather(&im->b, rank, g->inverse, 0) : NULL;
