@@ -161,7 +161,7 @@ static bool packed_chunks(Import *im, const Splitting *s, Value *split) {
     const Dim *extent = s->x->type->dims[s->axis];
     Value *less = lt_build_convert(&im->b, lt_build_reshape(&im->b, split, 0, NULL), DT_I64);
     const Dim *const *bound = /* one less than the size, which is 1 or more */
-        less ? lt_onnx_bind_elements(im, lt_onnx_map_scalar(im, FN_ADD, less, -1), "size") : NULL;
+        less ? lt_onnx_bind_sizes(im, lt_onnx_map_scalar(im, FN_ADD, less, -1), "size") : NULL;
     if (!bound)
         return false;
     const Dim *size = lt_dim_add_const(im->dims, bound[0], 1);
@@ -178,13 +178,14 @@ static bool packed_by_sizes(Import *im, const Splitting *s, Value *split) {
     Value *sizes = lt_build_convert(&im->b, split, DT_I64), *ends = lt_onnx_running_sum(im, sizes);
     if (!ends || split->type->rank != 1)
         return lt_onnx_malformed(im, "the split sizes must be a vector");
-    Value *least = lt_build_reduce(&im->b, FN_MIN, sizes, &axis, 1, true);
-    Value *sum = lt_build_reduce(&im->b, FN_ADD, sizes, &axis, 1, true);
-    const Dim *const *bound =
-        lt_onnx_bind_elements(im, lt_build_concat(&im->b, (Value *[]){least, sum}, 2, 0), "split");
-    if (!bound)
+    const Dim *extent = s->x->type->dims[s->axis];
+    Value *parts[] = {lt_build_reduce(&im->b, FN_MIN, sizes, &axis, 1, true),
+                      lt_build_reduce(&im->b, FN_MAX, sizes, &axis, 1, true),
+                      lt_build_reduce(&im->b, FN_ADD, sizes, &axis, 1, true)};
+    const Dim *const *bound = lt_onnx_bind_sizes(im, lt_build_concat(&im->b, parts, 3, 0), "split");
+    if (!bound || !lt_onnx_at_most(im, bound[1], extent, "a part"))
         return false;
-    lt_graph_add_guard(im->b.graph, bound[1], s->x->type->dims[s->axis], im->node->loc);
+    lt_graph_add_guard(im->b.graph, bound[2], extent, im->node->loc);
     Parts p = {.count = split->type->dims[0],
                .sizes = sizes,
                .starts = lt_build_map2(&im->b, FN_SUB, ends, sizes)};
@@ -238,13 +239,18 @@ static const Dim *const *common_extents(Import *im, const Compound *c, int rank,
             lt_build_map3(&im->b, FN_SELECT, is_axis, lt_build_int(&im->b, DT_I64, 0), differs);
         all = lt_build_map3(&im->b, FN_SELECT, is_axis, sum, most);
     }
-    Value *parts[] = {least, all, lt_build_reduce(&im->b, FN_MAX, differs, &first, 1, true)};
+    if (rank == 0)
+        return lt_onnx_dim_array(im, 0);
+    Value *parts[] = {least, all, most, lt_onnx_volume(im, all),
+                      lt_build_reduce(&im->b, FN_MAX, differs, &first, 1, true)};
     const Dim *const *bound =
-        rank ? lt_onnx_bind_elements(im, lt_build_concat(&im->b, parts, 3, 0), "common")
-             : lt_onnx_dim_array(im, 1);
-    if (bound && rank) /* what is least is bound so that it is not negative */
-        lt_graph_add_guard(im->b.graph, bound[2 * rank], lt_dim_const(im->dims, 0), im->node->loc);
-    return bound ? bound + rank : NULL;
+        lt_onnx_bind_sizes(im, lt_build_concat(&im->b, parts, 5, 0), "common");
+    if (!bound)
+        return NULL;
+    lt_graph_add_guard(im->b.graph, bound[3 * rank + 1], lt_dim_const(im->dims, 0), im->node->loc);
+    if (axis >= 0 && !lt_onnx_at_most(im, bound[2 * rank + axis], bound[rank + axis], "a part"))
+        return NULL;
+    return bound + rank; /* `least` is bound so that nothing is negative */
 }
 
 /* values[total] as a tensor of these dims. */

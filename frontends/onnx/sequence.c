@@ -38,9 +38,26 @@ const Dim *lt_onnx_sequence_length_dim(Import *im, const Compound *c) {
     return c->is_list ? lt_dim_const(im->dims, c->count) : c->members[1]->type->dims[0];
 }
 
+const Dim *const *lt_onnx_bind_sizes(Import *im, Value *v, const char *prefix) {
+    const Dim *const *dims = lt_onnx_bind_elements(im, v, prefix);
+    int64_t count = 0;
+    if (dims)
+        lt_type_is_static(v->type, &count);
+    for (int64_t i = 0; i < count; i++)
+        lt_dim_set_range(im->dims, dims[i], 0, INT64_C(1) << 52);
+    return dims;
+}
+
+Value *lt_onnx_volume(Import *im, Value *extents) {
+    Value *wide = extents ? lt_onnx_map_scalar(im, FN_MAX, extents, 1) : NULL;
+    wide = lt_build_reduce(&im->b, FN_MUL, lt_build_convert(&im->b, wide, DT_F64), (int64_t[]){0},
+                           1, true);
+    return lt_build_convert(&im->b, wide, DT_I64); /* saturates */
+}
+
 /* One number that a run tells, 0 or more. */
 static const Dim *bind_number(Import *im, Value *v, const char *prefix) {
-    const Dim *const *dims = lt_onnx_bind_elements(im, v, prefix);
+    const Dim *const *dims = lt_onnx_bind_sizes(im, v, prefix);
     return dims ? dims[0] : NULL;
 }
 
@@ -131,13 +148,14 @@ static Value *packed_at(Import *im, const Compound *c, const Dim *at, int rank) 
     }
     if (own < 0 && !check_row_ends(im, shapes, at, rank))
         return NULL;
-    Value *parts[2] = {offset_of(im, lt_onnx_element_sizes(im, c), at), NULL};
+    Value *parts[3] = {offset_of(im, lt_onnx_element_sizes(im, c), at)};
     const Dim *length = lt_dim_const(im->dims, rank);
     Value *row = rows(im, shapes, at, lt_dim_const(im->dims, 1));
     row = row ? lt_onnx_slice_axis(im, row, 1, zero(im), length) : NULL;
     parts[1] = lt_build_reshape(&im->b, row, 1, &length);
-    Value *all = rank ? lt_build_concat(&im->b, parts, 2, 0) : parts[0];
-    const Dim *const *bound = lt_onnx_bind_elements(im, all, "element");
+    parts[2] = rank ? lt_onnx_volume(im, parts[1]) : NULL;
+    Value *all = rank ? lt_build_concat(&im->b, parts, 3, 0) : parts[0];
+    const Dim *const *bound = lt_onnx_bind_sizes(im, all, "element");
     if (!bound)
         return NULL;
     const Dim *size = lt_dim_product(im->dims, bound + 1, rank);
@@ -275,7 +293,7 @@ Value *lt_onnx_without_element(Import *im, Compound *c, const Dim *at) {
     const Dim *one = lt_dim_const(im->dims, 1);
     Value *parts[] = {offset_of(im, sizes, at), lt_onnx_slice_axis(im, sizes, 0, at, one)};
     const Dim *const *bound =
-        lt_onnx_bind_elements(im, lt_build_concat(&im->b, parts, 2, 0), "erased");
+        lt_onnx_bind_sizes(im, lt_build_concat(&im->b, parts, 2, 0), "erased");
     if (!bound || !lt_onnx_at_most(im, lt_dim_add(im->dims, bound[0], bound[1]),
                                    values->type->dims[0], "the end of the element"))
         return NULL;

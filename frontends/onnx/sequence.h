@@ -23,6 +23,12 @@ Value *lt_onnx_without_element(Import *im, Compound *c, const Dim *at);
 Value *lt_onnx_present(Import *im, Value *v);
 /* i64[n]: how many elements of data each element of a packed sequence has. */
 Value *lt_onnx_element_sizes(Import *im, const Compound *packed);
+/* As lt_onnx_bind_elements, for what counts or places elements: more than any memory holds is
+ * refused, so that sums of them do not overflow. */
+const Dim *const *lt_onnx_bind_sizes(Import *im, Value *v, const char *prefix);
+/* i64[1] of extents, i64[k]: their product, 0 counted as 1; too large to be bound where that
+ * overflows. */
+Value *lt_onnx_volume(Import *im, Value *extents);
 /* a <= b in every run that goes on. False: it never is. */
 bool lt_onnx_at_most(Import *im, const Dim *a, const Dim *b, const char *what);
 
