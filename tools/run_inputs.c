@@ -5,9 +5,9 @@
 #include "runtime/base/str.h"
 #include "tools/random.h"
 #include "tools/run.h"
-#include "tools/tensor_pb.h"
+#include "tools/value_pb.h"
 
-enum { GO_ON = -1 };
+enum { GO_ON = -1, NO_VALUE = -2 };
 
 /* --- --dim --- */
 
@@ -73,17 +73,16 @@ static int unknown_input(const Run *run, const char *text) {
                         count ? all.text : "none");
 }
 
+static int file_error(Run *run, const char *path, lathe_status status, const char *text) {
+    fprintf(run->cli->err, "%s: error: %s\n", path, text);
+    return lt_cli_exit_code(status);
+}
+
 /* A file must have the input's dtype and rank; its dims then tell the values of symbolic ones. The
  * runtime checks the rest. */
-static int take_file(Run *run, uint32_t index, const char *path) {
+static int take_tensor(Run *run, uint32_t index, const char *path) {
     const lathe_tensor_info *info = lathe_input_info(run->model, index);
     HostTensor *tensor = &run->inputs[index];
-    const char *error = "";
-    lathe_status status = lt_tensor_file_read(run->arena, path, tensor, &error);
-    if (status) {
-        fprintf(run->cli->err, "%s: error: %s\n", path, error);
-        return lt_cli_exit_code(status);
-    }
     if (lt_str_ends(path, ".npy") && lt_npy_same_code(tensor->dtype, info->dtype))
         tensor->dtype = info->dtype;
     if (tensor->dtype != info->dtype || tensor->rank != info->rank) {
@@ -100,9 +99,45 @@ static int take_file(Run *run, uint32_t index, const char *path) {
     return GO_ON;
 }
 
+static int take_file(Run *run, uint32_t index, const char *path) {
+    const char *error = "";
+    lathe_status status = lt_tensor_file_read(run->arena, path, &run->inputs[index], &error);
+    run->sources[index].kind = SOURCE_FILE;
+    return status ? file_error(run, path, status, error) : take_tensor(run, index, path);
+}
+
+/* NAME=FILE.pb where NAME is a value of the model that is several inputs. NO_VALUE: it is none. */
+static int take_value(Run *run, const char *text) {
+    const uint32_t count = lathe_input_count(run->model);
+    for (uint32_t at = 0; at < count;) {
+        const ValueSlot slot = lt_input_slot(run->arena, run->model, at);
+        const size_t length = strlen(slot.name);
+        const char *path = text + length + 1, *error = "";
+        HostValue value;
+        if (slot.count == 1 || strncmp(text, slot.name, length) != 0 || text[length] != '=' ||
+            !lt_str_ends(path, ".pb")) {
+            at += slot.count;
+            continue;
+        }
+        lathe_status status = lt_value_pb_read(run->arena, path, &slot, &value, &error);
+        if (!status)
+            status = lt_value_pack(run->arena, &slot, &value, &run->inputs[at], &error);
+        int code = status ? file_error(run, path, status, error) : GO_ON;
+        for (uint32_t i = 0; i < slot.count && code == GO_ON; i++) {
+            run->sources[at + i].kind = SOURCE_FILE;
+            code = take_tensor(run, at + i, path);
+        }
+        return code;
+    }
+    return NO_VALUE;
+}
+
 static int take_source(Run *run, const char *text) {
     const char *source;
     int32_t index = split_input(run, text, &source);
+    const int code = index < 0 ? take_value(run, text) : NO_VALUE;
+    if (code != NO_VALUE)
+        return code;
     if (index < 0 || lathe_input_count(run->model) == 0)
         return unknown_input(run, text);
     Source *to = &run->sources[index];
@@ -115,7 +150,6 @@ static int take_source(Run *run, const char *text) {
         if (!lt_cli_int(source + 7, &to->seed))
             return lt_cli_wrong(run->cli, "--input %s: the seed is not a whole number", text);
     } else {
-        to->kind = SOURCE_FILE;
         return take_file(run, (uint32_t)index, source);
     }
     return GO_ON;
@@ -170,6 +204,8 @@ static int make_input(Run *run, uint32_t index) {
     tensor->data = lt_arena_alloc_aligned(run->arena, tensor->bytes, 64);
     if (source->kind != SOURCE_ZEROS)
         lt_host_tensor_random(tensor, source->seed);
+    if (index > 0 && lt_is_sequence(lathe_input_info(run->model, index - 1)->name, info->name))
+        lt_fill_shapes(tensor, lt_host_tensor_count(tensor - 1));
     return GO_ON;
 }
 

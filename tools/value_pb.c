@@ -34,7 +34,8 @@ static ValueSlot find_slot(Arena *arena, InfoOf *info_of, const lathe_model *mod
     const uint32_t has = is_member(first, stem, "has");
     const lathe_tensor_info *value = info_of(model, index + has);
     const lathe_tensor_info *shapes = info_of(model, index + has + 1);
-    const bool is_sequence = is_member(value, stem, "values") && is_member(shapes, stem, "shapes");
+    const bool is_sequence =
+        is_member(value, stem, "values") && shapes && lt_is_sequence(value->name, shapes->name);
     if (!is_sequence && !(has && is_member(value, stem, "value")))
         return slot;
     slot = (ValueSlot){.name = stem, .is_optional = has, .is_sequence = is_sequence};
@@ -239,4 +240,19 @@ lathe_status lt_value_unpack(Arena *arena, const ValueSlot *slot, const lathe_te
     out->elements = LT_ARRAY(arena, HostTensor, 1);
     out->elements[0] = host_tensor(&members[0]);
     return LATHE_OK;
+}
+
+/* --- values that no file tells --- */
+
+bool lt_is_sequence(const char *values, const char *shapes) {
+    const char *dot = strrchr(values, '.');
+    const size_t length = dot ? (size_t)(dot - values) : 0;
+    return dot && strcmp(dot, ".values") == 0 && strncmp(values, shapes, length) == 0 &&
+           strcmp(shapes + length, ".shapes") == 0;
+}
+
+void lt_fill_shapes(HostTensor *shapes, int64_t total) {
+    int64_t *row = shapes->data;
+    for (int64_t i = 0; i < lt_host_tensor_count(shapes); i++)
+        row[i] = i % shapes->dims[1] > 0 ? 1 : i == 0 ? total : 0;
 }

@@ -39,4 +39,9 @@ lathe_status lt_value_pack(Arena *arena, const ValueSlot *slot, const HostValue 
 lathe_status lt_value_unpack(Arena *arena, const ValueSlot *slot, const lathe_tensor *members,
                              HostValue *out, const char **error);
 
+/* Whether two tensors of these names are the values and the shapes of a sequence. */
+bool lt_is_sequence(const char *values, const char *shapes);
+/* Shapes that fit so many values: the first element has them all. */
+void lt_fill_shapes(HostTensor *shapes, int64_t total);
+
 #endif

@@ -193,39 +193,60 @@ static const Type *declared_type(Import *im, const OnnxValueInfo *v, DType dtype
     return lt_type(im->module, dtype, rank, dims);
 }
 
-/* The symbol of an extent that a sequence has: "x_length". */
-static const Dim *sequence_dim(Import *im, const OnnxValueInfo *v, const char *what, int64_t most) {
-    const char *name = symbol_name(im, lt_arena_printf(im->arena, "%s_%s", v->name, what));
-    const Dim *d = symbol_dim(im, name);
-    if (!lt_dim_is_const(d) && !find_dim_override(im, name))
-        lt_dim_set_range(im->dims, d, 0, most);
-    return d;
+/* An extent of a sequence's member: a number, or where that is negative a symbol, "x_length". */
+static OnnxDim sequence_dim(Import *im, const char *name, const char *what, int number) {
+    return (OnnxDim){.kind = number >= 0 ? ONNX_DIM_VALUE : ONNX_DIM_PARAM,
+                     .value = number,
+                     .param = lt_arena_printf(im->arena, "%s_%s", name, what)};
 }
 
-/* The types of what an input is made of, in packed form; v tells the shape of a tensor. */
-static bool member_types(Import *im, const OnnxValueInfo *v, const CompoundForm *form,
-                         const Type **types) {
-    Module *m = im->module;
-    if (form->kind == COMPOUND_OPTIONAL) {
-        const OnnxValueInfo inner = {.name = v->name, .type = *v->type.element};
-        types[0] = lt_type(m, DT_BOOL, 0, NULL);
-        return member_types(im, &inner, form->element, types + 1);
+/* The symbols of sequences may be 0, unless --dim has them. */
+static void allow_nothing(Import *im, const Type *type, int64_t most) {
+    for (int i = 0; i < type->rank; i++) {
+        const Dim *d = type->dims[i];
+        if (d->kind == DIM_SYMBOL && !find_dim_override(im, d->name))
+            lt_dim_set_range(im->dims, d, 0, i == 1 ? most : LT_DIM_UNBOUNDED);
     }
+}
+
+/* The type of member i, which is a tensor by itself for --input. */
+static const Type *member_type(Import *im, const OnnxValueInfo *v, const CompoundForm *form,
+                               uint32_t i) {
+    const char *name = lt_onnx_member_name(im, v->name, form, i);
     if (form->kind == COMPOUND_NONE)
-        return (types[0] = declared_type(im, v, form->dtype)) != NULL;
-    const Dim *total = sequence_dim(im, v, "total", LT_DIM_UNBOUNDED);
-    const int rank = form->element->rank;
-    const Dim *shapes[] = {sequence_dim(im, v, "length", LT_DIM_UNBOUNDED),
-                           rank >= 0 ? lt_dim_const(im->dims, rank)
-                                     : sequence_dim(im, v, "rank", LT_MAX_RANK)};
-    types[0] = lt_type(m, form->element->dtype, 1, &total);
-    types[1] = lt_type(m, DT_I64, 2, shapes);
-    return true;
+        return declared_type(im, v, form->dtype);
+    if (form->kind == COMPOUND_OPTIONAL && i == 0)
+        return lt_type(im->module, DT_BOOL, 0, NULL);
+    if (form->kind == COMPOUND_OPTIONAL) {
+        const bool is_tensor = form->element->kind == COMPOUND_NONE;
+        const OnnxValueInfo inner = {.name = is_tensor ? name : v->name, .type = *v->type.element};
+        return member_type(im, &inner, form->element, i - 1);
+    }
+    OnnxValueInfo member = {.name = name, .type = {.has_shape = true}};
+    lt_vec_push(im->arena, &member.type.dims,
+                sequence_dim(im, v->name, i == 0 ? "total" : "length", -1));
+    if (i == 1)
+        lt_vec_push(im->arena, &member.type.dims,
+                    sequence_dim(im, v->name, "rank", form->element->rank));
+    const Type *type = declared_type(im, &member, i == 0 ? form->element->dtype : DT_I64);
+    if (type)
+        allow_nothing(im, type, LT_MAX_RANK);
+    return type;
+}
+
+/* What --input tells of the rank. */
+static const CompoundForm *with_rank(Import *im, const CompoundForm *form, const Type *shapes) {
+    const CompoundForm *element = form->element;
+    if (form->kind == COMPOUND_OPTIONAL)
+        return lt_onnx_form(im, COMPOUND_OPTIONAL, with_rank(im, element, shapes));
+    if (form->kind != COMPOUND_SEQUENCE || element->rank >= 0 || !lt_dim_is_const(shapes->dims[1]))
+        return form;
+    return lt_onnx_form(im, COMPOUND_SEQUENCE,
+                        lt_onnx_tensor_form(im, element->dtype, (int)shapes->dims[1]->value));
 }
 
 static bool bind_input(Import *im, const OnnxValueInfo *v) {
     DiagList *diags = &im->module->diags;
-    const Type *types[COMPOUND_MEMBERS];
     Value *members[COMPOUND_MEMBERS];
     const char *reason;
     const CompoundForm *form = lt_onnx_form_of_type(im, &v->type, &reason);
@@ -233,11 +254,15 @@ static bool bind_input(Import *im, const OnnxValueInfo *v) {
         lt_error(diags, LT_UNSUPPORTED, NULL, "input '%s' is %s", v->name, reason);
         return false;
     }
-    if (!member_types(im, v, form, types))
-        return false;
-    for (uint32_t i = 0; i < lt_onnx_form_width(form); i++)
+    const uint32_t width = lt_onnx_form_width(form);
+    for (uint32_t i = 0; i < width; i++) {
+        const Type *type = member_type(im, v, form, i);
+        if (!type)
+            return false;
         members[i] =
-            lt_graph_add_input(im->b.graph, types[i], lt_onnx_member_name(im, v->name, form, i));
+            lt_graph_add_input(im->b.graph, type, lt_onnx_member_name(im, v->name, form, i));
+    }
+    form = with_rank(im, form, members[width - 1]->type);
     if (lt_onnx_bind(im, v->name, (Binding){.value = lt_onnx_unpack(im, form, members)}))
         return true;
     lt_error(diags, LT_MALFORMED, NULL, "input '%s' is declared twice", v->name);
@@ -304,10 +329,15 @@ static bool is_known_dim(Import *im, const char *name) {
     return false;
 }
 
+/* Inputs of the model that are tensors, and members of others. */
 static bool is_known_input(const Import *im, const char *name) {
     const OnnxGraph *g = im->model->graph;
     for (size_t i = 0; i < g->inputs.len; i++)
-        if (strcmp(g->inputs.data[i].name, name) == 0)
+        if (strcmp(g->inputs.data[i].name, name) == 0 &&
+            g->inputs.data[i].type.kind == ONNX_TYPE_TENSOR)
+            return true;
+    for (size_t i = 0; i < im->b.graph->inputs.len; i++)
+        if (strcmp(im->b.graph->inputs.data[i]->name, name) == 0)
             return true;
     return false;
 }
