@@ -83,6 +83,27 @@ TMPDIR=$work/none "$run" model.lir >out 2>err
 [ $? = 74 ]
 count $? "no folder for temporary files"
 
+# ---- a sequence is two inputs, or one file ----
+cat >sequence.lir <<'END'
+symbol total in 0..
+graph main(%v "s.values": f32[total], %s "s.shapes": i64[n,1]) {
+  %1 = neg %v
+  %2 = reduce.add %s {axes = [0], keep = false}
+  yield %1, %2
+}
+END
+element='\x1a\x0e\x08\x02\x10\x01\x4a\x08\x00\x00\x00\x3f\x00\x00\x80\x3f'
+printf "$element\x1a\x0a\x08\x01\x10\x01\x4a\x04\x00\x00\x00\x40" >s.pb
+expect 0 sequence.lir --input s=s.pb --print --check sequence.lir
+says out '-0.5 -1 -2'
+says out 'i64[1]'
+printf "$element\x1a\x0e\x08\x01\x10\x01\x4a\x04\x00\x00\x00\x40" >cut.pb
+expect 4 sequence.lir --input s=cut.pb
+says err 'cut.pb: error: it is no ONNX sequence, or is cut short'
+expect 2 sequence.lir --input t=s.pb
+expect 74 sequence.lir --input s=missing.pb
+expect 0 sequence.lir --dim total=5 --dim n=3 --check sequence.lir
+
 # ---- stopped while it compiles ----
 "$run" "$root/build/models/bert_base.onnx" >out 2>err &
 pid=$!

@@ -444,7 +444,46 @@ START_TEST(wrong_bytes_do_no_harm) {
 }
 END_TEST
 
+/* --- files ------------------------------------------------------------------------------------ */
+
+/* A file of two elements, cut or with a wrong byte, is refused or holds other elements. */
+START_TEST(wrong_files_do_no_harm) {
+    setup();
+    static const lathe_dim row[] = {{.hi = INT64_MAX}, {.hi = LATHE_MAX_RANK}};
+    static const lathe_tensor_info infos[] = {{.name = "s.has", .dtype = LATHE_BOOL},
+                                              {"s.values", LATHE_F32, 1, row},
+                                              {"s.shapes", LATHE_I64, 2, row}};
+    const ValueSlot slot = {"s", 3, {&infos[0], &infos[1], &infos[2]}, true, true};
+    Bytes list = {.len = 0}, optional = {.len = 0};
+    for (int64_t i = 1; i <= 2; i++) {
+        Bytes t = new_tensor("", FLOATS, (int64_t[]){i, 2}, 2);
+        put_bytes(&t, 9, (float[]){1, 2, 3, 4}, (size_t)i * 8);
+        put_message(&list, 3, &t);
+    }
+    put_int(&optional, 2, 3);
+    put_message(&optional, 5, &list);
+    HostTensor members[SLOT_MEMBERS];
+    HostValue v;
+    const char *error;
+    ck_assert(!lt_value_pb_parse(&arena, optional.data, optional.len, &slot, &v, &error));
+    ck_assert_str_eq(text_of(&v), "1x2:1 2; 2x2:1 2 3 4");
+    for (size_t i = 0; i < optional.len; i++)
+        for (int change = 0; change < 256; change++) {
+            Arena once;
+            Bytes bad = optional;
+            lt_arena_init(&once);
+            bad.data[i] ^= (uint8_t)change;
+            const size_t length = change ? bad.len : i;
+            const uint8_t *copy = lt_arena_copy(&once, bad.data, length); /* ASan sees its end */
+            if (!lt_value_pb_parse(&once, copy, length, &slot, &v, &error))
+                (void)lt_value_pack(&once, &slot, &v, members, &error);
+            lt_arena_free(&once);
+        }
+    teardown();
+}
+END_TEST
+
 LT_TEST_MAIN("test_sequence", loops_build_sequences, elements_go_in_and_out, shapes_are_not_trusted,
              several_ranks, lists_cost_nothing, lists_that_a_run_indexes, parts_that_a_run_tells,
              only_what_fits_is_joined, maps, optionals, what_is_absent_is_not_taken, branches,
-             refuses_with_the_reason, wrong_bytes_do_no_harm)
+             refuses_with_the_reason, wrong_bytes_do_no_harm, wrong_files_do_no_harm)
