@@ -184,6 +184,15 @@ Value *lt_onnx_list(Import *im, const CompoundForm *element, Value *const *eleme
         (Compound){.form = form, .is_list = true, .count = count, .members = (Value **)elements});
 }
 
+Value *lt_onnx_cut(Import *im, Value *x, CompoundCut cut) {
+    const CompoundForm *element =
+        lt_onnx_tensor_form(im, x->type->dtype, x->type->rank - !cut.keep);
+    return new_compound(im, (Compound){.form = lt_onnx_form(im, COMPOUND_SEQUENCE, element),
+                                       .cut = lt_arena_copy(im->arena, &cut, sizeof cut),
+                                       .count = 1,
+                                       .members = &x});
+}
+
 Value *lt_onnx_map_members(Import *im, Value *v, Value *(*map)(void *state, Value *tensor),
                            void *state) {
     const Compound *c = compound_of(v);

@@ -5,7 +5,7 @@
  * tells it from a tensor. Converters whose row in ops.def does not take compounds never see one.
  *
  * A sequence is a list where its length is known while compiling: its members are its elements, and
- * nothing is ever copied. Else it is packed:
+ * nothing is ever copied. Or it is the parts of one tensor, which is its member. Else it is packed:
  *
  *     values   T[total]    the elements' data, one behind the other, each in row-major order
  *     shapes   i64[n, r]   a row of extents for each element; where elements have several ranks,
@@ -48,13 +48,23 @@ typedef struct CompoundForm {
     const struct CompoundForm *element; /* of a sequence, an optional */
 } CompoundForm;
 
+/* How a tensor is cut into the elements of a sequence. */
+typedef struct CompoundCut {
+    int axis;
+    const Dim *size; /* of each part along the axis; the last one has what is left */
+    bool keep;       /* else the elements lack the axis; size is 1 */
+} CompoundCut;
+
 typedef struct Compound {
     Value handle; /* first: a pointer to it is one to the compound */
     const CompoundForm *form;
-    bool is_list; /* a sequence: members are its elements, which may be handles */
+    bool is_list;           /* a sequence: members are its elements, which may be handles */
+    const CompoundCut *cut; /* a sequence: NULL, or the one member is a tensor that is cut */
     uint32_t count;
     Value **members; /* optional: `has`, then the element, NULL where it is known to be absent */
 } Compound;
+
+static inline bool compound_is_packed(const Compound *c) { return !c->is_list && !c->cut; }
 
 enum { COMPOUND_MEMBERS = 4 }; /* the most that a form has */
 
@@ -73,6 +83,8 @@ Value *lt_onnx_compound(Import *im, const CompoundForm *form, Value *const *memb
  * are none. NULL after an error: elements of different kinds. */
 Value *lt_onnx_list(Import *im, const CompoundForm *element, Value *const *elements,
                     uint32_t count);
+/* The parts of x. */
+Value *lt_onnx_cut(Import *im, Value *x, CompoundCut cut);
 
 /* --- forms --- */
 CompoundForm *lt_onnx_form(Import *im, CompoundKind kind, const CompoundForm *element);

@@ -1,6 +1,6 @@
 /* compound_pack.c - compounds as a fixed number of tensors: what crosses the borders of branches,
  * loops and the graph. */
-#include "frontends/onnx/compound.h"
+#include "frontends/onnx/sequence.h"
 
 /* T[n] of the elements' data. */
 static Value *flat(Import *im, Value *v) {
@@ -58,8 +58,10 @@ static bool pack_list(Import *im, const Compound *list, const CompoundForm *elem
     return members[0] && members[1];
 }
 
-/* From packed to packed: no row of a sequence without elements is wrong. */
+/* What is no list: no row of a sequence without elements is wrong. */
 static bool repack(Import *im, const Compound *c, const CompoundForm *form, Value **members) {
+    if (c->cut)
+        return lt_onnx_pack_parts(im, c, members);
     members[0] = c->members[0];
     members[1] = c->members[1];
     const bool is_open = c->form->element->rank == RANK_OPEN && form->element->rank > 0;

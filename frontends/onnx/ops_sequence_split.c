@@ -122,61 +122,52 @@ static Value *shapes_of_parts(Import *im, const Splitting *s, const Dim *count, 
              : lt_onnx_full(im, DT_I64, 2, none, lt_build_int(&im->b, DT_I64, 0));
 }
 
-static bool set_packed(Import *im, const Splitting *s, Value *values, Value *shapes) {
-    Value *members[] = {values, shapes};
-    const Type *type = s->x->type;
-    const CompoundForm *element = lt_onnx_tensor_form(im, type->dtype, type->rank - !s->keep);
-    return values && shapes &&
-           onnx_set(im, 0,
-                    lt_onnx_compound(im, lt_onnx_form(im, COMPOUND_SEQUENCE, element), members, 2));
-}
-
 static Value *flat(Import *im, Value *v, const Dim *total) {
     return lt_build_reshape(&im->b, v, 1, &total);
 }
 
 /* Parts of extent 1: the axis goes to the front. */
-static bool packed_slices(Import *im, const Splitting *s, const Dim *extent) {
+static bool pack_slices(Import *im, const Splitting *s, Value **members) {
     int64_t perm[LT_MAX_RANK];
     for (int i = 0; i < s->x->type->rank; i++)
         perm[i] = i == 0 ? s->axis : i <= s->axis ? i - 1 : i;
     const Dim *total = lt_type_elements(im->module, s->x->type);
-    Value *values = flat(im, lt_build_transpose(&im->b, s->x, perm), total);
+    const Dim *extent = s->x->type->dims[s->axis];
     Value *ones = lt_onnx_full(im, DT_I64, 1, &extent, lt_build_int(&im->b, DT_I64, 1));
-    return set_packed(im, s, values, shapes_of_parts(im, s, extent, ones));
+    members[0] = flat(im, lt_build_transpose(&im->b, s->x, perm), total);
+    members[1] = shapes_of_parts(im, s, extent, ones);
+    return members[0] && members[1];
 }
 
-static bool packed_parts(Import *im, const Splitting *s, Parts *p) {
+static bool pack_by(Import *im, const Splitting *s, Parts *p, Value **members) {
     const Type *type = s->x->type;
     set_extents(im, p, type->dims, type->rank, s->axis);
     Value *at = places(im, p);
-    Value *values = at ? lt_onnx_scattered(im, p->total, flat(im, at, p->total),
-                                           flat(im, s->x, p->total), false)
-                       : NULL;
-    return set_packed(im, s, values, shapes_of_parts(im, s, p->count, p->sizes));
+    members[0] = at ? lt_onnx_scattered(im, p->total, flat(im, at, p->total),
+                                        flat(im, s->x, p->total), false)
+                    : NULL;
+    members[1] = shapes_of_parts(im, s, p->count, p->sizes);
+    return members[0] && members[1];
 }
 
-/* Parts of one size, the last one as much as is left. */
-static bool packed_chunks(Import *im, const Splitting *s, Value *split) {
-    const Dim *extent = s->x->type->dims[s->axis];
-    Value *less = lt_build_convert(&im->b, lt_build_reshape(&im->b, split, 0, NULL), DT_I64);
-    const Dim *const *bound = /* one less than the size, which is 1 or more */
-        less ? lt_onnx_bind_sizes(im, lt_onnx_map_scalar(im, FN_ADD, less, -1), "size") : NULL;
-    if (!bound)
-        return false;
-    const Dim *size = lt_dim_add_const(im->dims, bound[0], 1);
-    Parts p = {.count = lt_dim_ceildiv(im->dims, extent, size)};
+bool lt_onnx_pack_parts(Import *im, const Compound *c, Value **members) {
+    const Splitting s = {.x = c->members[0], .axis = c->cut->axis, .keep = c->cut->keep};
+    const Dim *size = c->cut->size, *extent = s.x->type->dims[s.axis];
+    if (lt_dim_is(size, 1))
+        return pack_slices(im, &s, members);
+    Parts p = {.count = lt_onnx_sequence_length_dim(im, c)};
     p.starts = scaled(im, lt_build_iota(&im->b, DT_I64, 1, &p.count, 0), size);
     Value *left = lt_build_map2(&im->b, FN_SUB, lt_onnx_dim_value(im, extent, DT_I64), p.starts);
     p.sizes = lt_build_map2(&im->b, FN_MIN, left, lt_onnx_dim_value(im, size, DT_I64));
-    return p.sizes && packed_parts(im, s, &p);
+    return p.sizes && pack_by(im, &s, &p, members);
 }
 
 /* Parts of sizes in a vector: none negative, and together the extent. */
-static bool packed_by_sizes(Import *im, const Splitting *s, Value *split) {
+static bool split_by_sizes(Import *im, const Splitting *s, Value *split) {
     const int64_t axis = 0;
-    Value *sizes = lt_build_convert(&im->b, split, DT_I64), *ends = lt_onnx_running_sum(im, sizes);
-    if (!ends || split->type->rank != 1)
+    Value *members[2], *sizes = lt_build_convert(&im->b, split, DT_I64);
+    Value *ends = split->type->rank == 1 ? lt_onnx_running_sum(im, sizes) : NULL;
+    if (!ends)
         return lt_onnx_malformed(im, "the split sizes must be a vector");
     const Dim *extent = s->x->type->dims[s->axis];
     Value *parts[] = {lt_build_reduce(&im->b, FN_MIN, sizes, &axis, 1, true),
@@ -189,31 +180,49 @@ static bool packed_by_sizes(Import *im, const Splitting *s, Value *split) {
     Parts p = {.count = split->type->dims[0],
                .sizes = sizes,
                .starts = lt_build_map2(&im->b, FN_SUB, ends, sizes)};
-    return packed_parts(im, s, &p);
+    const CompoundForm *element = lt_onnx_tensor_form(im, s->x->type->dtype, s->x->type->rank);
+    return pack_by(im, s, &p, members) &&
+           onnx_set(im, 0,
+                    lt_onnx_compound(im, lt_onnx_form(im, COMPOUND_SEQUENCE, element), members, 2));
+}
+
+/* The size of all parts but the last, 1 or more. */
+static const Dim *size_of_parts(Import *im, Value *split) {
+    int64_t size = 1;
+    if (!split || lt_onnx_const(im, split)) {
+        if (split && !lt_onnx_number(im, split, "the size of parts", &size))
+            return NULL;
+        if (size < 1)
+            lt_onnx_malformed(im, "parts of %lld elements", (long long)size);
+        return size < 1 ? NULL : lt_dim_const(im->dims, size);
+    }
+    Value *less = lt_build_convert(&im->b, lt_build_reshape(&im->b, split, 0, NULL), DT_I64);
+    less = less ? lt_onnx_map_scalar(im, FN_ADD, less, -1) : NULL;
+    const Dim *const *bound = less ? lt_onnx_bind_sizes(im, less, "size") : NULL;
+    return bound ? lt_dim_add_const(im->dims, bound[0], 1) : NULL;
 }
 
 bool lt_onnx_split_to_sequence(Import *im) {
     Value *split = onnx_in(im, 1);
     Splitting s = {.x = im->inputs[0], .keep = split || lt_onnx_int(im, "keepdims", 1)};
-    int64_t axis, size = 1, count;
+    int64_t axis, count;
     if (!lt_onnx_axis(im, lt_onnx_int(im, "axis", 0), s.x->type->rank, &axis))
         return false;
     s.axis = (int)axis;
     const Dim *extent = s.x->type->dims[axis];
     if (split && split->type->rank > 0) {
         if (!lt_type_is_static(split->type, &count) || count > MOST_PARTS)
-            return packed_by_sizes(im, &s, split);
+            return split_by_sizes(im, &s, split);
         const Dim *const *sizes = lt_onnx_extents(im, split, "the list of split sizes", &count);
         return sizes && list_of_parts(im, &s, sizes, count);
     }
-    const bool is_known = !split || lt_onnx_const(im, split);
-    if (split && is_known && !lt_onnx_number(im, split, "the size of parts", &size))
+    const Dim *size = size_of_parts(im, split);
+    if (!size)
         return false;
-    if (size < 1)
-        return lt_onnx_malformed(im, "parts of %lld elements", (long long)size);
-    if (is_known && lt_dim_is_const(extent) && extent->value / size < MOST_PARTS)
-        return list_of_chunks(im, &s, extent->value, size);
-    return is_known && size == 1 ? packed_slices(im, &s, extent) : packed_chunks(im, &s, split);
+    if (lt_dim_is_const(size) && lt_dim_is_const(extent) &&
+        extent->value / size->value < MOST_PARTS)
+        return list_of_chunks(im, &s, extent->value, size->value);
+    return onnx_set(im, 0, lt_onnx_cut(im, s.x, (CompoundCut){s.axis, size, s.keep}));
 }
 
 /* --- ConcatFromSequence ----------------------------------------------------------------------- */
@@ -299,7 +308,7 @@ static Value *join_list(Import *im, const Compound *c, int64_t axis, bool is_new
 }
 
 bool lt_onnx_concat_from_sequence(Import *im) {
-    const Compound *c = lt_onnx_sequence_in(im, 0);
+    Compound *c = lt_onnx_sequence_in(im, 0);
     const bool is_new = lt_onnx_int(im, "new_axis", 0) != 0;
     int64_t axis = lt_onnx_int(im, "axis", INT64_MIN);
     if (!c)
@@ -319,6 +328,10 @@ bool lt_onnx_concat_from_sequence(Import *im) {
         return false;
     if (c->is_list)
         return onnx_set(im, 0, join_list(im, c, axis, is_new));
+    if (c->cut && c->cut->axis == axis && c->cut->keep != is_new)
+        return onnx_set(im, 0, c->members[0]); /* together again */
+    if (!(c = lt_onnx_packed(im, c)))
+        return false;
     return onnx_set(im, 0,
                     is_new ? stack_packed(im, c, element->rank, (int)axis)
                            : join_packed(im, c, element->rank, (int)axis));

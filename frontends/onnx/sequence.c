@@ -27,7 +27,7 @@ bool lt_onnx_at_most(Import *im, const Dim *a, const Dim *b, const char *what) {
 
 Compound *lt_onnx_packed(Import *im, Compound *c) {
     Value *members[COMPOUND_MEMBERS];
-    if (!c->is_list)
+    if (compound_is_packed(c))
         return c;
     if (!lt_onnx_pack(im, &c->handle, c->form, members))
         return NULL;
@@ -35,6 +35,8 @@ Compound *lt_onnx_packed(Import *im, Compound *c) {
 }
 
 const Dim *lt_onnx_sequence_length_dim(Import *im, const Compound *c) {
+    if (c->cut)
+        return lt_dim_ceildiv(im->dims, c->members[0]->type->dims[c->cut->axis], c->cut->size);
     return c->is_list ? lt_dim_const(im->dims, c->count) : c->members[1]->type->dims[0];
 }
 
@@ -182,7 +184,18 @@ static Value *stacked_at(Import *im, const Compound *list, const Dim *at) {
                            lt_onnx_dim_value(im, at, DT_I64), 0);
 }
 
+static Value *part_at(Import *im, const Compound *c, const Dim *at) {
+    const CompoundCut *cut = c->cut;
+    const Dim *start = lt_dim_mul(im->dims, at, cut->size);
+    const Dim *left = lt_dim_sub(im->dims, c->members[0]->type->dims[cut->axis], start);
+    const Dim *size = lt_dim_is(cut->size, 1) ? cut->size : lt_dim_min(im->dims, cut->size, left);
+    Value *part = lt_onnx_slice_axis(im, c->members[0], cut->axis, start, size);
+    return cut->keep ? part : lt_build_squeeze(&im->b, part, &(int64_t){cut->axis}, 1);
+}
+
 Value *lt_onnx_element_at(Import *im, Compound *c, const Dim *at, int rank) {
+    if (c->cut)
+        return part_at(im, c, at);
     if (c->is_list && lt_dim_is_const(at))
         return c->members[at->value];
     if (c->is_list && c->count <= MOST_STACKED && have_one_type(c))

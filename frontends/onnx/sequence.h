@@ -6,6 +6,8 @@
 
 /* The packed form of one; itself where it has that already. NULL after an error. */
 Compound *lt_onnx_packed(Import *im, Compound *c);
+/* The packed form of the parts of a tensor (ops_sequence_split.c). */
+bool lt_onnx_pack_parts(Import *im, const Compound *c, Value **members);
 /* How many elements it has. */
 const Dim *lt_onnx_sequence_length_dim(Import *im, const Compound *c);
 /* An operand that counts elements, from the back where it is negative, as a dim that a guard keeps

@@ -233,6 +233,42 @@ START_TEST(parts_that_a_run_tells) {
 }
 END_TEST
 
+/* Of a tensor that is cut evenly, parts have shapes that are known, and are cut when asked for. */
+START_TEST(parts_of_one_size) {
+    setup();
+    Bytes g = {.len = 0};
+    declare(&g, INPUT, "x", tensor_type(FLOATS, "hx2"));
+    declare(&g, INPUT, "k", tensor_type(INTS, ""));
+    declare(&g, OUTPUT, "row", tensor_type(FLOATS, "2"));
+    declare(&g, OUTPUT, "pair", tensor_type(FLOATS, "?x2"));
+    declare(&g, OUTPUT, "more", sequence_type(FLOATS, NULL));
+    declare(&g, OUTPUT, "count", tensor_type(INTS, ""));
+    declare(&g, OUTPUT, "negated", sequence_type(FLOATS, "?"));
+    add_tensor(&g, "two", INTS, NULL, 0, &(int64_t){2}, 8);
+    add_node_int(&g, "SplitToSequence", "x > rows", "keepdims", 0);
+    add_node_int(&g, "SplitToSequence", "x two > pairs", "axis", 0);
+    add_node(&g, "SequenceAt", "rows k", "row");
+    add_node(&g, "SequenceAt", "pairs k", "pair");
+    add_node(&g, "SequenceInsert", "pairs x k", "more");
+    add_node(&g, "SequenceLength", "more", "count");
+    Bytes n = new_node("SequenceMap", "rows", "negated"), body = {.len = 0};
+    declare(&body, INPUT, "a", tensor_type(FLOATS, NULL));
+    declare(&body, OUTPUT, "b", tensor_type(FLOATS, NULL));
+    add_node(&body, "Neg", "a", "b");
+    add_graph(&n, "body", &body);
+    put_message(&g, 1, &n);
+    static const Try tries[] = {
+        {{"3x2:1 2 3 4 5 6", ":1"},
+         {"2:3 4", "1x2:5 6", "2x2:1 2 3 4; 3x2:1 2 3 4 5 6; 1x2:5 6", ":3",
+          "2:-1 -2; 2:-3 -4; 2:-5 -6"}},
+        {{"1x2:1 2", ":-1"}, {"2:1 2", "1x2:1 2", "1x2:1 2; 1x2:1 2", ":2", "2:-1 -2"}},
+        {{"3x2:1 2 3 4 5 6", ":2"}, {"!"}},
+    };
+    CHECK_MODEL(g, tries);
+    teardown();
+}
+END_TEST
+
 START_TEST(only_what_fits_is_joined) {
     setup();
     Bytes g = {.len = 0};
@@ -485,5 +521,6 @@ END_TEST
 
 LT_TEST_MAIN("test_sequence", loops_build_sequences, elements_go_in_and_out, shapes_are_not_trusted,
              several_ranks, lists_cost_nothing, lists_that_a_run_indexes, parts_that_a_run_tells,
-             only_what_fits_is_joined, maps, optionals, what_is_absent_is_not_taken, branches,
-             refuses_with_the_reason, wrong_bytes_do_no_harm, wrong_files_do_no_harm)
+             parts_of_one_size, only_what_fits_is_joined, maps, optionals,
+             what_is_absent_is_not_taken, branches, refuses_with_the_reason, wrong_bytes_do_no_harm,
+             wrong_files_do_no_harm)
