@@ -84,6 +84,10 @@ Value *lt_build_convert(Builder *b, Value *x, DType dtype) {
     return build_unary(b, OP_CONVERT, x, (Attr[]){lt_int(ATTR_DTYPE, dtype)}, 1);
 }
 
+Value *lt_build_bitcast(Builder *b, Value *x, DType dtype) {
+    return build_unary(b, OP_BITCAST, x, (Attr[]){lt_int(ATTR_DTYPE, dtype)}, 1);
+}
+
 /* --- moving elements ------------------------------------------------------------------------- */
 
 Value *lt_build_reshape(Builder *b, Value *x, int rank, const Dim *const *shape) {

@@ -24,6 +24,7 @@ Value *lt_build_map1(Builder *b, ScalarFn fn, Value *x);
 Value *lt_build_map2(Builder *b, ScalarFn fn, Value *x, Value *y);
 Value *lt_build_map3(Builder *b, ScalarFn fn, Value *x, Value *y, Value *z);
 Value *lt_build_convert(Builder *b, Value *x, DType dtype);
+Value *lt_build_bitcast(Builder *b, Value *x, DType dtype);
 Value *lt_build_reshape(Builder *b, Value *x, int rank, const Dim *const *shape);
 Value *lt_build_broadcast(Builder *b, Value *x, int rank, const Dim *const *shape);
 Value *lt_build_transpose(Builder *b, Value *x, const int64_t *perm);

@@ -148,3 +148,11 @@ bool lt_eval_CONVERT(Evaluation *ev, const Node *node) {
     }
     return true;
 }
+
+bool lt_eval_BITCAST(Evaluation *ev, const Node *node) {
+    const Tensor *in = eval_input(ev, node, 0);
+    Tensor *out = lt_eval_output(ev, node, 0);
+    if (lt_tensor_elements(in) > 0)
+        memcpy(out->data, in->data, (size_t)lt_tensor_elements(in) * lt_dtype_size(in->dtype));
+    return true;
+}

@@ -80,6 +80,15 @@ bool lt_infer_CONVERT(Node *node) {
                              lt_type_with_dtype(infer_module(node), input_type(node, 0), dtype));
 }
 
+bool lt_infer_BITCAST(Node *node) {
+    const Type *type = input_type(node, 0);
+    const DType dtype = (DType)lt_attr_int(node, ATTR_DTYPE, DT_F32);
+    if (lt_dtype_bits(type->dtype) != lt_dtype_bits(dtype))
+        return lt_infer_fail(node, "the bits of %s are not as many as those of %s",
+                             lt_dtype_name(type->dtype), lt_dtype_name(dtype));
+    return lt_infer_set_like(node, 0, lt_type_with_dtype(infer_module(node), type, dtype));
+}
+
 /* --- folds ---------------------------------------------------------------------------------------
  */
 

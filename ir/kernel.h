@@ -57,7 +57,8 @@ typedef enum {
     EXPR_INDEX,  /* the value of a Dim, i64 */
     EXPR_LOAD,   /* buffer[index...]; with a predicate: 0 where it is false, memory untouched */
     EXPR_CALL,   /* a scalar function: fn(args...) */
-    EXPR_CONVERT /* args[0] to dtype, as the op `convert` */
+    EXPR_CONVERT, /* args[0] to dtype, as the op `convert` */
+    EXPR_BITCAST  /* the bits of args[0] as dtype, of as many; those of a load as memory has them */
 } ExprKind;
 
 struct Expr {
@@ -211,6 +212,11 @@ const Expr *lt_expr_load(Kernel *k, const Buffer *buffer, const Dim *const *inde
  * by the fn's rule. */
 const Expr *lt_expr_call(Kernel *k, ScalarFn fn, const Expr *a, const Expr *b, const Expr *c);
 const Expr *lt_expr_convert(Kernel *k, const Expr *a, DType dtype);
+const Expr *lt_expr_bitcast(Kernel *k, const Expr *a, DType dtype);
+/* What `cast`, a conversion or a bitcast, makes of a. */
+const Expr *lt_expr_cast_like(Kernel *k, const Expr *cast, const Expr *a);
+/* Whether u.call holds what it depends on. */
+static inline bool lt_expr_has_args(const Expr *e) { return e->kind >= EXPR_CALL; }
 /* a < b as bool; constant when the ranges prove it. lt_expr_in_range: 0 <= a and a < extent. */
 const Expr *lt_expr_less(Kernel *k, const Dim *a, const Dim *b);
 const Expr *lt_expr_in_range(Kernel *k, const Dim *a, const Dim *extent);

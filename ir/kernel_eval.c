@@ -288,18 +288,33 @@ static Scalar eval_call(Machine *m, const Expr *e) {
     return (Scalar){.i = lt_dtype_wrap(e->dtype, result)};
 }
 
-static Scalar compute_expr(Machine *m, const Expr *e) {
-    if (e->kind == EXPR_CALL)
-        return eval_call(m, e);
-    if (e->kind == EXPR_CONVERT)
-        return eval_convert(m, e);
+/* An element of memory read as dtype, which has the size of the buffer's. */
+static Scalar eval_load(Machine *m, const Expr *e, DType dtype) {
     const Expr *predicate = e->u.load.predicate;
     if (predicate && !eval_expr(m, predicate).i)
-        return lt_dtype_is_float(e->dtype) ? (Scalar){.f = 0} : (Scalar){.i = 0};
+        return lt_dtype_is_float(dtype) ? (Scalar){.f = 0} : (Scalar){.i = 0};
     const Buffer *b = e->u.load.buffer;
     const int64_t at = locate(m, b, e->u.load.index, false);
     touch(m, b, at, false);
-    return load_scalar(b->dtype, m->views[b->index].data, at);
+    return load_scalar(dtype, m->views[b->index].data, at);
+}
+
+static Scalar eval_bitcast(Machine *m, const Expr *e) {
+    const Expr *from = e->u.call.args[0];
+    uint64_t bits = 0;
+    if (from->kind == EXPR_LOAD)
+        return eval_load(m, from, e->dtype);
+    store_scalar(from->dtype, &bits, 0, eval_expr(m, from));
+    return load_scalar(e->dtype, &bits, 0);
+}
+
+static Scalar compute_expr(Machine *m, const Expr *e) {
+    switch (e->kind) {
+    case EXPR_CALL: return eval_call(m, e);
+    case EXPR_CONVERT: return eval_convert(m, e);
+    case EXPR_BITCAST: return eval_bitcast(m, e);
+    default: return eval_load(m, e, e->u.load.buffer->dtype);
+    }
 }
 
 static Scalar eval_expr(Machine *m, const Expr *e) {

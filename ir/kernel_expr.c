@@ -31,7 +31,8 @@ static uint64_t hash_expr(const Expr *e) {
     case EXPR_INDEX: return mix(hash, e->u.dim->id);
     case EXPR_LOAD: return hash_load(e, hash);
     case EXPR_CALL:
-    case EXPR_CONVERT: break;
+    case EXPR_CONVERT:
+    case EXPR_BITCAST: break;
     }
     uint64_t result = mix(hash, (uint64_t)e->u.call.fn);
     for (int i = 0; i < 3; i++)
@@ -51,7 +52,8 @@ static bool same_expr(const Expr *a, const Expr *b) {
                 memcmp(a->u.load.index, b->u.load.index,
                        (size_t)a->u.load.buffer->rank * sizeof *a->u.load.index) == 0);
     case EXPR_CALL:
-    case EXPR_CONVERT: break;
+    case EXPR_CONVERT:
+    case EXPR_BITCAST: break;
     }
     return a->u.call.fn == b->u.call.fn && a->u.call.args[0] == b->u.call.args[0] &&
            a->u.call.args[1] == b->u.call.args[1] && a->u.call.args[2] == b->u.call.args[2];
@@ -413,4 +415,18 @@ const Expr *lt_expr_convert(Kernel *k, const Expr *a, DType dtype) {
     Expr e = {.kind = EXPR_CONVERT, .dtype = dtype};
     e.u.call.args[0] = a;
     return intern(k, &e);
+}
+
+const Expr *lt_expr_bitcast(Kernel *k, const Expr *a, DType dtype) {
+    assert(lt_dtype_bits(a->dtype) == lt_dtype_bits(dtype));
+    if (a->dtype == dtype)
+        return a;
+    Expr e = {.kind = EXPR_BITCAST, .dtype = dtype};
+    e.u.call.args[0] = a;
+    return intern(k, &e);
+}
+
+const Expr *lt_expr_cast_like(Kernel *k, const Expr *cast, const Expr *a) {
+    return cast->kind == EXPR_BITCAST ? lt_expr_bitcast(k, a, cast->dtype)
+                                      : lt_expr_convert(k, a, cast->dtype);
 }

@@ -136,6 +136,22 @@ static DType argument_dtype(ScalarFn fn, const Expr *const args[3], int i, DType
     return i > first && expected == NO_DTYPE ? args[first]->dtype : expected;
 }
 
+/* The dtype behind `bitcast.` */
+static bool is_bitcast(const char *name, DType *dtype) {
+    static const char prefix[] = "bitcast.";
+    return strncmp(name, prefix, sizeof prefix - 1) == 0 &&
+           lt_dtype_parse(name + sizeof prefix - 1, dtype);
+}
+
+static const Expr *parse_bitcast(KernelParser *p, const char *at, DType dtype) {
+    const Expr *operand = lt_read_expr(p, NO_DTYPE);
+    if (lt_dtype_bits(operand->dtype) != lt_dtype_bits(dtype))
+        lt_read_fail(p, at, "a bitcast from %s to %s: they differ in size",
+                     lt_dtype_name(operand->dtype), lt_dtype_name(dtype));
+    lt_read_expect(p, ')');
+    return lt_expr_bitcast(p->kernel, operand, dtype);
+}
+
 static const Expr *parse_call(KernelParser *p, const char *name, const char *at, DType expected) {
     DType dtype;
     ScalarFn fn;
@@ -145,6 +161,8 @@ static const Expr *parse_call(KernelParser *p, const char *name, const char *at,
         lt_read_expect(p, ')');
         return lt_expr_convert(p->kernel, operand, dtype);
     }
+    if (is_bitcast(name, &dtype))
+        return parse_bitcast(p, at, dtype);
     if (!lt_scalar_parse(name, &fn))
         lt_read_fail(p, at, "there is no scalar function '%s'", name);
     const Expr *args[3] = {NULL, NULL, NULL};

@@ -34,7 +34,8 @@ static const Expr *rebuild(Substitution *s, const Expr *e) {
     case EXPR_CONST: return e;
     case EXPR_INDEX: return lt_expr_index(k, lt_substitute_dim(s, e->u.dim));
     case EXPR_CONVERT:
-        return lt_expr_convert(k, lt_substitute_expr(s, e->u.call.args[0]), e->dtype);
+    case EXPR_BITCAST:
+        return lt_expr_cast_like(k, e, lt_substitute_expr(s, e->u.call.args[0]));
     case EXPR_CALL: {
         const Expr *args[3] = {NULL, NULL, NULL};
         for (int i = 0; i < lt_scalar_info[e->u.call.fn].arity; i++)

@@ -191,7 +191,9 @@ static void print_expr(Printer *p, const Expr *e, DType expected, int precedence
     case EXPR_INDEX: print_index(p, e->u.dim, precedence); return;
     case EXPR_CALL: print_call(p, e, expected, precedence); return;
     case EXPR_CONVERT:
-        lt_str_printf(p->out, "%s(", lt_dtype_name(e->dtype));
+    case EXPR_BITCAST:
+        lt_str_printf(p->out, e->kind == EXPR_BITCAST ? "bitcast.%s(" : "%s(",
+                      lt_dtype_name(e->dtype));
         print_expr(p, e->u.call.args[0], NO_DTYPE, 0);
         lt_str_char(p->out, ')');
         return;

@@ -132,6 +132,13 @@ static void check_call(Verifier *v, const Expr *e, bool is_conditional) {
         check_expr(v, e->u.call.args[i], is_conditional || (fn == FN_SELECT && i > 0));
 }
 
+static void check_bitcast(Verifier *v, const Expr *e, bool is_conditional) {
+    const Expr *a = e->u.call.args[0];
+    if (lt_dtype_bits(a->dtype) != lt_dtype_bits(e->dtype))
+        breach(v, RULE_OPERANDS, "a bitcast between dtypes of different size");
+    check_expr(v, a, is_conditional);
+}
+
 static void check_expr(Verifier *v, const Expr *e, bool is_conditional) {
     const uint32_t stamp = 2 * v->statement + !is_conditional;
     if (v->seen[e->id] >= stamp)
@@ -143,6 +150,7 @@ static void check_expr(Verifier *v, const Expr *e, bool is_conditional) {
     case EXPR_LOAD: check_load(v, e, is_conditional); return;
     case EXPR_CALL: check_call(v, e, is_conditional); return;
     case EXPR_CONVERT: check_expr(v, e->u.call.args[0], is_conditional); return;
+    case EXPR_BITCAST: check_bitcast(v, e, is_conditional); return;
     }
 }
 

@@ -201,7 +201,7 @@ static const Expr *make_load_safe(Kernel *k, const Expr *e, void *user) {
 static bool has_predicate(const Expr *e, const Dim *var) {
     if (e->kind == EXPR_LOAD)
         return e->u.load.predicate && lt_expr_mentions(e->u.load.predicate, var);
-    for (int i = 0; i < 3 && (e->kind == EXPR_CALL || e->kind == EXPR_CONVERT); i++)
+    for (int i = 0; i < 3 && lt_expr_has_args(e); i++)
         if (e->u.call.args[i] && has_predicate(e->u.call.args[i], var))
             return true;
     return false;

@@ -28,7 +28,7 @@ static bool reads_buffer(const Expr *e, const Buffer *buffer) {
     if (e->kind == EXPR_LOAD)
         return e->u.load.buffer == buffer ||
                (e->u.load.predicate && reads_buffer(e->u.load.predicate, buffer));
-    for (int i = 0; i < 3 && (e->kind == EXPR_CALL || e->kind == EXPR_CONVERT); i++)
+    for (int i = 0; i < 3 && lt_expr_has_args(e); i++)
         if (e->u.call.args[i] && reads_buffer(e->u.call.args[i], buffer))
             return true;
     return false;

@@ -85,6 +85,7 @@ bool lt_expr_mentions(const Expr *e, const Dim *symbol) {
         return e->u.load.predicate && lt_expr_mentions(e->u.load.predicate, symbol);
     case EXPR_CALL:
     case EXPR_CONVERT:
+    case EXPR_BITCAST:
         for (int i = 0; i < 3; i++)
             if (e->u.call.args[i] && lt_expr_mentions(e->u.call.args[i], symbol))
                 return true;
@@ -109,8 +110,8 @@ static const Expr *map_expr(Mapping *m, const Expr *e) {
     if (e->kind == EXPR_LOAD && e->u.load.predicate) {
         result =
             lt_expr_load(k, e->u.load.buffer, e->u.load.index, map_expr(m, e->u.load.predicate));
-    } else if (e->kind == EXPR_CONVERT) {
-        result = lt_expr_convert(k, map_expr(m, e->u.call.args[0]), e->dtype);
+    } else if (e->kind == EXPR_CONVERT || e->kind == EXPR_BITCAST) {
+        result = lt_expr_cast_like(k, e, map_expr(m, e->u.call.args[0]));
     } else if (e->kind == EXPR_CALL) {
         const Expr *args[3] = {NULL, NULL, NULL};
         for (int i = 0; i < 3; i++)

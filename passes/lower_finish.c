@@ -52,7 +52,7 @@ static void collect_expr(Accesses *a, const Expr *e) {
         lt_vec_push(a->arena, &a->list, (Access){e->u.load.buffer, e->u.load.index});
         collect_expr(a, e->u.load.predicate);
     }
-    for (int i = 0; i < 3 && (e->kind == EXPR_CALL || e->kind == EXPR_CONVERT); i++)
+    for (int i = 0; i < 3 && lt_expr_has_args(e); i++)
         collect_expr(a, e->u.call.args[i]);
 }
 
@@ -192,7 +192,9 @@ static const Expr *rebuild_expr(Rewrite *rw, const Expr *e) {
     switch (e->kind) {
     case EXPR_CONST: return e;
     case EXPR_INDEX: return lt_expr_index(rw->k, rewrite_dim(rw, e->u.dim));
-    case EXPR_CONVERT: return lt_expr_convert(rw->k, rewrite_expr(rw, e->u.call.args[0]), e->dtype);
+    case EXPR_CONVERT:
+    case EXPR_BITCAST:
+        return lt_expr_cast_like(rw->k, e, rewrite_expr(rw, e->u.call.args[0]));
     case EXPR_LOAD:
         rewrite_index(rw, e->u.load.buffer, e->u.load.index, index);
         return lt_expr_load(rw->k, rewrite_buffer(rw, e->u.load.buffer), index,

@@ -45,7 +45,7 @@ static void check_node(Search *search, const Expr *e, bool allowed) {
         if (e->u.load.predicate)
             check_node(search, e->u.load.predicate, allowed);
     }
-    for (int i = 0; i < 3 && (e->kind == EXPR_CALL || e->kind == EXPR_CONVERT); i++)
+    for (int i = 0; i < 3 && lt_expr_has_args(e); i++)
         if (e->u.call.args[i])
             check_node(search, e->u.call.args[i], allowed);
 }

@@ -46,6 +46,11 @@ static const Expr *at_convert(Lowering *lo, const Node *node, const At *at) {
     return lt_lower_at_as(lo, lt_input(node, 0), at, lt_output(node)->type->dtype);
 }
 
+static const Expr *at_bitcast(Lowering *lo, const Node *node, const At *at) {
+    return lt_expr_bitcast(lo->k, lt_lower_at(lo, lt_input(node, 0), at),
+                           lt_output(node)->type->dtype);
+}
+
 static const Expr *at_iota(Lowering *lo, const Node *node, const At *at) {
     const Expr *position = lt_expr_index(lo->k, at->index[lt_attr_int(node, ATTR_AXIS, 0)]);
     return lt_expr_convert(lo->k, position, lt_output(node)->type->dtype);
@@ -272,6 +277,7 @@ static const Expr *at_pack(Lowering *lo, const Node *node, const At *at) {
 static LowerAtFn *const inlined[LT_OP_LIMIT] = {
     [OP_MAP] = at_map,
     [OP_CONVERT] = at_convert,
+    [OP_BITCAST] = at_bitcast,
     [OP_IOTA] = at_iota,
     [OP_DIMS] = at_dims,
     [OP_RESHAPE] = at_reshape,

@@ -34,7 +34,7 @@ static bool fits_transpose(const Nest *nest, const Expr *e, const Stmt *u, bool 
         *found = true;
         return lt_dim_is(along_u, 1);
     }
-    for (int i = 0; i < 3 && (e->kind == EXPR_CALL || e->kind == EXPR_CONVERT); i++)
+    for (int i = 0; i < 3 && lt_expr_has_args(e); i++)
         if (e->u.call.args[i] && !fits_transpose(nest, e->u.call.args[i], u, found))
             return false;
     return true;

@@ -59,7 +59,7 @@ static int expr_step(Kernel *k, const Expr *e, const Dim *var) {
         return local ? 0 : access_step(k, e->u.load.buffer, e->u.load.index, var);
     }
     int steps = 0;
-    if (e->kind == EXPR_CALL || e->kind == EXPR_CONVERT)
+    if (lt_expr_has_args(e))
         for (int i = 0; i < 3; i++)
             if (e->u.call.args[i])
                 steps |= expr_step(k, e->u.call.args[i], var);

@@ -28,7 +28,7 @@ const Expr *lt_operand_along(const Expr *e, const Dim *along, const Dim *not_alo
                        !lt_expr_mentions(e, not_along)
                    ? e
                    : NULL;
-    for (int i = 0; i < 3 && (e->kind == EXPR_CALL || e->kind == EXPR_CONVERT) && !found; i++)
+    for (int i = 0; i < 3 && lt_expr_has_args(e) && !found; i++)
         if (e->u.call.args[i])
             found = lt_operand_along(e->u.call.args[i], along, not_along);
     return found;
@@ -78,7 +78,7 @@ static int packed_panel(const Expr *e, const Dim *n) {
             last->kind == DIM_MOD && last->args[0] == n && lt_dim_is_const(last->args[1]);
         return is_packed ? (int)last->args[1]->value : 0;
     }
-    for (int i = 0; i < 3 && (e->kind == EXPR_CALL || e->kind == EXPR_CONVERT) && !panel; i++)
+    for (int i = 0; i < 3 && lt_expr_has_args(e) && !panel; i++)
         if (e->u.call.args[i])
             panel = packed_panel(e->u.call.args[i], n);
     return panel;

@@ -47,6 +47,17 @@ static LLVMValueRef emit_convert(Emitter *e, const Expr *x) {
     return lt_convert(e->unit, e->b, lt_emit_expr(e, arg), arg->dtype, x->dtype);
 }
 
+/* A load's bits stay as they are: a NaN of a narrow float would lose some on its way through f32.
+ */
+static LLVMValueRef emit_bitcast(Emitter *e, const Expr *x) {
+    const Expr *arg = x->u.call.args[0];
+    LLVMValueRef v = arg->kind == EXPR_LOAD
+                         ? lt_emit_load_bits(e, arg)
+                         : lt_to_memory(e->unit, e->b, lt_emit_expr(e, arg), arg->dtype);
+    LLVMTypeRef type = lt_type_like(lt_memory_type(e->unit, x->dtype), v);
+    return lt_from_memory(e->unit, e->b, LLVMBuildBitCast(e->b, v, type, ""), x->dtype);
+}
+
 static LLVMValueRef emit(Emitter *e, const Expr *x) {
     switch (x->kind) {
     case EXPR_CONST: return emit_const(e, x);
@@ -54,6 +65,7 @@ static LLVMValueRef emit(Emitter *e, const Expr *x) {
     case EXPR_LOAD: return lt_emit_load(e, x);
     case EXPR_CALL: return emit_call(e, x);
     case EXPR_CONVERT: return emit_convert(e, x);
+    case EXPR_BITCAST: return emit_bitcast(e, x);
     }
     assert(!"a kind of expression");
     return NULL;

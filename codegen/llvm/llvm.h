@@ -135,6 +135,8 @@ LLVMValueRef lt_emit_address(Emitter *e, LLVMValueRef base, LLVMTypeRef element,
 /* --- vector.c: loads, stores, masks --- */
 
 LLVMValueRef lt_emit_load(Emitter *e, const Expr *x);
+/* As memory has it: before lt_from_memory. */
+LLVMValueRef lt_emit_load_bits(Emitter *e, const Expr *x);
 void lt_emit_store(Emitter *e, const Buffer *buffer, const Dim *const *index, LLVMValueRef value);
 void lt_emit_prefetch(Emitter *e, const Buffer *buffer, const Dim *const *index);
 LLVMValueRef lt_mask_and(Emitter *e, LLVMValueRef a, LLVMValueRef b); /* either may be NULL */

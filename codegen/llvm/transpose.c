@@ -74,7 +74,9 @@ static bool collect_loads(Emitter *e, TransposedTile *t, const Expr *x) {
         /* All rows are read before the first is written: what the kernel itself writes is out. */
         return b->kind == BUFFER_INPUT && lt_dim_is(along_row, 1) && add_load(t, x);
     }
-    for (int i = 0; i < 3 && (x->kind == EXPR_CALL || x->kind == EXPR_CONVERT); i++)
+    if (x->kind == EXPR_BITCAST)
+        return false; /* it reads memory by itself */
+    for (int i = 0; i < 3 && lt_expr_has_args(x); i++)
         if (x->u.call.args[i] && !collect_loads(e, t, x->u.call.args[i]))
             return false;
     return true;

@@ -165,20 +165,21 @@ static LLVMValueRef load_uniform(Emitter *e, const Access *a, LLVMValueRef mask,
     return LLVMBuildSelect(e->b, mask, lanes, LLVMConstNull(LLVMTypeOf(lanes)), "");
 }
 
-LLVMValueRef lt_emit_load(Emitter *e, const Expr *x) {
+LLVMValueRef lt_emit_load_bits(Emitter *e, const Expr *x) {
     LLVMValueRef predicate = x->u.load.predicate ? lt_emit_expr(e, x->u.load.predicate) : NULL;
     const bool is_lane_predicate = predicate && lt_is_vector(predicate);
     LLVMValueRef gate = is_lane_predicate ? NULL : predicate,
                  lanes = is_lane_predicate ? predicate : NULL;
     const Access a = make_access(e, x->u.load.buffer, x->u.load.index);
-    LLVMValueRef v;
     if (a.form == LANES_UNIFORM)
-        v = load_uniform(e, &a, lanes, gate);
-    else if (is_contiguous(&a))
-        v = load_contiguous(e, &a, lt_mask_and(e, e->mask, lanes), gate);
-    else
-        v = load_each_lane(e, &a, lt_mask_and(e, e->mask, lanes), gate);
-    return lt_from_memory(e->unit, e->b, v, a.buffer->dtype);
+        return load_uniform(e, &a, lanes, gate);
+    if (is_contiguous(&a))
+        return load_contiguous(e, &a, lt_mask_and(e, e->mask, lanes), gate);
+    return load_each_lane(e, &a, lt_mask_and(e, e->mask, lanes), gate);
+}
+
+LLVMValueRef lt_emit_load(Emitter *e, const Expr *x) {
+    return lt_from_memory(e->unit, e->b, lt_emit_load_bits(e, x), x->u.load.buffer->dtype);
 }
 
 /* --- stores --- */

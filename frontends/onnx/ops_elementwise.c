@@ -222,6 +222,14 @@ bool lt_onnx_cast(Import *im) {
     return onnx_set(im, 0, lt_onnx_cast_to(im, im->inputs[0], dtype));
 }
 
+bool lt_onnx_bit_cast(Import *im) {
+    DType dtype;
+    int64_t to = lt_onnx_int(im, "to", 0);
+    if (!lt_onnx_dtype(to, &dtype))
+        return lt_onnx_unsupported(im, "a cast to %s is not supported", lt_onnx_data_type_name(to));
+    return onnx_set(im, 0, lt_build_bitcast(&im->b, im->inputs[0], dtype));
+}
+
 bool lt_onnx_cast_like(Import *im) {
     return onnx_set(im, 0, lt_onnx_cast_to(im, im->inputs[0], im->inputs[1]->type->dtype));
 }

@@ -15,6 +15,19 @@ START_TEST(maps) {
         {"%x: f32[n,4]", "%c = const f32[] [2.5] %a = mul %x, %c yield %a"},
         {"%x: f32[n,4]", "%a = convert %x {dtype = i32} yield %a"},
         {"%x: i32[n,4]", "%a = convert %x {dtype = f16} yield %a"},
+        {"%x: f32[n,4]", "%a = bitcast %x {dtype = i32} yield %a"},
+        {"%x: i64[n,4], %y: f64[n,4]",
+         "%a = bitcast %x {dtype = f64} %b = add %a, %y %c = bitcast %b {dtype = u64} "
+         "yield %a, %c"},
+        {"%x: i16[n,4]", "%a = bitcast %x {dtype = f16} %b = bitcast %a {dtype = u16} "
+                         "%c = bitcast %x {dtype = bf16} yield %a, %b, %c"},
+        {"%x: f16[n,4]", "%a = neg %x %b = bitcast %a {dtype = i16} yield %b"},
+        {"%x: i8[n,4]", "%a = bitcast %x {dtype = f8e4m3fn} %b = bitcast %x {dtype = bool} "
+                        "%c = bitcast %x {dtype = u8} yield %a, %b, %c"},
+        {"%x: f8e5m2[n,4], %y: bool[n,4]",
+         "%a = bitcast %x {dtype = u8} %b = bitcast %y {dtype = i8} yield %a, %b"},
+        {"%x: i4[n,4]", "%a = bitcast %x {dtype = f4e2m1} %b = bitcast %a {dtype = u4} "
+                        "yield %a, %b"},
         {"%x: f32[n,4], %y: f32[n,4]", "%a = gt %x, %y %b = select %a, %x, %y yield %a, %b"},
         {"%x: i64[n,4], %y: i64[4]", "%a = floordiv %x, %y %b = mod %x, %y yield %a, %b"},
         {"%x: f32[n,h]",

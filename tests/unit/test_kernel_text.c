@@ -68,6 +68,7 @@ static const char *const canonical[] = {
     "  out[1] = c[0] <= 200\n"
     "  out[2] = 200:u8 < c[0]\n"
     "  out[3] = 1.5:f16 < a[0]\n"
+    "  out[0] = bitcast.i16(a[0]) < 7 and bitcast.bool(c[1])\n"
     "}\n",
 };
 
@@ -169,6 +170,8 @@ static const Mistake mistakes[] = {
     {"out[0] = a[0] + n[0]\n}", 2, 15, "operand 1 of add: expected f32, found i64"},
     {"out[0] = exp(m)\n}", 2, 10, "operand 0 of exp: expected a float, found i64"},
     {"out[0] = expo(a[0])\n}", 2, 10, "there is no scalar function 'expo'"},
+    {"out[0] = bitcast.f31(a[0])\n}", 2, 10, "there is no scalar function 'bitcast.f31'"},
+    {"out[0] = bitcast.f32(n[0])\n}", 2, 10, "a bitcast from i64 to f32: they differ in size"},
     {"out[0] = a[0] where (m)\n}", 2, 22, "expected a condition, found i64"},
     {"if (a[0]) { }\n}", 2, 5, "expected a condition, found f32"},
     {"let x in 0..4 = a[0]\n}", 2, 17, "expected a value of dtype i64, found f32"},
