@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "frontends/onnx/ops.h"
+#include "frontends/onnx/scope.h"
 
 /* Queries [b, h, s, d], keys [b, g, t, d], values [b, g, t, v]; each of the g heads of keys serves
  * h / g heads of queries. */
@@ -64,6 +64,18 @@ static Value *valid_keys(Import *im) {
     return lt_build_reshape(&im->b, lt_build_convert(&im->b, count, DT_I64), 4, dims);
 }
 
+static bool share_heads(Import *im, Attention *a) {
+    a->heads = a->q->type->dims[1];
+    a->key_heads = a->k->type->dims[1];
+    if (!lt_dim_is_const(a->key_heads) || a->key_heads->value < 1 ||
+        !lt_dim_divisible(im->dims, a->heads, a->key_heads->value))
+        return lt_onnx_malformed(im, "%s heads of queries have no equal share of %s of keys",
+                                 lt_onnx_dim_text(im, a->heads),
+                                 lt_onnx_dim_text(im, a->key_heads));
+    a->group = lt_dim_floordiv(im->dims, a->heads, a->key_heads);
+    return true;
+}
+
 static bool read_operands(Import *im, Attention *a) {
     a->is_flat = im->inputs[0]->type->rank == 3;
     a->q = split_heads(im, im->inputs[0], "q_num_heads");
@@ -82,17 +94,7 @@ static bool read_operands(Import *im, Attention *a) {
                                 lt_onnx_dim_value(im, a->q->type->dims[2], DT_I64));
     a->k = with_past(im, onnx_in(im, 4), a->k);
     a->v = with_past(im, onnx_in(im, 5), a->v);
-    if (!a->k || !a->v)
-        return false;
-    a->heads = a->q->type->dims[1];
-    a->key_heads = a->k->type->dims[1];
-    if (!lt_dim_is_const(a->key_heads) || a->key_heads->value < 1 ||
-        !lt_dim_divisible(im->dims, a->heads, a->key_heads->value))
-        return lt_onnx_malformed(im, "%s heads of queries have no equal share of %s of keys",
-                                 lt_onnx_dim_text(im, a->heads),
-                                 lt_onnx_dim_text(im, a->key_heads));
-    a->group = lt_dim_floordiv(im->dims, a->heads, a->key_heads);
-    return true;
+    return a->k && a->v && share_heads(im, a);
 }
 
 /* --- masks --------------------------------------------------------------------------------- */
@@ -213,21 +215,34 @@ static Value *soft_cap(Import *im, Value *scores) {
     return lt_onnx_map_scalar(im, FN_MUL, scores, cap);
 }
 
+/* What softmax_precision says, else `otherwise`. */
+static bool softmax_dtype(Import *im, DType otherwise, DType *out) {
+    int64_t precision = lt_onnx_int(im, "softmax_precision", 0);
+    *out = otherwise;
+    if (!precision || (lt_onnx_dtype(precision, out) && lt_dtype_is_float(*out)))
+        return true;
+    return lt_onnx_malformed(im, "softmax_precision %s is no float",
+                             lt_onnx_data_type_name(precision));
+}
+
+static Value *softmax(Import *im, Value *scores) {
+    static const int64_t last = 3;
+    const Attr axis = lt_int(ATTR_AXIS, last);
+    return scores ? lt_build(&im->b, &(NodeSpec){.op = OP_SOFTMAX,
+                                                 .inputs = &scores,
+                                                 .input_count = 1,
+                                                 .attrs = &axis,
+                                                 .attr_count = 1})
+                  : NULL;
+}
+
 /* A query that sees no key has weights 0, not NaN. */
 static Value *weights_of(Import *im, const Attention *a, Value *scores) {
-    static const int64_t last = 3;
-    DType dtype = a->q->type->dtype, inner = dtype;
-    int64_t precision = lt_onnx_int(im, "softmax_precision", 0);
-    if (precision && !lt_onnx_dtype(precision, &inner)) {
-        lt_onnx_malformed(im, "softmax_precision %s is no float",
-                          lt_onnx_data_type_name(precision));
+    DType dtype = a->q->type->dtype, inner;
+    if (!softmax_dtype(im, dtype, &inner))
         return NULL;
-    }
-    Attr axis = lt_int(ATTR_AXIS, last);
-    scores = lt_build_convert(&im->b, scores, inner);
-    NodeSpec spec = {
-        .op = OP_SOFTMAX, .inputs = &scores, .input_count = 1, .attrs = &axis, .attr_count = 1};
-    Value *weights = scores ? lt_build_convert(&im->b, lt_build(&im->b, &spec), dtype) : NULL;
+    Value *weights = softmax(im, lt_build_convert(&im->b, scores, inner));
+    weights = lt_build_convert(&im->b, weights, dtype);
     if (!a->may_be_empty || !a->bias)
         return weights;
     const int64_t bias_axis = a->bias->type->rank - 1;
@@ -260,6 +275,43 @@ bool lt_onnx_attention(Import *im) {
     onnx_set(im, 2, a.v);
     onnx_set(im, 3, stages[mode]);
     return onnx_set(im, 0, a.is_flat ? join_heads(im, y) : y);
+}
+
+/* --- FlexAttention ------------------------------------------------------------------------- */
+
+/* What the subgraph of this name makes of x; x when there is none. */
+static Value *modify(Import *im, const char *name, Value *x) {
+    const OnnxAttribute *a = lt_onnx_attribute(im, name, ONNX_ATTR_GRAPH);
+    Value *y = NULL;
+    if (!a || !x)
+        return x;
+    if (a->g->inputs.len != 1 || a->g->outputs.len != 1) {
+        lt_onnx_malformed(im, "%s has %zu inputs and %zu outputs; one of each is expected", name,
+                          a->g->inputs.len, a->g->outputs.len);
+        return NULL;
+    }
+    if (!lt_onnx_read_inline(im, a->g, &x, &y))
+        return NULL;
+    if (y->type->dtype == x->type->dtype && y->type->rank == x->type->rank)
+        return lt_onnx_broadcast_to(im, y, x->type);
+    lt_onnx_malformed(im, "%s makes %s of rank %d of %s of rank %d", name,
+                      lt_dtype_name(y->type->dtype), y->type->rank,
+                      lt_dtype_name(x->type->dtype), x->type->rank);
+    return NULL;
+}
+
+bool lt_onnx_flex_attention(Import *im) {
+    Attention a = {.q = im->inputs[0], .k = im->inputs[1], .v = im->inputs[2]};
+    DType inner;
+    if (!is_four(im, a.q, "Q") || !is_four(im, a.k, "K") || !is_four(im, a.v, "V") ||
+        !share_heads(im, &a) ||
+        !softmax_dtype(im, a.q->type->dtype == DT_F64 ? DT_F64 : DT_F32, &inner))
+        return false;
+    Value *scores = lt_build_convert(&im->b, scaled_scores(im, &a), inner);
+    Value *weights = modify(im, "prob_mod", softmax(im, modify(im, "score_mod", scores)));
+    Value *y = weights ? multiply(im, &a, weights, lt_build_convert(&im->b, a.v, inner), false)
+                       : NULL;
+    return onnx_set(im, 0, lt_build_convert(&im->b, y, a.q->type->dtype));
 }
 
 /* --- RotaryEmbedding ----------------------------------------------------------------------- */
