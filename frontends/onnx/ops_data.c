@@ -75,7 +75,8 @@ bool lt_onnx_reshape_by_data(Import *im, bool zero_copies) {
     return dims && onnx_set(im, 0, lt_build_reshape(&im->b, x, (int)rank, dims));
 }
 
-/* The extents that x and the shape broadcast to: a 1 gives way to the other's. */
+/* The extents that x and the shape broadcast to: a 1 gives way to the other's. What x has more than
+ * one of stays as it is. */
 bool lt_onnx_expand_by_data(Import *im) {
     Value *x = im->inputs[0], *shape = lt_build_convert(&im->b, im->inputs[1], DT_I64);
     int64_t count;
@@ -85,7 +86,7 @@ bool lt_onnx_expand_by_data(Import *im) {
     if (rank > LT_MAX_RANK)
         return lt_onnx_unsupported(im, "rank %lld is more than %d", (long long)rank, LT_MAX_RANK);
     const Dim *dims[LT_MAX_RANK];
-    Value *wanted[LT_MAX_RANK];
+    Value *wanted[LT_MAX_RANK] = {0};
     for (int64_t i = 0; i < rank; i++) {
         dims[i] = i < rank - own ? lt_dim_const(im->dims, 1) : x->type->dims[i - (rank - own)];
         wanted[i] = i < rank - count ? number(im, 1) : element(im, shape, i - (rank - count));
@@ -93,7 +94,16 @@ bool lt_onnx_expand_by_data(Import *im) {
     Value *given = lt_build_dims(&im->b, rank, dims), *asked = vector_of(im, wanted, rank);
     Value *is_one = lt_onnx_map_scalar(im, FN_EQ, asked, 1);
     const Dim *const *result = lt_onnx_bind_elements(im, pick(im, is_one, given, asked), "extent");
-    return result && onnx_set(im, 0, lt_build_broadcast(&im->b, x, (int)rank, result));
+    if (!result)
+        return false;
+    for (int64_t i = 0; i < rank; i++) {
+        const bool stays = lt_dim_is_const(dims[i]) && dims[i]->value > 1;
+        if (stays)
+            lt_graph_add_guard(im->b.graph, result[i], dims[i], im->node->loc);
+        else
+            dims[i] = result[i];
+    }
+    return onnx_set(im, 0, lt_build_broadcast(&im->b, x, (int)rank, dims));
 }
 
 /* start, start + delta, ...: max(0, ceil((limit - start) / delta)) of them. */

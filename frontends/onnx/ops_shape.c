@@ -184,6 +184,16 @@ bool lt_onnx_flatten(Import *im) {
 }
 
 /* An extent that is not known to be 1 becomes a guard, checked at run time. */
+/* The squares of what is not 0 are 1 or more. */
+static void guard_not_one(Import *im, const Dim *d) {
+    const Dim *distance = lt_dim_add_const(im->dims, d, -1);
+    const Dim *square = lt_dim_mul(im->dims, distance, distance);
+    lt_graph_add_guard(im->b.graph, lt_dim_max(im->dims, square, lt_dim_const(im->dims, 1)), square,
+                       im->node->loc);
+}
+
+/* Without a list of axes those go that are 1: a symbolic one is taken to stay, and the artifact
+ * refuses shapes where it is 1, whose result would be of another rank. */
 bool lt_onnx_squeeze(Import *im) {
     Value *x = im->inputs[0];
     int64_t count;
@@ -198,8 +208,7 @@ bool lt_onnx_squeeze(Import *im) {
     for (int i = 0; i < x->type->rank; i++) {
         bool named = !axes && lt_dim_is(x->type->dims[i], 1);
         if (!axes && !lt_dim_is_const(x->type->dims[i]))
-            return lt_onnx_unsupported(im, "which axes are 1 depends on the symbolic dim %s",
-                                       lt_onnx_dim_text(im, x->type->dims[i]));
+            guard_not_one(im, x->type->dims[i]);
         for (int64_t j = 0; axes && j < count; j++)
             named |= axes[j] == i;
         if (!named) {

@@ -222,37 +222,50 @@ static const Dim *transform_length(Import *im, const Transform *t, const Value *
     return extent;
 }
 
-/* Where only a run tells the axis, the transforms along all of them are made, and one is chosen:
- * they have the same type as long as no length is given. One side of it is cut out of that. */
-static bool dft_any_axis(Import *im, Value *x, Value *axis) {
-    Transform t = {.inverse = lt_onnx_int(im, "inverse", 0) != 0};
-    const bool one_sided = lt_onnx_int(im, "onesided", 0) != 0;
-    const int rank = x->type->rank;
-    const Dim *start[LT_MAX_RANK], *size[LT_MAX_RANK];
-    if (onnx_in(im, 1) || (one_sided && t.inverse))
-        return lt_onnx_unsupported(im, "the axis depends on the input data");
+/* The extents of x but the last, i64[rank - 1]: where `is_here`, `at`; elsewhere `otherwise`, NULL:
+ * they stay. */
+static Value *extents_where(Import *im, const Value *x, Value *is_here, Value *at,
+                            Value *otherwise) {
+    Value *own = lt_build_dims(&im->b, x->type->rank - 1, x->type->dims);
+    return lt_build_map3(&im->b, FN_SELECT, is_here, at ? at : own, otherwise ? otherwise : own);
+}
+
+static Value *product(Import *im, Value *extents) {
+    static const int64_t first = 0;
+    return lt_build_reduce(&im->b, FN_MUL, extents, &first, 1, false);
+}
+
+/* Where only a run tells the axis: [before, extent, behind, parts] have the elements in the same
+ * order, and the transform is along axis 1. */
+static bool dft_any_axis(Import *im, Transform *t, Value *x, Value *axis) {
+    const int count = x->type->rank - 1;
+    const Dim *length = lt_dim_const(im->dims, count), *dims[LT_MAX_RANK];
+    Value *one = lt_build_int(&im->b, DT_I64, 1);
     axis = lt_build_convert(&im->b, lt_build_reshape(&im->b, axis, 0, NULL), DT_I64);
-    axis = lt_onnx_map_scalar(im, FN_MOD, axis, rank);
-    Value *y = NULL, *sizes[LT_MAX_RANK];
-    for (int i = 0; axis && i + 1 < rank; i++) {
-        t.axis = i;
-        t.length = x->type->dims[i];
-        Value *is_here = lt_onnx_map_scalar(im, FN_EQ, axis, i), *along_it = transform(im, &t, x);
-        y = y ? lt_build_map3(&im->b, FN_SELECT, is_here, along_it, y) : along_it;
-        const Dim *half = lt_dim_add_const(
-            im->dims, lt_dim_floordiv(im->dims, t.length, lt_dim_const(im->dims, 2)), 1);
-        sizes[i] = lt_build_map3(&im->b, FN_SELECT, is_here, lt_onnx_dim_value(im, half, DT_I64),
-                                 lt_onnx_dim_value(im, t.length, DT_I64));
-    }
-    if (!y || !one_sided)
-        return onnx_set(im, 0, y);
-    for (int i = 0; i < rank; i++) {
-        start[i] = lt_dim_const(im->dims, 0);
-        size[i] = i + 1 == rank ? y->type->dims[i] : NULL;
-        if (!size[i] && !(size[i] = lt_onnx_extent(im, sizes[i], "the extent of a spectrum")))
+    axis = lt_onnx_map_scalar(im, FN_MOD, axis, count + 1);
+    Value *at = lt_build_iota(&im->b, DT_I64, 1, &length, 0);
+    Value *is_here = lt_build_map2(&im->b, FN_EQ, at, axis);
+    Value *parts[3];
+    parts[0] = product(im, extents_where(im, x, lt_build_map2(&im->b, FN_LT, at, axis), NULL, one));
+    parts[1] = product(im, extents_where(im, x, is_here, NULL, one));
+    parts[2] = product(im, extents_where(im, x, lt_build_map2(&im->b, FN_GT, at, axis), NULL, one));
+    for (int i = 0; i < 3; i++)
+        if (!(dims[i] = parts[i] ? lt_onnx_extent(im, parts[i], "an extent of the signal") : NULL))
             return false;
-    }
-    return onnx_set(im, 0, lt_build_slice(&im->b, y, start, size, NULL));
+    dims[3] = x->type->dims[count];
+    x = lt_build_reshape(&im->b, x, 4, dims);
+    t->axis = 1;
+    t->length = x ? transform_length(im, t, x) : NULL;
+    Value *y = t->length ? transform(im, t, x) : NULL;
+    if (!y)
+        return false;
+    Value *made = lt_onnx_dim_value(im, y->type->dims[1], DT_I64);
+    const Dim *const *shape = lt_onnx_bind_elements(
+        im, extents_where(im, im->inputs[0], is_here, made, NULL), "extent");
+    for (int i = 0; shape && i < count; i++)
+        dims[i] = shape[i];
+    dims[count] = y->type->dims[3];
+    return shape && onnx_set(im, 0, lt_build_reshape(&im->b, y, count + 1, dims));
 }
 
 bool lt_onnx_dft(Import *im) {
@@ -263,7 +276,7 @@ bool lt_onnx_dft(Import *im) {
     if (!check_signal(im, x))
         return false;
     if (axis && !axis->content && !lt_onnx_const(im, axis))
-        return dft_any_axis(im, x, axis);
+        return dft_any_axis(im, &t, x, axis);
     if ((axis && !lt_onnx_number(im, axis, "the axis", &given)) ||
         !lt_onnx_axis(im, given, x->type->rank, &t.axis))
         return false;
