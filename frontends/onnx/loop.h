@@ -9,7 +9,7 @@
 
 #include "frontends/onnx/scope.h"
 
-enum { ONNX_LOOP_VALUES = 3 };
+enum { ONNX_LOOP_VALUES = 16 };
 
 typedef struct OnnxLoop {
     const Dim *trips;

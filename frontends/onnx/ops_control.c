@@ -110,6 +110,29 @@ static bool assume_equal(Import *im, const OnnxGraph *then, const Dim *a, const 
     return lt_onnx_inline_graph(im, then);
 }
 
+static bool is_one_number(const Type *type) {
+    int64_t elements;
+    return lt_type_is_static(type, &elements) && elements == 1;
+}
+
+/* One number of two ranks becomes one of the higher rank. */
+static void unite_numbers(Import *im, const Node *node, Value **const *results) {
+    for (uint32_t i = 0; i < im->output_count; i++) {
+        Value *yes = results[0][i], *no = results[1][i];
+        if (compound_of(yes) || compound_of(no) || yes->type->rank == no->type->rank ||
+            !is_one_number(yes->type) || !is_one_number(no->type))
+            continue;
+        const int low = yes->type->rank > no->type->rank;
+        const Type *wide = results[!low][i]->type;
+        Builder b = {.graph = node->regions[low], .loc = im->b.loc};
+        lt_remark(&im->module->diags, im->b.loc,
+                  "output %u is one number, of rank %d in one branch and %d in the other: it is "
+                  "read as of rank %d",
+                  i, yes->type->rank, no->type->rank, wide->rank);
+        results[low][i] = lt_build_reshape(&b, results[low][i], wide->rank, wide->dims);
+    }
+}
+
 static bool dynamic_if(Import *im, const OnnxGraph *const *branches) {
     const size_t guards = im->module->guards.len;
     const uint32_t count = im->output_count;
@@ -125,6 +148,7 @@ static bool dynamic_if(Import *im, const OnnxGraph *const *branches) {
     }
     if (!built)
         return false;
+    unite_numbers(im, node, results);
     if (ranks_differ(results[0], results[1], count) &&
         compares_extents(im, im->inputs[0], &a, &b)) {
         lt_node_remove(node);

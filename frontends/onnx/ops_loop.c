@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "frontends/onnx/control.h"
+#include "frontends/onnx/loop.h"
 #include "frontends/onnx/sequence.h"
 
 /* What Loop, Scan and SequenceMap have in common. */
@@ -315,7 +316,7 @@ static Value *place_output(Import *im, Value *v, int64_t axis, bool backward) {
     return axis && v ? lt_build_transpose(&im->b, v, perm) : v;
 }
 
-bool lt_onnx_scan(Import *im) {
+static bool scan(Import *im, const char *directions) {
     const int64_t sliced = lt_onnx_int(im, "num_scan_inputs", 0);
     LoopParts l = {.body = lt_onnx_subgraph(im, "body"), .kind = IS_SCAN, .starts = im->inputs};
     if (!l.body)
@@ -327,7 +328,7 @@ bool lt_onnx_scan(Import *im) {
     l.carried = im->input_count - l.sliced_count;
     l.sliced = im->inputs + l.carried;
     const int64_t stacked = (int64_t)im->output_count - l.carried;
-    l.backward = flags(im, "scan_input_directions", sliced);
+    l.backward = flags(im, directions, sliced);
     const int64_t *given = flags(im, "scan_input_axes", sliced);
     const int64_t *turned = flags(im, "scan_output_directions", stacked);
     const int64_t *placed = flags(im, "scan_output_axes", stacked);
@@ -350,6 +351,35 @@ bool lt_onnx_scan(Import *im) {
         im->outputs[i] = i < l.carried ? v : place_output(im, v, axis, turned[i - l.carried] != 0);
     }
     return node != NULL;
+}
+
+bool lt_onnx_scan(Import *im) { return scan(im, "scan_input_directions"); }
+
+/* Opset 8 has a batch axis in front: a scan for each sample. */
+bool lt_onnx_scan_8(Import *im) {
+    Value **samples = LT_ARRAY(im->arena, Value *, im->input_count);
+    OnnxLoop batch = {.stacked = im->output_count};
+    OnnxScope *outer = im->scope;
+    if (im->input_count < 2 || im->output_count > ONNX_LOOP_VALUES)
+        return lt_onnx_unsupported(im, "%u inputs and %u outputs are not supported",
+                                   im->input_count, im->output_count);
+    if (im->inputs[0])
+        return lt_onnx_unsupported(im, "lengths of the sequences are not supported");
+    for (uint32_t i = 1; i < im->input_count; i++)
+        if (!im->inputs[i] || im->inputs[i]->type->rank < 1)
+            return lt_onnx_malformed(im, "input %u is missing, or without a batch axis", i);
+    batch.trips = im->inputs[1]->type->dims[0];
+    if (!lt_onnx_loop_begin(im, &batch))
+        return false;
+    for (uint32_t i = 1; i < im->input_count; i++)
+        samples[i - 1] = lt_onnx_loop_step(im, &batch, im->inputs[i]);
+    lt_map_init(&batch.scope.names, im->arena);
+    im->scope = &batch.scope;
+    im->inputs = samples;
+    im->input_count--;
+    const bool ok = scan(im, "directions");
+    im->scope = outer;
+    return lt_onnx_loop_end(im, &batch, im->outputs) && ok;
 }
 
 /* --- SequenceMap ------------------------------------------------------------------------------ */

@@ -246,4 +246,26 @@ START_TEST(contents) {
 }
 END_TEST
 
-LT_TEST_MAIN("test_infer", errors, types, contents)
+/* What a loop carries may vary between iterations: its type in the body stays when all is inferred
+ * again. */
+START_TEST(carried_dims_stay) {
+    static const char text[] =
+        "module \"t\"\nsymbol n in 1..\nsymbol d0 in 0.. data\n"
+        "graph main(%m: i64[], %x: f32[n]) {\n%go = const bool[] [true]\n"
+        "%p = loop %m, %go, %x {count = 1} region(%i: i64[], %a: f32[d0]) {\n"
+        "%more = const bool[] [true] %1 = concat %a, %a {axis = 0} yield %more, %1 }\n"
+        "yield %p\n}\n";
+    lt_arena_init(&arena);
+    Module *m = lt_module_new(&arena, "test.lir");
+    ck_assert(lt_module_read(m, text, strlen(text)));
+    ck_assert_msg(lt_infer_graph(m->main), "%s",
+                  m->diags.items.len ? m->diags.items.data[0].text : "");
+    const Node *loop = lt_input(lt_graph_yield(m->main), 0)->def;
+    const Type *carried = loop->regions[0]->inputs.data[1]->type;
+    ck_assert_str_eq(carried->dims[0]->name, "d0");
+    ck_assert_ptr_ne(carried->dims[0], lt_input(loop, 2)->type->dims[0]);
+    lt_arena_free(&arena);
+}
+END_TEST
+
+LT_TEST_MAIN("test_infer", errors, types, contents, carried_dims_stay)
