@@ -6,22 +6,6 @@
 
 bool lt_onnx_identity(Import *im) { return onnx_set(im, 0, im->inputs[0]); }
 
-/* At inference dropout passes its input on; its mask is all true. */
-bool lt_onnx_dropout(Import *im) {
-    Value *training = onnx_in(im, 2);
-    const Const *c = training ? lt_onnx_const(im, training) : NULL;
-    if (training && (!c || lt_const_get_int(c, 0)))
-        return lt_onnx_unsupported(im, "training_mode must be known to be false");
-    if (im->version < 7 && !lt_onnx_int(im, "is_test", 0))
-        return lt_onnx_unsupported(im, "is_test must be 1");
-    const Type *type = im->inputs[0]->type;
-    if (onnx_wants(im, 1))
-        onnx_set(
-            im, 1,
-            lt_onnx_full(im, DT_BOOL, type->rank, type->dims, lt_build_int(&im->b, DT_BOOL, 1)));
-    return onnx_set(im, 0, im->inputs[0]);
-}
-
 static bool set_list(Import *im, DType dtype, size_t count, const void *data, int rank) {
     int64_t dims[1] = {(int64_t)count};
     const void *copy = lt_arena_copy(im->arena, data, count * lt_dtype_size(dtype));

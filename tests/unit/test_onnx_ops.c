@@ -308,5 +308,77 @@ START_TEST(squeezes) {
 }
 END_TEST
 
+/* --- random numbers --------------------------------------------------------------------------- */
+
+static void moments(const Tensor *t, double *mean, double *variance) {
+    const int64_t count = lt_tensor_elements(t);
+    *mean = *variance = 0;
+    for (int64_t i = 0; i < count; i++)
+        *mean += lt_tensor_get_float(t, i) / (double)count;
+    for (int64_t i = 0; i < count; i++)
+        *variance += pow(lt_tensor_get_float(t, i) - *mean, 2) / (double)count;
+}
+
+/* Like a vector of `count` zeros. */
+static const Tensor *draw(const char *op, const char *output, float seed, int64_t count) {
+    Bytes n = new_node(op, "x", output);
+    add_float(&n, "seed", seed);
+    const Tensor *out;
+    run(&n, (Numbers){LT_ARRAY(&arena, double, count), count}, 0, &out, 1);
+    return out;
+}
+
+START_TEST(distributions) {
+    enum { COUNT = 20000 };
+    double mean, variance;
+    setup();
+    const Tensor *uniform = draw("RandomUniformLike", "y", 1, COUNT);
+    moments(uniform, &mean, &variance);
+    ck_assert_double_eq_tol(mean, 0.5, 0.01);
+    ck_assert_double_eq_tol(variance, 1.0 / 12, 0.002);
+    for (int64_t i = 0; i < COUNT; i++) {
+        const double u = lt_tensor_get_float(uniform, i);
+        ck_assert(u >= 0 && u < 1);
+    }
+    const Tensor *normal = draw("RandomNormalLike", "y", 1, COUNT);
+    moments(normal, &mean, &variance);
+    ck_assert_double_eq_tol(mean, 0, 0.03);
+    ck_assert_double_eq_tol(variance, 1, 0.04);
+    const Tensor *again = draw("RandomUniformLike", "y", 1, COUNT),
+                 *other = draw("RandomUniformLike", "y", 2, COUNT);
+    double correlation = 0;
+    for (int64_t i = 0; i < COUNT; i++) {
+        const double u = lt_tensor_get_float(uniform, i) - 0.5;
+        ck_assert(u == lt_tensor_get_float(again, i) - 0.5);
+        correlation += u * (lt_tensor_get_float(other, i) - 0.5) * 12 / COUNT;
+    }
+    ck_assert_double_eq_tol(correlation, 0, 0.03);
+}
+END_TEST
+
+START_TEST(samples) {
+    enum { COUNT = 6000 };
+    double counts[3] = {0}, mean, variance;
+    setup();
+    Bytes n = new_node("Multinomial", "x", "y");
+    add_int(&n, "sample_size", COUNT);
+    const Tensor *out;
+    run(&n, NUMBERS(log(1), log(2), log(3)), 3, &out, 1);
+    ck_assert_int_eq(lt_tensor_elements(out), COUNT);
+    for (int64_t i = 0; i < COUNT; i++)
+        counts[lt_tensor_get_int(out, i)]++;
+    for (int i = 0; i < 3; i++)
+        ck_assert_double_eq_tol(counts[i] / COUNT, (i + 1) / 6.0, 0.03);
+    double *p = LT_ARRAY(&arena, double, COUNT);
+    for (int64_t i = 0; i < COUNT; i++)
+        p[i] = 0.25;
+    n = new_node("Bernoulli", "x", "y");
+    run(&n, (Numbers){p, COUNT}, 0, &out, 1);
+    moments(out, &mean, &variance);
+    ck_assert_double_eq_tol(mean, 0.25, 0.03);
+    ck_assert_double_eq_tol(variance, 0.1875, 0.02); /* all are 0 or 1 */
+}
+END_TEST
+
 LT_TEST_MAIN("test_onnx_ops", features, linear_models, tree_regressors, tree_classifiers,
-             broken_trees, einsums, squeezes)
+             broken_trees, einsums, squeezes, distributions, samples)
