@@ -93,7 +93,8 @@ static void compare(const Tensor *t, Numbers expected) {
     ck_assert_int_eq(lt_tensor_elements(t), expected.count);
     for (int64_t i = 0; i < expected.count; i++) {
         const double found =
-            lt_dtype_is_float(t->dtype) ? lt_tensor_get_float(t, i) : (double)lt_tensor_get_int(t, i);
+            lt_dtype_is_float(t->dtype) ? lt_tensor_get_float(t, i)
+                                        : (double)lt_tensor_get_int(t, i);
         ck_assert_double_eq_tol(found, expected.values[i], 1e-5);
     }
 }
@@ -196,8 +197,8 @@ static void add_trees(Bytes *n) {
     INTS(n, "nodes_truenodeids", 1, 3, 0, 0, 0, 1, 0, 0);
     INTS(n, "nodes_falsenodeids", 2, 4, 0, 0, 0, 2, 0, 0);
     INTS(n, "nodes_missing_value_tracks_true", 0, 0, 0, 0, 0, 1, 0, 0);
-    STRINGS(n, "nodes_modes", "BRANCH_LEQ", "BRANCH_LT", "LEAF", "LEAF", "LEAF", "BRANCH_GT", "LEAF",
-            "LEAF");
+    STRINGS(n, "nodes_modes", "BRANCH_LEQ", "BRANCH_LT", "LEAF", "LEAF", "LEAF", "BRANCH_GT",
+            "LEAF", "LEAF");
 }
 
 static void add_weights(Bytes *n, const char *prefix) {
