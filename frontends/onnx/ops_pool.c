@@ -106,24 +106,34 @@ bool lt_onnx_average_pool(Import *im) {
                     lt_onnx_to_channels_first(im, lt_build_map2(&im->b, FN_DIV, sum, divisor)));
 }
 
+static bool norm_order(Import *im, double *p) {
+    *p = (double)lt_onnx_int(im, "p", 2);
+    return *p >= 1 || lt_onnx_malformed(im, "p is %g; expected at least 1", *p);
+}
+
+/* |x|^p, and the root that undoes it. */
+static Value *power_of(Import *im, Value *x, double p) {
+    return p == 2 ? lt_build_map2(&im->b, FN_MUL, x, x)
+                  : lt_onnx_map_scalar(im, FN_POW, lt_build_map1(&im->b, FN_ABS, x), p);
+}
+static Value *root_of(Import *im, Value *x, double p) {
+    return p == 2 ? lt_build_map1(&im->b, FN_SQRT, x)
+                  : lt_onnx_map_scalar(im, FN_POW, x, 1 / p);
+}
+
 /* The p-norm of each window. */
 bool lt_onnx_lp_pool(Import *im) {
     Value *x = im->inputs[0];
-    double p = (double)lt_onnx_int(im, "p", 2);
+    double p;
     Spatial s = {0};
-    if (p < 1)
-        return lt_onnx_malformed(im, "p is %g; expected at least 1", p);
+    if (!norm_order(im, &p))
+        return false;
     if (!lt_onnx_spatial(im, x->type, NULL, &s))
         return false;
     if (lt_onnx_int(im, "ceil_mode", 0))
         extend_for_ceil(im, &s, x->type);
-    Value *size = lt_build_map1(&im->b, FN_ABS, x);
-    Value *power = p == 2 ? lt_build_map2(&im->b, FN_MUL, x, x)
-                          : lt_onnx_map_scalar(im, FN_POW, size, p);
-    Value *sum = window(im, FN_ADD, lt_onnx_to_channels_last(im, power), &s);
-    Value *norm = p == 2 ? lt_build_map1(&im->b, FN_SQRT, sum)
-                         : lt_onnx_map_scalar(im, FN_POW, sum, 1 / p);
-    return onnx_set(im, 0, lt_onnx_to_channels_first(im, norm));
+    Value *sum = window(im, FN_ADD, lt_onnx_to_channels_last(im, power_of(im, x, p)), &s);
+    return onnx_set(im, 0, lt_onnx_to_channels_first(im, root_of(im, sum, p)));
 }
 
 bool lt_onnx_global_pool(Import *im) {
@@ -134,8 +144,17 @@ bool lt_onnx_global_pool(Import *im) {
         return lt_onnx_malformed(im, "input 0 has rank %d; expected at least 3", rank);
     for (int i = 0; i < rank - 2; i++)
         axes[i] = i + 1;
-    Value *y = strcmp(im->node->op, "GlobalMaxPool") == 0
-                   ? lt_build_reduce(&im->b, FN_MAX, x, axes, rank - 2, true)
-                   : lt_onnx_mean(im, x, axes, rank - 2, true);
+    Value *y;
+    double p;
+    if (strcmp(im->node->op, "GlobalMaxPool") == 0) {
+        y = lt_build_reduce(&im->b, FN_MAX, x, axes, rank - 2, true);
+    } else if (strcmp(im->node->op, "GlobalAveragePool") == 0) {
+        y = lt_onnx_mean(im, x, axes, rank - 2, true);
+    } else {
+        if (!norm_order(im, &p))
+            return false;
+        y = root_of(im, lt_build_reduce(&im->b, FN_ADD, power_of(im, x, p), axes, rank - 2, true),
+                    p);
+    }
     return onnx_set(im, 0, lt_onnx_to_channels_first(im, y));
 }

@@ -43,9 +43,23 @@ static Value *parameter(Import *im, Value *v) {
                  : lt_onnx_along(im, v, (int)axis, x->rank);
 }
 
+/* The dtype of the attribute `name`, which must be a float; else the scale's, f32 where that is an
+ * exponent alone. */
+static bool computed_dtype(Import *im, const char *name, DType *out) {
+    const int64_t wanted = lt_onnx_int(im, name, 0);
+    *out = im->inputs[1]->type->dtype;
+    if (lt_dtype_is_minifloat(*out))
+        *out = DT_F32;
+    return !wanted || (lt_onnx_dtype(wanted, out) && lt_dtype_is_float(*out)) ||
+           lt_onnx_malformed(im, "%s is %s, no float", name, lt_onnx_data_type_name(wanted));
+}
+
 bool lt_onnx_dequantize_linear(Import *im) {
     Value *x = im->inputs[0], *scale = im->inputs[1], *zero = onnx_in(im, 2);
-    DType dtype = scale->type->dtype;
+    DType dtype;
+    if (!computed_dtype(im, "output_dtype", &dtype))
+        return false;
+    scale = lt_build_convert(&im->b, scale, dtype);
     DType exact = lt_dtype_is_float(x->type->dtype) ? dtype : DT_I32;
     Value *wide = lt_build_convert(&im->b, x, exact);
     if (zero) {
@@ -55,7 +69,8 @@ bool lt_onnx_dequantize_linear(Import *im) {
     }
     return onnx_set(
         im, 0,
-        lt_build_map2(&im->b, FN_MUL, lt_build_convert(&im->b, wide, dtype), parameter(im, scale)));
+        lt_build_map2(&im->b, FN_MUL, lt_build_convert(&im->b, wide, dtype),
+                      scale ? parameter(im, scale) : NULL));
 }
 
 static const struct {
@@ -81,16 +96,16 @@ static Value *saturate(Import *im, Value *x, DType dtype) {
 /* round(x / scale) + zero point, saturated. */
 bool lt_onnx_quantize_linear(Import *im) {
     Value *x = im->inputs[0], *zero = onnx_in(im, 2);
-    DType dtype = zero ? zero->type->dtype : DT_U8;
+    DType dtype = zero ? zero->type->dtype : DT_U8, computed;
     int64_t wanted = lt_onnx_int(im, "output_dtype", 0);
-    if (lt_onnx_int(im, "precision", 0))
-        return lt_onnx_unsupported(im, "precision is not supported");
+    if (!computed_dtype(im, "precision", &computed))
+        return false;
     if (!zero && wanted && !lt_onnx_dtype(wanted, &dtype))
         return lt_onnx_unsupported(im, "output_dtype %s is not supported",
                                    lt_onnx_data_type_name(wanted));
     Value *scale = parameter(im, im->inputs[1]);
-    if (scale && scale->type->dtype != x->type->dtype)
-        scale = lt_build_convert(&im->b, scale, x->type->dtype);
+    scale = lt_build_convert(&im->b, scale, computed);
+    x = lt_build_convert(&im->b, x, computed);
     Value *y = lt_build_map2(&im->b, FN_DIV, x, scale);
     const bool to_float = lt_dtype_is_minifloat(dtype);
     if (!to_float)
@@ -98,7 +113,7 @@ bool lt_onnx_quantize_linear(Import *im) {
     if (zero) {
         Value *offset = parameter(im, zero);
         y = lt_build_map2(&im->b, FN_ADD, y,
-                          offset ? lt_build_convert(&im->b, offset, x->type->dtype) : NULL);
+                          offset ? lt_build_convert(&im->b, offset, computed) : NULL);
     }
     return onnx_set(im, 0, to_float ? lt_onnx_cast_to(im, y, dtype) : saturate(im, y, dtype));
 }

@@ -1,5 +1,5 @@
-/* ops_roi.c - RoiAlign: parts of an image pooled, read between its elements as sums over the
- * corners around each sample. */
+/* ops_roi.c - parts of an image pooled. RoiAlign reads between elements, as sums over the corners
+ * around each sample; MaxRoiPool takes whole elements. */
 #include <math.h>
 #include <string.h>
 
@@ -159,4 +159,63 @@ bool lt_onnx_roi_align(Import *im) {
     if (!flat || !batch || !set_axis(im, &g, 0) || !set_axis(im, &g, 1))
         return false;
     return onnx_set(im, 0, lt_onnx_to_channels_first(im, pooled(im, &g, flat, batch)));
+}
+
+/* --- MaxRoiPool ------------------------------------------------------------------------------- */
+
+/* bool[r, out, extent]: which elements of an axis each bin of the regions [r, 5] has. Edges are
+ * rounded, and both belong to the region. */
+static Value *bin_mask(Import *im, Value *rois, int axis, int64_t out, const Dim *extent) {
+    const double scale = lt_onnx_float(im, "spatial_scale", 1);
+    const Dim *one = lt_dim_const(im->dims, 1), *shape[] = {rois->type->dims[0], one, one};
+    const Dim *bins[] = {one, lt_dim_const(im->dims, out), one}, *line[] = {one, one, extent};
+    const DType dtype = rois->type->dtype;
+    Value *edge[2];
+    for (int end = 0; end < 2; end++) {
+        Value *v =
+            lt_onnx_slice_axis(im, rois, 1, lt_dim_const(im->dims, 2 * end + 2 - axis), one);
+        v = lt_onnx_map_scalar(im, FN_MUL, lt_build_reshape(&im->b, v, 3, shape), scale);
+        v = lt_onnx_map_scalar(im, FN_ADD, v, 0.5); /* halves go up */
+        edge[end] = lt_build_map1(&im->b, FN_FLOOR, v);
+    }
+    Value *span = lt_onnx_map_scalar(im, FN_ADD, sub(im, edge[1], edge[0]), 1);
+    Value *size = lt_build_map2(&im->b, FN_MAX, span, lt_onnx_scalar_like(im, span, 1));
+    size = lt_onnx_map_scalar(im, FN_DIV, size, (double)out);
+    Value *bin = lt_build_iota(&im->b, dtype, 3, bins, 1);
+    Value *low = lt_build_map1(&im->b, FN_FLOOR, mul(im, bin, size));
+    Value *high = lt_build_map1(
+        &im->b, FN_CEIL, mul(im, lt_onnx_map_scalar(im, FN_ADD, bin, 1), size));
+    Value *at = lt_build_iota(&im->b, dtype, 3, line, 2);
+    return both(im, lt_build_map2(&im->b, FN_GE, at, add(im, low, edge[0])),
+                lt_build_map2(&im->b, FN_LT, at, add(im, high, edge[0])));
+}
+
+/* The maxima of bins: along the rows first, then along the columns. A bin of no element has 0. */
+bool lt_onnx_max_roi_pool(Import *im) {
+    static const int64_t across_axes[] = {1, 2}, down_axes[] = {1, 4};
+    static const int64_t one = 1, two = 2, three = 3, four = 4;
+    Value *x = im->inputs[0], *rois = im->inputs[1];
+    const int64_t *out = lt_onnx_ints_of(im, "pooled_shape", 2, 0, 1);
+    const Dim *start = lt_dim_const(im->dims, 0), *size = lt_dim_const(im->dims, 1);
+    if (!out || out[0] < 1 || x->type->rank != 4 || rois->type->rank != 2)
+        return lt_onnx_malformed(im, "an image of rank 4, regions of rank 2 and a pooled_shape are "
+                                     "expected");
+    lt_graph_add_guard(im->b.graph, rois->type->dims[1], lt_dim_const(im->dims, 5), im->node->loc);
+    Value *batch = lt_build_convert(&im->b, lt_onnx_slice_axis(im, rois, 1, start, size), DT_I64);
+    batch = lt_build_squeeze(&im->b, batch, &one, 1);
+    if (!batch || !(x = lt_build_gather(&im->b, x, batch, 0)))
+        return false;
+    Value *none = lt_onnx_scalar_like(im, x, -(double)INFINITY);
+    Value *across = bin_mask(im, rois, 1, out[1], x->type->dims[3]);
+    Value *down = bin_mask(im, rois, 0, out[0], x->type->dims[2]);
+    /* [r, c, h, out, w] to [r, c, h, out] */
+    Value *y = select(im, lt_build_unsqueeze(&im->b, across, across_axes, 2),
+                      lt_build_unsqueeze(&im->b, x, &three, 1), none);
+    y = lt_build_reduce(&im->b, FN_MAX, y, &four, 1, false);
+    /* [r, c, out, h, out] to [r, c, out, out] */
+    y = select(im, lt_build_unsqueeze(&im->b, down, down_axes, 2),
+               lt_build_unsqueeze(&im->b, y, &two, 1), none);
+    y = lt_build_reduce(&im->b, FN_MAX, y, &three, 1, false);
+    Value *is_empty = lt_build_map2(&im->b, FN_EQ, y, none);
+    return onnx_set(im, 0, select(im, is_empty, lt_onnx_scalar_like(im, y, 0), y));
 }

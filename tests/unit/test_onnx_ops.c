@@ -68,9 +68,16 @@ static Bytes ml_node(const char *op, const char *outputs) {
     return n;
 }
 
+/* Boxes of regions in the input r: of image 0, from (1, 0) to (2, 1), and from (0, 0) to (0, 0). */
+static void add_regions(Bytes *g) {
+    static const float regions[] = {0, 1, 0, 2, 1, 0, 0, 0, 0, 0};
+    add_tensor(g, "r", 1, (int64_t[]){2, 5}, 2, regions, sizeof regions);
+}
+
 /* x of these dims, one node, and its outputs, which are named y and z. */
 static Module *import_node(const Bytes *node, const char *dims, int outputs) {
     Bytes g = {.len = 0};
+    add_regions(&g);
     add_value(&g, 11, "x", dims);
     add_value(&g, 12, "y", "?");
     if (outputs > 1)
@@ -97,6 +104,19 @@ static void compare(const Tensor *t, Numbers expected) {
                                         : (double)lt_tensor_get_int(t, i);
         ck_assert_double_eq_tol(found, expected.values[i], 1e-5);
     }
+}
+
+/* Evaluates the node on an image [1, 1, 2, 3] of 1, 2, 3, ... */
+static void expect_of_image(const Bytes *node, Numbers y) {
+    Module *m = import_node(node, "1x1x2x3", 1);
+    ck_assert_msg(m, "%s", all_text());
+    Tensor *image = lt_tensor_new(&arena, DT_F32, 4, (int64_t[]){1, 1, 2, 3});
+    for (int64_t i = 0; i < 6; i++)
+        lt_tensor_set_float(image, i, (double)i + 1);
+    const Tensor *inputs[] = {image}, *out;
+    Evaluation ev = {0};
+    ck_assert_msg(lt_eval_module(&ev, &arena, m, inputs, &out), "%s", ev.error);
+    compare(out, y);
 }
 
 /* Evaluates the node on x: rows of `columns` numbers; 0 columns: a vector. */
@@ -292,6 +312,30 @@ START_TEST(einsums) {
 }
 END_TEST
 
+/* --- pools ------------------------------------------------------------------------------------ */
+
+START_TEST(pools) {
+    setup();
+    Bytes n = new_node("GlobalLpPool", "x", "y");
+    add_int(&n, "p", 3);
+    expect_of_image(&n, NUMBERS(cbrt(441)));
+    n = new_node("MaxRoiPool", "x r", "y");
+    INTS(&n, "pooled_shape", 2, 1);
+    expect_of_image(&n, NUMBERS(3, 6, 1, 1));
+}
+END_TEST
+
+START_TEST(quantization) {
+    setup();
+    const Tensor *out;
+    Bytes n = new_node("DequantizeLinear", "x x", "y");
+    add_int(&n, "output_dtype", 11);
+    run(&n, NUMBERS(3), 0, &out, 1);
+    ck_assert_int_eq(out->dtype, DT_F64);
+    compare(out, NUMBERS(9));
+}
+END_TEST
+
 /* --- shapes ----------------------------------------------------------------------------------- */
 
 /* Which axes are 1 is known but for `rows`: that stays, and must not be 1. */
@@ -382,4 +426,5 @@ START_TEST(samples) {
 END_TEST
 
 LT_TEST_MAIN("test_onnx_ops", features, linear_models, tree_regressors, tree_classifiers,
-             broken_trees, einsums, squeezes, distributions, samples)
+             broken_trees, einsums, pools, quantization, squeezes,
+             distributions, samples)
