@@ -205,6 +205,33 @@ START_TEST(linear_models) {
 }
 END_TEST
 
+/* --- support vectors -------------------------------------------------------------------------- */
+
+START_TEST(support_vectors) {
+    setup();
+    Bytes n = ml_node("SVMRegressor", "y"); /* (x . s)^2 */
+    FLOATS(&n, "support_vectors", 1, 0, 1, 1);
+    FLOATS(&n, "coefficients", 2, -1);
+    FLOATS(&n, "rho", 0.5F);
+    FLOATS(&n, "kernel_params", 1, 0, 2);
+    add_string(&n, "kernel_type", "POLY");
+    add_int(&n, "n_supports", 2);
+    expect(&n, NUMBERS(1, 2, 3, -3), 2, NUMBERS(2 - 9 + 0.5, 18.5));
+    n = ml_node("SVMClassifier", "y z"); /* numbers of onnxruntime 1.32 */
+    INTS(&n, "vectors_per_class", 1, 1, 1);
+    INTS(&n, "classlabels_ints", 3, 4, 5);
+    FLOATS(&n, "support_vectors", 0, 0, 1, 0, 0, 1);
+    FLOATS(&n, "coefficients", 1, -1, -0.5F, 0.5F, 1, -1);
+    FLOATS(&n, "rho", 0.1F, -0.2F, 0.05F);
+    FLOATS(&n, "kernel_params", 0.5F, 0, 0);
+    FLOATS(&n, "prob_a", -1, -2, -1.5F);
+    FLOATS(&n, "prob_b", 0.1F, 0, -0.1F);
+    add_string(&n, "kernel_type", "RBF");
+    expect_two(&n, NUMBERS(0, 0.5, 1, 1), 2, NUMBERS(5, 4),
+               NUMBERS(0.3147945, 0.2624404, 0.4227654, 0.2442905, 0.3854445, 0.3702649));
+}
+END_TEST
+
 /* --- trees ------------------------------------------------------------------------------------ */
 
 /* Tree 0: x0 <= 1 ? (x1 < 2 ? leaf 3 : leaf 4) : leaf 2; tree 1: x1 > 0 ? leaf 1 : leaf 2. What is
@@ -329,6 +356,7 @@ START_TEST(quantization) {
     setup();
     const Tensor *out;
     Bytes n = new_node("DequantizeLinear", "x x", "y");
+    add_int(&n, "axis", 0);
     add_int(&n, "output_dtype", 11);
     run(&n, NUMBERS(3), 0, &out, 1);
     ck_assert_int_eq(out->dtype, DT_F64);
@@ -425,6 +453,6 @@ START_TEST(samples) {
 }
 END_TEST
 
-LT_TEST_MAIN("test_onnx_ops", features, linear_models, tree_regressors, tree_classifiers,
-             broken_trees, einsums, pools, quantization, squeezes,
-             distributions, samples)
+LT_TEST_MAIN("test_onnx_ops", features, linear_models, support_vectors, tree_regressors,
+             tree_classifiers, broken_trees, einsums, pools, quantization, squeezes, distributions,
+             samples)
