@@ -421,6 +421,8 @@ const Expr *lt_expr_bitcast(Kernel *k, const Expr *a, DType dtype) {
     assert(lt_dtype_bits(a->dtype) == lt_dtype_bits(dtype));
     if (a->dtype == dtype)
         return a;
+    if (a->kind == EXPR_BITCAST && a->dtype != DT_BOOL) /* a bool has one bit of all */
+        return lt_expr_bitcast(k, a->u.call.args[0], dtype);
     Expr e = {.kind = EXPR_BITCAST, .dtype = dtype};
     e.u.call.args[0] = a;
     return intern(k, &e);

@@ -64,6 +64,20 @@ static const KernelCase cases[] = {
      "    out[u, 4*j + v] = f32(x[4*j + v, u]) * f32(h[4*j + v, u]) } } } } }",
      1e-6,
      {{1}, {4}, {11}}},
+    {"kernel bitcasts(n in 1..inf; f: f32[n] in, i: i16[n] in, b: i8[n] in, of: i32[n] out, "
+     "oi: u16[n] out, ob: f32[n] out) {\n"
+     "  parallel j in n ceildiv 8 { vector v in 8 { if (8*j + v < n) {\n"
+     "    of[8*j + v] = bitcast.i32(f[8*j + v]) + bitcast.i32(f[8*j + v] * 2)\n"
+     "    oi[8*j + v] = bitcast.u16(bitcast.f16(i[8*j + v]))\n"
+     "    ob[8*j + v] = f32(bitcast.bf16(i[8*j + v])) + f32(bitcast.f8e5m2(b[8*j + v])) } } } }",
+     0,
+     {{1}, {8}, {37}}},
+    {"kernel narrow_bits(n in 1..inf; h: f16[n] in, e: f8e4m3fn[n] in, b: i8[n] in, "
+     "oh: i16[n] out, oe: u8[n] out, ob: bool[n] out) {\n"
+     "  for j in n { oh[j] = bitcast.i16(h[j] * h[j])\n"
+     "    oe[j] = bitcast.u8(-e[j])\n    ob[j] = not(bitcast.bool(b[j])) } }",
+     0,
+     {{1}, {37}}},
     {"kernel scatter_columns(n in 1..inf; x: f32[n, 8] in, out: f32[8, n] out) {\n"
      "  parallel i in n { vector v in 8 { out[v, i] = x[i, v] } } }",
      0,
