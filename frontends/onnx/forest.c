@@ -25,8 +25,8 @@ bool lt_forest_weights(Import *im, Forest *f) {
     if (f->targets < 1 || f->leaves < 1 || f->targets > MOST_WEIGHTS / f->leaves)
         return lt_onnx_unsupported(im, "%lld leaves and %lld targets are not supported",
                                    (long long)f->leaves, (long long)f->targets);
-    f->weights = LT_ARRAY(im->arena, double, f->leaves *f->targets);
-    f->is_given = LT_ARRAY(im->arena, bool, f->leaves *f->targets);
+    f->weights = LT_ARRAY(im->arena, double, f->leaves * f->targets);
+    f->is_given = LT_ARRAY(im->arena, bool, f->leaves * f->targets);
     return true;
 }
 
@@ -128,18 +128,19 @@ static Tables make_tables(Import *im, const Forest *f, DType dtype) {
 
 /* Whether the nodes are true: one comparison where they are all of one kind. */
 static Value *is_true(Import *im, Value *x, Value *split, Value *truths, int common) {
-    static const ScalarFn functions[] = {
-        [TREE_LESS] = FN_LT,    [TREE_EQUAL] = FN_EQ,
-        [TREE_GREATER] = FN_GT, [TREE_LESS | TREE_EQUAL] = FN_LE,
-        [TREE_GREATER | TREE_EQUAL] = FN_GE};
+    static const ScalarFn functions[] = {[TREE_LESS] = FN_LT,
+                                         [TREE_EQUAL] = FN_EQ,
+                                         [TREE_GREATER] = FN_GT,
+                                         [TREE_LESS | TREE_EQUAL] = FN_LE,
+                                         [TREE_GREATER | TREE_EQUAL] = FN_GE};
     if (common > 0 && common < (int)(sizeof functions / sizeof *functions) &&
         common != (TREE_LESS | TREE_GREATER))
         return map2(im, functions[common], x, split);
     Value *outcome = lt_build_int(&im->b, DT_I32, TREE_NAN);
-    outcome = pick(im, map2(im, FN_GT, x, split), lt_build_int(&im->b, DT_I32, TREE_GREATER),
-                   outcome);
-    outcome = pick(im, map2(im, FN_EQ, x, split), lt_build_int(&im->b, DT_I32, TREE_EQUAL),
-                   outcome);
+    outcome =
+        pick(im, map2(im, FN_GT, x, split), lt_build_int(&im->b, DT_I32, TREE_GREATER), outcome);
+    outcome =
+        pick(im, map2(im, FN_EQ, x, split), lt_build_int(&im->b, DT_I32, TREE_EQUAL), outcome);
     outcome = pick(im, map2(im, FN_LT, x, split), lt_build_int(&im->b, DT_I32, TREE_LESS), outcome);
     return lt_onnx_map_scalar(im, FN_NE, map2(im, FN_BITAND, outcome, truths), 0);
 }
@@ -187,7 +188,7 @@ static Value *leaves_of(Import *im, const Forest *f, Value *x, int64_t depth) {
 /* The leaves' weights; what is not given is the fold's identity. */
 static Value *weight_table(Import *im, const Forest *f, DType dtype) {
     const int64_t dims[] = {f->leaves, f->targets};
-    double *values = LT_ARRAY(im->arena, double, f->leaves *f->targets);
+    double *values = LT_ARRAY(im->arena, double, f->leaves * f->targets);
     const double identity = f->fold == FOREST_MIN   ? INFINITY
                             : f->fold == FOREST_MAX ? -INFINITY
                                                     : 0;

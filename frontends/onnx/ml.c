@@ -14,10 +14,10 @@ static Value *pick(Import *im, Value *condition, Value *yes, Value *no) {
 
 /* --- attributes ------------------------------------------------------------------------------- */
 
-static const double *tensor_reals(Import *im, const char *name, int64_t *count) {
+const double *lt_onnx_tensor_reals(Import *im, const char *name, int64_t *count) {
     const OnnxAttribute *a = lt_onnx_attribute(im, name, ONNX_ATTR_TENSOR);
     const Const *c = a ? lt_onnx_tensor(im, a->t, im->node->loc) : NULL;
-    *count = -1;
+    *count = lt_onnx_has(im, name) ? -1 : 0;
     if (!c || !lt_type_is_static(c->type, count))
         return NULL;
     double *values = LT_ARRAY(im->arena, double, *count + 1);
@@ -31,7 +31,7 @@ const double *lt_onnx_reals(Import *im, const char *name, int64_t *count) {
     const bool is_list = lt_onnx_has(im, name);
     *count = 0;
     if (!is_list && lt_onnx_has(im, as_tensor))
-        return tensor_reals(im, as_tensor, count);
+        return lt_onnx_tensor_reals(im, as_tensor, count);
     if (!is_list)
         return NULL;
     const OnnxAttribute *a = lt_onnx_attribute(im, name, ONNX_ATTR_FLOATS);
@@ -103,8 +103,8 @@ Value *lt_onnx_best_label(Import *im, const ClassLabels *labels, Value *scores) 
 
 Value *lt_onnx_either_label(Import *im, Value *condition, int64_t yes, int64_t no) {
     static const int64_t last = 1;
-    Value *label = pick(im, condition, lt_build_int(&im->b, DT_I64, yes),
-                        lt_build_int(&im->b, DT_I64, no));
+    Value *label =
+        pick(im, condition, lt_build_int(&im->b, DT_I64, yes), lt_build_int(&im->b, DT_I64, no));
     return lt_build_squeeze(&im->b, label, &last, 1);
 }
 
@@ -137,8 +137,8 @@ static Value *probit(Import *im, Value *x) {
     Value *one = lt_onnx_scalar_like(im, x, 1), *zero = lt_onnx_scalar_like(im, x, 0);
     Value *rest = map2(im, FN_MUL, map2(im, FN_SUB, one, x), map2(im, FN_ADD, one, x));
     Value *log = lt_build_map1(&im->b, FN_LOG, rest);
-    Value *v = lt_onnx_map_scalar(im, FN_ADD, lt_onnx_map_scalar(im, FN_MUL, log, 0.5),
-                                  2 / (M_PI * a));
+    Value *v =
+        lt_onnx_map_scalar(im, FN_ADD, lt_onnx_map_scalar(im, FN_MUL, log, 0.5), 2 / (M_PI * a));
     Value *root = map2(im, FN_SUB, map2(im, FN_MUL, v, v), lt_onnx_map_scalar(im, FN_DIV, log, a));
     root = map2(im, FN_SUB, lt_build_map1(&im->b, FN_SQRT, root), v);
     root = lt_onnx_map_scalar(im, FN_MUL, lt_build_map1(&im->b, FN_SQRT, root), M_SQRT2);

@@ -5,9 +5,11 @@
 
 #include "frontends/onnx/ops.h"
 
-/* Numbers of the attribute `name`, floats, or of the tensor `name`_as_tensor (or `name` itself).
- * *count 0 when there are none, -1 after an error. In the arena. */
+/* Numbers of the attribute `name`, floats, or of the tensor `name`_as_tensor. *count 0 when there
+ * are none, -1 after an error. In the arena. */
 const double *lt_onnx_reals(Import *im, const char *name, int64_t *count);
+/* The same of a tensor `name`. */
+const double *lt_onnx_tensor_reals(Import *im, const char *name, int64_t *count);
 /* A constant of these numbers, rounded to the dtype. */
 Value *lt_onnx_real_list(Import *im, DType dtype, const double *values, int rank,
                          const int64_t *dims);

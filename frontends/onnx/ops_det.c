@@ -56,8 +56,8 @@ static bool eliminate(Import *im, OnnxLoop *l, Value *rows, Value **values) {
     Value *zero = lt_onnx_scalar_like(im, a, 0);
     Value *is_done = map2(im, FN_OR, map2(im, FN_LE, rows, k), map2(im, FN_EQ, at_pivot, zero));
     Value *factor = pick(im, is_done, zero, map2(im, FN_DIV, column, at_pivot));
-    values[0] = map2(im, FN_SUB, a,
-                     map2(im, FN_MUL, unsqueeze(im, factor, 2), unsqueeze(im, row, 1)));
+    values[0] =
+        map2(im, FN_SUB, a, map2(im, FN_MUL, unsqueeze(im, factor, 2), unsqueeze(im, row, 1)));
     Value *is_own = map2(im, FN_EQ, pivot, k);
     Value *signed_pivot = pick(im, is_own, at_pivot, lt_build_map1(&im->b, FN_NEG, at_pivot));
     values[1] = map2(im, FN_MUL, l->state[1], lt_build_squeeze(&im->b, signed_pivot, &last, 1));

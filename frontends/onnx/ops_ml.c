@@ -47,8 +47,7 @@ bool lt_onnx_scaler(Import *im) {
     const double *offset = lt_onnx_reals(im, "offset", &offsets),
                  *scale = lt_onnx_reals(im, "scale", &scales);
     Value *x = lt_onnx_features(im, im->inputs[0], false);
-    if (!x || offsets < 0 || scales < 0 ||
-        (offsets && !check_length(im, x, "offset", offsets)) ||
+    if (!x || offsets < 0 || scales < 0 || (offsets && !check_length(im, x, "offset", offsets)) ||
         (scales && !check_length(im, x, "scale", scales)))
         return false;
     if (offsets)
@@ -95,9 +94,9 @@ bool lt_onnx_imputer(Import *im) {
         const int64_t *values = lt_onnx_ints(im, "imputed_value_int64s", &count);
         by = count > 0 ? lt_build_ints(&im->b, count, values) : NULL;
         by = lt_build_convert(&im->b, by, x->type->dtype);
-        is_missing = map2(
-            im, FN_EQ, x,
-            lt_build_int(&im->b, x->type->dtype, lt_onnx_int(im, "replaced_value_int64", 0)));
+        is_missing =
+            map2(im, FN_EQ, x,
+                 lt_build_int(&im->b, x->type->dtype, lt_onnx_int(im, "replaced_value_int64", 0)));
     }
     if (!by)
         return lt_onnx_malformed(im, "there are no imputed values for an input of %s",
@@ -199,8 +198,9 @@ bool lt_onnx_linear_classifier(Import *im) {
     }
     const bool has_two = labels.count == 2;
     Value *is_above = lt_onnx_map_scalar(im, FN_GT, scores, 0);
-    onnx_set(im, 0, lt_onnx_either_label(im, is_above, has_two ? labels.ints[1] : 1,
-                                         has_two ? labels.ints[0] : 0));
+    onnx_set(im, 0,
+             lt_onnx_either_label(im, is_above, has_two ? labels.ints[1] : 1,
+                                  has_two ? labels.ints[0] : 0));
     return onnx_set(im, 1,
                     has_two ? lt_onnx_two_scores(im, scores, true, transform)
                             : lt_onnx_post_transform(im, scores, transform));

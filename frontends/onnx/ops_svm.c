@@ -116,14 +116,15 @@ static bool read_machines(Import *im, Machines *m) {
     m->a = as > 0 ? m->a : NULL;
     return (coefficients == (m->classes - 1) * m->vectors && rhos == m->pairs && as == bs &&
             (as == 0 || as == m->pairs) && (!m->labels.count || m->labels.count == m->classes)) ||
-           lt_onnx_malformed(im, "the numbers of coefficients, offsets, probabilities and labels "
-                                 "do not fit %lld classes of %lld vectors",
+           lt_onnx_malformed(im,
+                             "the numbers of coefficients, offsets, probabilities and labels "
+                             "do not fit %lld classes of %lld vectors",
                              (long long)m->classes, (long long)m->vectors);
 }
 
 /* f[n, pairs] */
 static Value *decisions(Import *im, const Machines *m, Value *kernel) {
-    double *weights = LT_ARRAY(im->arena, double, m->pairs *m->vectors);
+    double *weights = LT_ARRAY(im->arena, double, m->pairs * m->vectors);
     int64_t pair = 0, first_i = 0;
     for (int64_t i = 0; i < m->classes; i++) {
         int64_t first_j = first_i + m->per_class[i];
@@ -145,7 +146,7 @@ static Value *decisions(Import *im, const Machines *m, Value *kernel) {
 
 /* f[n, classes]: how many pairs each class wins. */
 static Value *votes_of(Import *im, const Machines *m, Value *scores) {
-    double *gain = LT_ARRAY(im->arena, double, m->pairs *m->classes);
+    double *gain = LT_ARRAY(im->arena, double, m->pairs * m->classes);
     double *base = LT_ARRAY(im->arena, double, m->classes);
     int64_t pair = 0;
     for (int64_t i = 0; i < m->classes; i++)
@@ -156,8 +157,8 @@ static Value *votes_of(Import *im, const Machines *m, Value *scores) {
         }
     const int64_t dims[] = {m->pairs, m->classes};
     Value *wins = lt_build_convert(&im->b, lt_onnx_map_scalar(im, FN_GT, scores, 0), DT_F32);
-    wins = lt_build_contract(&im->b, wins, lt_onnx_real_list(im, DT_F32, gain, 2, dims),
-                             "np,pc->nc");
+    wins =
+        lt_build_contract(&im->b, wins, lt_onnx_real_list(im, DT_F32, gain, 2, dims), "np,pc->nc");
     return add(im, wins, lt_onnx_real_list(im, DT_F32, base, 1, &m->classes));
 }
 
@@ -212,8 +213,8 @@ typedef struct Coupling {
 /* One coordinate's step. */
 static void step(Import *im, Coupling *c, int64_t t, int64_t k) {
     const int64_t row = 1;
-    Value *line = lt_onnx_slice_axis(im, c->q, 1, lt_dim_const(im->dims, t),
-                                     lt_dim_const(im->dims, 1));
+    Value *line =
+        lt_onnx_slice_axis(im, c->q, 1, lt_dim_const(im->dims, t), lt_dim_const(im->dims, 1));
     line = lt_build_squeeze(&im->b, line, &row, 1); /* f[n, k] */
     Value *own = column(im, line, t), *here = column(im, c->qp, t);
     Value *diff = map2(im, FN_DIV, sub(im, c->pqp, here), own);
@@ -221,8 +222,8 @@ static void step(Import *im, Coupling *c, int64_t t, int64_t k) {
     Value *gain = mul(im, diff, add(im, mul(im, diff, own), scaled(im, here, 2)));
     c->pqp = map2(im, FN_DIV, add(im, c->pqp, gain), mul(im, whole, whole));
     const Dim *shape[] = {lt_dim_const(im->dims, 1), lt_dim_const(im->dims, k)};
-    Value *is_it = lt_onnx_map_scalar(im, FN_EQ, lt_build_iota(&im->b, DT_I64, 2, shape, 1),
-                                      (double)t);
+    Value *is_it =
+        lt_onnx_map_scalar(im, FN_EQ, lt_build_iota(&im->b, DT_I64, 2, shape, 1), (double)t);
     Value *moved = lt_build_map3(&im->b, FN_SELECT, is_it, diff, lt_onnx_scalar_like(im, diff, 0));
     c->p = map2(im, FN_DIV, add(im, c->p, moved), whole);
     c->qp = map2(im, FN_DIV, add(im, c->qp, mul(im, diff, line)), whole);
@@ -240,8 +241,7 @@ static Value *probabilities(Import *im, const Machines *m, Value *scores) {
         return NULL;
     const Dim *dims[] = {q->type->dims[0], lt_dim_const(im->dims, k)};
     OnnxLoop l = {.trips = lt_dim_const(im->dims, ROUNDS), .carried = 1};
-    l.starts[0] =
-        lt_onnx_full(im, DT_F32, 2, dims, lt_build_float(&im->b, DT_F32, 1 / (double)k));
+    l.starts[0] = lt_onnx_full(im, DT_F32, 2, dims, lt_build_float(&im->b, DT_F32, 1 / (double)k));
     if (!lt_onnx_loop_begin(im, &l))
         return NULL;
     Coupling c = {.q = lt_onnx_loop_capture(im, &l, q), .p = l.state[0]};

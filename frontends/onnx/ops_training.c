@@ -39,8 +39,9 @@ static Value *regularized(Import *im, const Step *s) {
 static bool update_all(Import *im, uint32_t groups, UpdateFn *update) {
     const uint32_t results = groups - 1, count = (im->input_count - 2) / groups;
     if (im->input_count != 2 + groups * count || im->output_count != results * count)
-        return lt_onnx_malformed(im, "%u inputs and %u outputs; two and %u a tensor, and %u a "
-                                     "tensor, are expected",
+        return lt_onnx_malformed(im,
+                                 "%u inputs and %u outputs; two and %u a tensor, and %u a "
+                                 "tensor, are expected",
                                  im->input_count, im->output_count, groups, results);
     for (uint32_t i = 0; i < im->input_count; i++)
         if (!im->inputs[i])

@@ -10,9 +10,12 @@ static const struct {
     const char *name;
     int truths;
 } modes[] = {
-    {"BRANCH_LEQ", TREE_LESS | TREE_EQUAL},    {"BRANCH_LT", TREE_LESS},
-    {"BRANCH_GTE", TREE_GREATER | TREE_EQUAL}, {"BRANCH_GT", TREE_GREATER},
-    {"BRANCH_EQ", TREE_EQUAL},                 {"BRANCH_NEQ", TREE_LESS | TREE_GREATER | TREE_NAN},
+    {"BRANCH_LEQ", TREE_LESS | TREE_EQUAL},
+    {"BRANCH_LT", TREE_LESS},
+    {"BRANCH_GTE", TREE_GREATER | TREE_EQUAL},
+    {"BRANCH_GT", TREE_GREATER},
+    {"BRANCH_EQ", TREE_EQUAL},
+    {"BRANCH_NEQ", TREE_LESS | TREE_GREATER | TREE_NAN},
 };
 enum { MODES = 6, MODE_MEMBER = 6 };
 
@@ -40,25 +43,12 @@ typedef struct Ensemble {
     const int64_t *features, *yes, *no, *yes_is_leaf, *no_is_leaf, *nan_is_true, *targets;
 } Ensemble;
 
-/* A tensor attribute; NULL after an error, or where it is absent and optional. */
-static const double *tensor_list(Import *im, const char *name, int64_t *count) {
-    const OnnxAttribute *a = lt_onnx_attribute(im, name, ONNX_ATTR_TENSOR);
-    const Const *c = a ? lt_onnx_tensor(im, a->t, im->node->loc) : NULL;
-    *count = 0;
-    if (!c || !lt_type_is_static(c->type, count))
-        return NULL;
-    double *values = LT_ARRAY(im->arena, double, *count + 1);
-    for (int64_t i = 0; i < *count; i++)
-        values[i] = lt_const_get_float(c, i);
-    return values;
-}
-
 static bool read_ensemble(Import *im, Ensemble *e) {
     int64_t count;
-    e->splits = tensor_list(im, "nodes_splits", &e->count);
-    e->modes = tensor_list(im, "nodes_modes", &count);
-    e->weights = tensor_list(im, "leaf_weights", &e->leaves);
-    e->member = tensor_list(im, "membership_values", &e->members);
+    e->splits = lt_onnx_tensor_reals(im, "nodes_splits", &e->count);
+    e->modes = lt_onnx_tensor_reals(im, "nodes_modes", &count);
+    e->weights = lt_onnx_tensor_reals(im, "leaf_weights", &e->leaves);
+    e->member = lt_onnx_tensor_reals(im, "membership_values", &e->members);
     if (!e->splits || !e->modes || !e->weights || count != e->count)
         return lt_onnx_malformed(im, "nodes_splits, nodes_modes and leaf_weights must be given, "
                                      "the first two of one length");
@@ -292,8 +282,7 @@ static bool read_forest(Import *im, Forest *f, const char *prefix) {
 static Value *add_base(Import *im, Value *y, const double *base, int64_t count) {
     if (count <= 0 || !y)
         return y;
-    return lt_build_map2(&im->b, FN_ADD, y,
-                         lt_onnx_real_list(im, y->type->dtype, base, 1, &count));
+    return lt_build_map2(&im->b, FN_ADD, y, lt_onnx_real_list(im, y->type->dtype, base, 1, &count));
 }
 
 bool lt_onnx_tree_ensemble_regressor(Import *im) {
@@ -343,9 +332,9 @@ static Value *one_score(Import *im, Value *y) {
 static bool set_binary(Import *im, const ClassLabels *labels, Value *score, bool is_share) {
     Value *is_second = lt_onnx_map_scalar(im, FN_GT, score, is_share ? 0.5 : 0);
     onnx_set(im, 0, lt_onnx_either_label(im, is_second, labels->ints[1], labels->ints[0]));
-    return onnx_set(im, 1,
-                    lt_onnx_two_scores(im, score, is_share,
-                                       lt_onnx_string(im, "post_transform", "NONE")));
+    return onnx_set(
+        im, 1,
+        lt_onnx_two_scores(im, score, is_share, lt_onnx_string(im, "post_transform", "NONE")));
 }
 
 bool lt_onnx_tree_ensemble_classifier(Import *im) {

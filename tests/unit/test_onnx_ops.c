@@ -94,14 +94,13 @@ typedef struct Numbers {
     int64_t count;
 } Numbers;
 #define NUMBERS(...) \
-    (Numbers){(const double[]){__VA_ARGS__}, sizeof((const double[]){__VA_ARGS__}) / 8}
+    (Numbers) { (const double[]){__VA_ARGS__}, sizeof((const double[]){__VA_ARGS__}) / 8 }
 
 static void compare(const Tensor *t, Numbers expected) {
     ck_assert_int_eq(lt_tensor_elements(t), expected.count);
     for (int64_t i = 0; i < expected.count; i++) {
-        const double found =
-            lt_dtype_is_float(t->dtype) ? lt_tensor_get_float(t, i)
-                                        : (double)lt_tensor_get_int(t, i);
+        const double found = lt_dtype_is_float(t->dtype) ? lt_tensor_get_float(t, i)
+                                                         : (double)lt_tensor_get_int(t, i);
         ck_assert_double_eq_tol(found, expected.values[i], 1e-5);
     }
 }
@@ -258,10 +257,8 @@ START_TEST(tree_regressors) {
     static const struct {
         const char *fold;
         double y[3];
-    } cases[] = {{"SUM", {10, 17, 9}},
-                 {"AVERAGE", {5, 8.5, 4.5}},
-                 {"MIN", {2, 1, 1}},
-                 {"MAX", {8, 16, 8}}};
+    } cases[] = {
+        {"SUM", {10, 17, 9}}, {"AVERAGE", {5, 8.5, 4.5}}, {"MIN", {2, 1, 1}}, {"MAX", {8, 16, 8}}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         setup();
         Bytes n = ml_node("TreeEnsembleRegressor", "y");
@@ -291,8 +288,7 @@ START_TEST(tree_classifiers) {
     FLOATS(&n, "base_values", -10);
     INTS(&n, "classlabels_int64s", 7, 8);
     add_string(&n, "post_transform", "LOGISTIC");
-    expect_two(&n, NUMBERS(1, 1, 2, 1), 2, NUMBERS(7, 7),
-               NUMBERS(0.5, 0.5, 0.7310586, 0.2689414));
+    expect_two(&n, NUMBERS(1, 1, 2, 1), 2, NUMBERS(7, 7), NUMBERS(0.5, 0.5, 0.7310586, 0.2689414));
 }
 END_TEST
 
