@@ -11,7 +11,7 @@
 
 #include "frontends/onnx/loop.h"
 
-enum { MOST_WEIGHTS = 1 << 28 };
+enum { MOST_WEIGHTS = 1 << 25 };
 
 static Value *map2(Import *im, ScalarFn fn, Value *x, Value *y) {
     return lt_build_map2(&im->b, fn, x, y);

@@ -192,7 +192,11 @@ bool lt_onnx_linear_classifier(Import *im) {
     Value *scores = linear_scores(im, x, intercepts > 0 ? intercepts : labels.count);
     if (!scores)
         return false;
-    if (!lt_dim_is(scores->type->dims[1], 1)) {
+    const int64_t columns = scores->type->dims[1]->value;
+    if (columns > 1 && labels.count && labels.count != columns)
+        return lt_onnx_malformed(im, "%lld labels of %lld classes", (long long)labels.count,
+                                 (long long)columns);
+    if (columns > 1) {
         onnx_set(im, 0, lt_onnx_best_label(im, &labels, scores));
         return onnx_set(im, 1, lt_onnx_post_transform(im, scores, transform));
     }

@@ -3,6 +3,8 @@
 
 #include "frontends/onnx/random.h"
 
+#define MOST_ELEMENTS (INT64_C(1) << 40)
+
 static Value *map2(Import *im, ScalarFn fn, Value *x, Value *y) {
     return lt_build_map2(&im->b, fn, x, y);
 }
@@ -45,9 +47,11 @@ static const Type *wanted_type(Import *im) {
         return lt_type_with_dtype(im->module, like, dtype);
     const int64_t *shape = lt_onnx_ints(im, "shape", &rank);
     bool is_shape = shape && rank <= LT_MAX_RANK;
+    int64_t elements = 1;
     for (int64_t i = 0; is_shape && i < rank; i++) {
-        is_shape = shape[i] >= 0;
         dims[i] = lt_dim_const(im->dims, shape[i]);
+        is_shape = shape[i] >= 0 && (shape[i] == 0 || elements <= MOST_ELEMENTS / shape[i]);
+        elements *= is_shape && shape[i] ? shape[i] : 1;
     }
     if (is_shape)
         return lt_type(im->module, dtype, (int)rank, dims);

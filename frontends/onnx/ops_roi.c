@@ -200,6 +200,9 @@ bool lt_onnx_max_roi_pool(Import *im) {
     if (!out || out[0] < 1 || x->type->rank != 4 || rois->type->rank != 2)
         return lt_onnx_malformed(im, "an image of rank 4, regions of rank 2 and a pooled_shape are "
                                      "expected");
+    if (lt_dim_is_const(rois->type->dims[1]) && !lt_dim_is(rois->type->dims[1], 5))
+        return lt_onnx_malformed(im, "regions have %s numbers; expected 5",
+                                 lt_onnx_dim_text(im, rois->type->dims[1]));
     lt_graph_add_guard(im->b.graph, rois->type->dims[1], lt_dim_const(im->dims, 5), im->node->loc);
     Value *batch = lt_build_convert(&im->b, lt_onnx_slice_axis(im, rois, 1, start, size), DT_I64);
     batch = lt_build_squeeze(&im->b, batch, &one, 1);

@@ -42,6 +42,7 @@ static const char every_op[] =
     "  %gt = gt %x, %m1\n"
     "  %sel = select %gt, %x, %m1\n"
     "  %cv = convert %x {dtype = f16}\n"
+    "  %bits = bitcast %x {dtype = i32}\n"
     "  %rs = reshape %x {shape = [batch, 150528]}\n"
     "  %bc = broadcast %table {shape = [7, 10, 4]}\n"
     "  %tr = transpose %x {perm = [0, 2, 3, 1]}\n"
