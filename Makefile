@@ -83,7 +83,7 @@ TOOLS       := $(patsubst tools/%.c,$(BIN)/%,$(subst _,-,$(TOOL_MAINS)))
 SUITE       := $(TST)/conformance
 TESTS       := $(patsubst %.c,$(TST)/%,$(notdir $(TEST_MAINS))) $(SUITE)
 
-.PHONY: all objects tests setup check check-full conformance demo bench deps-check lint format \
+.PHONY: ops-page all objects tests setup check check-full conformance demo bench deps-check lint format \
         models install clean help need-llvm FORCE
 all: $(LIBRARIES) $(TOOLS)
 objects: $(ALL_OBJ)
@@ -264,6 +264,11 @@ deps-check:
 lint:
 	@tools/lint.sh
 
+# tests/cli/lathec.sh checks that the page is what this writes.
+ops-page: $(BIN)/lathec
+	@$(BIN)/lathec --help ops-page >frontends/onnx/OPS.md.$$$$ && \
+	    mv frontends/onnx/OPS.md.$$$$ frontends/onnx/OPS.md
+
 # Not part of check: versions of clang-format disagree about the last blank. Rulers in comments are
 # cut first, since it would break them.
 format:
@@ -315,6 +320,7 @@ help:
 	    'make tests         builds the test programs; make build/tests/NAME builds one' \
 	    'make bench         lathe beside its peers; ARGS=--help lists its options' \
 	    'make lint          sizes, style and include directions; make deps-check: the last alone' \
+	    'make ops-page      writes frontends/onnx/OPS.md: the ONNX ops that are read' \
 	    'make format        applies .clang-format' \
 	    'make install       PREFIX=/usr/local DESTDIR=' \
 	    'make clean         removes what was compiled (models and the Python environment stay)' \

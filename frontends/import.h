@@ -19,12 +19,23 @@ typedef struct InputOverride {
     const char *shape;
 } InputOverride;
 
+/* The nodes of one op and version. */
+typedef struct OpCount {
+    const char *op;   /* "ai.onnx::Conv v13" */
+    uint32_t nodes;   /* those of subgraphs, and of functions at each call, included */
+    uint32_t refused; /* not supported: each has its error */
+    uint32_t skipped; /* not judged: they need what a refused node makes */
+} OpCount;
+typedef Vec(OpCount) OpCounts;
+
 typedef struct ImportOptions {
     const DimOverride *dims;
     uint32_t dim_count;
     const InputOverride *inputs;
     uint32_t input_count;
     bool want_remarks;
+    OpCounts *ops; /* filled in the order of the nodes, in the arena of the module; NULL: not wanted.
+                      lathe IR has none */
 } ImportOptions;
 
 /* Reads the model at `path`: ONNX (.onnx, or by content) or lathe IR (.lir). `options` may be NULL.

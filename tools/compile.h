@@ -92,6 +92,7 @@ typedef struct Compilation {
     double started;   /* seconds */
     double read_seconds, pass_seconds, codegen_seconds;
     uint32_t nodes_read;
+    OpCounts *ops; /* filled where the model is read; NULL: not wanted */
     /* Called after every pass; lathe-dump looks at the IR there. */
     void (*after_pass)(struct Compilation *c, const Pass *pass, bool changed, double seconds);
     void *user;

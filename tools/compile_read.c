@@ -150,6 +150,7 @@ static int read_overrides(Compilation *c, ImportOptions *import) {
         .inputs = inputs,
         .input_count = (uint32_t)o->inputs.len,
         .want_remarks = o->remarks,
+        .ops = c->ops,
     };
     return 0;
 }

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "tools/compile.h"
+#include "tools/op_list.h"
 
 enum { UNSUPPORTED = 3 };
 
@@ -28,7 +29,7 @@ static const CliOption table[] = {
         "keep the weights outside the artifact, in FILE"),
     ROW(stats, CLI_FLAG, "--stats", NULL, "nodes, kernels, memory, times, sizes, on stderr"),
     ROW(check, CLI_FLAG, "--check", NULL,
-        "say what is not supported, node by node; compile nothing"),
+        "say op by op what is supported, and node by node what is not and why; compile\nnothing"),
     COMPILE_ROWS(Options, compile),
     CLI_HEADING("Not supported yet"),
     ROW(precision, CLI_CHOICE, "--precision", NULL, "f32 is: results are as the model states",
@@ -45,7 +46,7 @@ static const CliOption table[] = {
         .advanced = true),
     CLI_HEADING("Lists"),
     ROW(list_passes, CLI_FLAG, "--list-passes", NULL, "the passes, name first"),
-    ROW(list_ops, CLI_FLAG, "--list-ops", NULL, "the ops and scalar functions of the IR"),
+    ROW(list_ops, CLI_FLAG, "--list-ops", NULL, "the ONNX ops that are read, with their opset versions;\nwith --json, a JSON object each"),
     ROW(list_targets, CLI_FLAG, "--list-targets", NULL, "the targets"),
 };
 
@@ -54,7 +55,7 @@ static void print_passes(FILE *out) {
         fprintf(out, "%-12s -O%d  %s\n", lt_passes[i].name, lt_passes[i].level, lt_passes[i].doc);
 }
 
-static void print_ops(FILE *out) {
+static void print_ir_ops(FILE *out) {
     for (int i = 0; i < LT_OP_LIMIT; i++)
         fprintf(out, "%s\n", lt_op_info[i].name);
     for (int i = 0; i < LT_FN_LIMIT; i++)
@@ -74,7 +75,9 @@ static void print_targets(FILE *out) {
 
 static const CliTopic topics[] = {
     {"passes", "the same as --list-passes", print_passes},
-    {"ops", "the same as --list-ops", print_ops},
+    {"ops", "the same as --list-ops", lt_ops_list},
+    {"ops-page", "the same as a page of Markdown", lt_ops_page},
+    {"ir-ops", "the ops and scalar functions of the IR", print_ir_ops},
     {"targets", "the same as --list-targets", print_targets},
 };
 
@@ -95,13 +98,6 @@ static const CliTool tool = {
         "4 malformed input; 6 the machine lacks something; 70 internal error; 74 a file could not\n"
         "be read or written.",
 };
-
-static int check_model(Compilation *c) {
-    int code = lt_compile_read(c);
-    if (code == 0)
-        printf("%s: %u nodes, all of them supported\n", c->path, c->nodes_read);
-    return code;
-}
 
 static bool same_file(const char *a, const char *b) {
     struct stat x, y;
@@ -158,7 +154,7 @@ static int use_model(const Cli *cli, Options *options) {
         return lt_cli_wrong(cli, "%s", wrong);
     Compilation c;
     lt_compile_init(&c, cli->arguments.data[0], &options->compile);
-    int code = options->check ? check_model(&c) : lt_compile_run(&c, options->out);
+    int code = options->check ? lt_check_model(&c) : lt_compile_run(&c, options->out);
     if (code == 0 && options->stats)
         lt_compile_stats(&c, options->out, stderr);
     lt_compile_free(&c);
@@ -177,7 +173,7 @@ int main(int argc, char **argv) {
         if (options.list_passes)
             print_passes(stdout);
         else if (options.list_ops)
-            print_ops(stdout);
+            options.compile.json ? lt_ops_json(stdout) : lt_ops_list(stdout);
         else if (options.list_targets)
             print_targets(stdout);
         else

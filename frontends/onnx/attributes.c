@@ -10,7 +10,8 @@ static const char *const attr_type_names[] = {
     [ONNX_ATTR_INT] = "an integer",  [ONNX_ATTR_STRING] = "a string",
     [ONNX_ATTR_TENSOR] = "a tensor", [ONNX_ATTR_GRAPH] = "a graph",
     [ONNX_ATTR_FLOATS] = "floats",   [ONNX_ATTR_INTS] = "integers",
-    [ONNX_ATTR_STRINGS] = "strings", [ONNX_ATTR_TYPE] = "a type"};
+    [ONNX_ATTR_STRINGS] = "strings", [ONNX_ATTR_SPARSE] = "a sparse tensor",
+    [ONNX_ATTR_TYPE] = "a type"};
 
 static const char *attr_type_name(OnnxAttrType type) {
     bool known = type >= 0 && type <= ONNX_ATTR_TYPE && attr_type_names[type];

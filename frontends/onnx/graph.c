@@ -33,12 +33,16 @@ const OnnxOp *lt_onnx_op_find(const char *name, int64_t version, bool *known) {
 
 /* --- errors --- */
 
+const char *lt_onnx_op_text(const Import *im) {
+    const char *domain = *im->node->domain ? im->node->domain : "ai.onnx";
+    return lt_arena_printf(im->arena, "%s::%s v%lld", domain, im->node->op,
+                           (long long)im->version);
+}
+
 /* Names the op in full: domain, name and version. */
 static const Loc *unsupported_loc(Import *im) {
     Loc *loc = lt_arena_copy(im->arena, im->node->loc, sizeof *im->node->loc);
-    const char *domain = *im->node->domain ? im->node->domain : "ai.onnx";
-    loc->op =
-        lt_arena_printf(im->arena, "%s::%s v%lld", domain, im->node->op, (long long)im->version);
+    loc->op = lt_onnx_op_text(im);
     return loc;
 }
 
@@ -121,6 +125,17 @@ static bool is_defined_later(const Import *im, const char *name) {
     return false;
 }
 
+Binding *lt_onnx_operand(Import *im, size_t i) {
+    const char *name = im->node->inputs.data[i];
+    Binding *binding = lt_onnx_lookup(im, im->scope, name);
+    if (!binding)
+        lt_onnx_malformed(im, "input %zu, '%s', is %s", i, name,
+                          is_defined_later(im, name)
+                              ? "used before the node that defines it (in a cycle, or out of order)"
+                              : "not defined by any node, input or initializer");
+    return binding;
+}
+
 typedef enum { READY, SKIP, STOP } Readiness;
 
 /* Resolves the operands. SKIP: one comes from a node that failed. */
@@ -133,15 +148,11 @@ static Readiness resolve_inputs(Import *im) {
         const char *name = n->inputs.data[i];
         if (!*name)
             continue;
-        Binding *binding = lt_onnx_lookup(im, im->scope, name);
-        if (!binding) {
-            lt_onnx_malformed(
-                im, "input %zu, '%s', is %s", i, name,
-                is_defined_later(im, name)
-                    ? "used before the node that defines it (in a cycle, or out of order)"
-                    : "not defined by any node, input or initializer");
+        Binding *binding = lt_onnx_operand(im, i);
+        if (!binding)
             return STOP;
-        }
+        if (binding->is_absent)
+            continue;
         uint32_t errors = im->module->diags.errors;
         im->inputs[i] = lt_onnx_resolve(im, binding, name);
         if (is_malformed(im, errors))
@@ -180,20 +191,18 @@ static bool bind_outputs(Import *im, bool converted) {
     return true;
 }
 
-static int64_t opset_of(const Import *im, const char *domain) {
-    for (size_t i = 0; i < im->model->opsets.len; i++)
-        if (strcmp(im->model->opsets.data[i].domain, domain) == 0)
-            return im->model->opsets.data[i].version;
+static int64_t version_in(const OnnxOpset *opsets, size_t count, const char *domain) {
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(opsets[i].domain, domain) == 0)
+            return opsets[i].version;
     return 0;
 }
 
-static bool is_function(const Import *im, const OnnxNode *n) {
-    for (size_t i = 0; i < im->model->functions.len; i++) {
-        const OnnxFunction *f = &im->model->functions.data[i];
-        if (strcmp(f->name, n->op) == 0 && strcmp(f->domain, n->domain) == 0)
-            return true;
-    }
-    return false;
+/* A function has versions of its own; where it says nothing, the model's hold. */
+static int64_t opset_of(const Import *im, const char *domain) {
+    const OnnxFunction *f = im->call ? im->call->function : NULL;
+    const int64_t own = f ? version_in(f->opsets.data, f->opsets.len, domain) : 0;
+    return own ? own : version_in(im->model->opsets.data, im->model->opsets.len, domain);
 }
 
 /* The row for the node, or NULL after saying why there is none. */
@@ -208,9 +217,7 @@ static const OnnxOp *find_op(Import *im) {
     const OnnxOp *op = lt_onnx_op_find(name, im->version, &known);
     if (op)
         return op;
-    if (is_function(im, n))
-        lt_onnx_unsupported(im, "functions that the model defines are not supported");
-    else if (known)
+    if (known)
         lt_onnx_unsupported(im, "this version of the op is not supported");
     else
         lt_onnx_unsupported(im, "this op is not known");
@@ -218,11 +225,19 @@ static const OnnxOp *find_op(Import *im) {
 }
 
 /* False when the file is malformed here. */
-static bool convert_node(Import *im, const OnnxNode *n) {
+static bool convert_node(Import *im, const OnnxNode *written) {
     uint32_t errors = im->module->diags.errors;
+    const OnnxNode *n = im->call ? lt_onnx_instantiate(im, written) : written;
+    if (!n)
+        return false;
+    const OnnxFunction *function = lt_onnx_function(im, n);
     im->node = n;
     im->version = opset_of(im, n->domain);
     im->b.loc = n->loc;
+    if (function)
+        return lt_onnx_call(im, function);
+    const size_t first_diag = im->module->diags.items.len;
+    lt_onnx_count_node(im);
     im->output_count = (uint32_t)n->outputs.len;
     im->outputs = LT_ARRAY(im->arena, Value *, n->outputs.len + 1);
     const OnnxOp *op = find_op(im);
@@ -240,11 +255,12 @@ static bool convert_node(Import *im, const OnnxNode *n) {
     if (ok && ready == READY && !converted && im->module->diags.errors == before)
         lt_onnx_unsupported(im, "it could not be converted");
     bool bound = bind_outputs(im, converted);
+    lt_onnx_count_outcome(im, first_diag, ready == SKIP);
     im->unsupported += im->module->diags.errors > errors;
     return bound;
 }
 
-static bool convert_nodes(Import *im, const OnnxGraph *g) {
+bool lt_onnx_convert_nodes(Import *im, const OnnxGraph *g) {
     for (size_t i = 0; i < g->nodes.len; i++)
         if (!convert_node(im, &g->nodes.data[i]))
             return false;
@@ -253,10 +269,18 @@ static bool convert_nodes(Import *im, const OnnxGraph *g) {
 
 /* --- subgraphs --- */
 
+void lt_onnx_leave(Import *im, const Import *outer) {
+    const Import inner = *im;
+    *im = *outer;
+    im->unsupported = inner.unsupported;
+    im->inlined = inner.inlined;
+    im->files = inner.files;
+}
+
 /* What the subgraph yields, as values of the graph at hand. */
 static bool read_subgraph(Import *im, OnnxScope *scope, const OnnxGraph *g, Value **results) {
     im->scope = scope;
-    bool ok = lt_onnx_bind_initializers(im) && convert_nodes(im, g);
+    bool ok = lt_onnx_bind_initializers(im) && lt_onnx_convert_nodes(im, g);
     for (size_t i = 0; ok && i < g->outputs.len; i++) {
         const char *name = g->outputs.data[i].name;
         Binding *binding = lt_onnx_lookup(im, scope, name);
@@ -269,7 +293,7 @@ static bool read_subgraph(Import *im, OnnxScope *scope, const OnnxGraph *g, Valu
 }
 
 bool lt_onnx_read_inline(Import *im, const OnnxGraph *g, Value *const *inputs, Value **results) {
-    Import outer = *im;
+    const Import outer = *im;
     OnnxScope scope = {.graph = g, .outer = im->scope};
     lt_map_init(&scope.names, im->arena);
     im->scope = &scope;
@@ -279,9 +303,7 @@ bool lt_onnx_read_inline(Import *im, const OnnxGraph *g, Value *const *inputs, V
             ok = lt_onnx_malformed(im, "input '%s' of the subgraph is defined twice",
                                    g->inputs.data[i].name);
     ok = ok && read_subgraph(im, &scope, g, results);
-    uint32_t unsupported = im->unsupported;
-    *im = outer;
-    im->unsupported = unsupported;
+    lt_onnx_leave(im, &outer);
     return ok;
 }
 
@@ -295,13 +317,11 @@ bool lt_onnx_inline_graph(Import *im, const OnnxGraph *g) {
 }
 
 bool lt_onnx_read_region(Import *im, OnnxScope *scope, const OnnxGraph *g, Value **results) {
-    Import outer = *im;
+    const Import outer = *im;
     im->b.graph = scope->region;
     im->b.before = NULL;
     const bool ok = read_subgraph(im, scope, g, results);
-    uint32_t unsupported = im->unsupported;
-    *im = outer;
-    im->unsupported = unsupported;
+    lt_onnx_leave(im, &outer);
     return ok;
 }
 
@@ -310,6 +330,11 @@ bool lt_onnx_read_region(Import *im, OnnxScope *scope, const OnnxGraph *g, Value
 /* A model of other domains alone needs no version of ai.onnx. */
 static bool check_opsets(Import *im) {
     int64_t version = opset_of(im, "");
+    for (size_t i = 0; i < im->model->functions.len; i++) {
+        const OnnxFunction *f = &im->model->functions.data[i];
+        const int64_t own = version_in(f->opsets.data, f->opsets.len, "");
+        version = own > version ? own : version;
+    }
     if (version <= ONNX_LATEST)
         return true;
     lt_error(&im->module->diags, LT_UNSUPPORTED, NULL,
@@ -388,7 +413,7 @@ static bool set_outputs(Import *im, const OnnxGraph *g) {
 
 static bool import_graph(Import *im, const OnnxGraph *g) {
     bool ok = check_opsets(im) && lt_onnx_bind_initializers(im) && lt_onnx_bind_inputs(im);
-    ok = ok && lt_onnx_check_overrides(im) && convert_nodes(im, g);
+    ok = ok && lt_onnx_check_overrides(im) && lt_onnx_convert_nodes(im, g);
     if (im->unsupported > 1)
         lt_diag(&im->module->diags, DIAG_NOTE, 0, NULL, "%u nodes need what is not supported",
                 im->unsupported);

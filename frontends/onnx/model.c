@@ -132,12 +132,38 @@ static OnnxType *read_type(Scan s) {
     return t;
 }
 
+/* Has the name and the type of its values. */
+static OnnxTensor read_sparse(Scan s) {
+    OnnxTensor t = {.name = ""};
+    while (scan_next(&s)) {
+        switch (s.field.number) {
+        case 1: t.values = read_tensor_new(scan_message(&s)); break;
+        case 2: t.indices = read_tensor_new(scan_message(&s)); break;
+        case 3: lt_pb_ints(&s.pb, &s.field, s.arena, &t.dims); break;
+        default: break;
+        }
+    }
+    if (!t.values || !t.indices) {
+        lt_pb_fail(&s.pb, s.pb.pos, "a sparse tensor lacks its values or indices");
+        return t;
+    }
+    t.name = t.values->name;
+    t.data_type = t.values->data_type;
+    return t;
+}
+
+static OnnxTensor *read_sparse_new(Scan s) {
+    OnnxTensor *t = LT_NEW(s.arena, OnnxTensor);
+    *t = read_sparse(s);
+    return t;
+}
+
 static OnnxGraph *read_graph(Scan s);
 
 /* Files of ir_version < 3 may leave the type out: then the field that is there tells it. */
 static OnnxAttrType guess_type(const OnnxAttribute *a) {
     if (a->t)
-        return ONNX_ATTR_TENSOR;
+        return a->t->values ? ONNX_ATTR_SPARSE : ONNX_ATTR_TENSOR;
     if (a->g)
         return ONNX_ATTR_GRAPH;
     if (a->tp)
@@ -170,6 +196,7 @@ static OnnxAttribute read_attribute(Scan s) {
         case 14: a.tp = read_type(scan_message(&s)); break;
         case 20: a.type = (OnnxAttrType)scan_int(&s); break;
         case 21: a.ref = scan_string(&s); break;
+        case 22: a.t = read_sparse_new(scan_message(&s)); break;
         default: break;
         }
     }
@@ -179,8 +206,9 @@ static OnnxAttribute read_attribute(Scan s) {
         a.type = scalar;
     if (a.type == ONNX_ATTR_STRING && !a.s)
         a.s = "";
-    if ((a.type == ONNX_ATTR_TENSOR && !a.t) || (a.type == ONNX_ATTR_GRAPH && !a.g) ||
-        (a.type == ONNX_ATTR_TYPE && !a.tp))
+    bool needs_tensor = a.type == ONNX_ATTR_TENSOR || a.type == ONNX_ATTR_SPARSE;
+    if (!a.ref && ((needs_tensor && !a.t) || (a.type == ONNX_ATTR_GRAPH && !a.g) ||
+                   (a.type == ONNX_ATTR_TYPE && !a.tp)))
         lt_pb_fail(&s.pb, s.pb.pos,
                    "an attribute lacks the tensor, graph or type that its type says");
     return a;
@@ -199,7 +227,7 @@ static const Loc *node_loc(Arena *arena, const OnnxNode *n) {
 }
 
 static OnnxNode read_node(Scan s) {
-    OnnxNode n = {.name = "", .op = "", .domain = ""};
+    OnnxNode n = {.name = "", .op = "", .domain = "", .overload = ""};
     while (scan_next(&s)) {
         switch (s.field.number) {
         case 1: lt_vec_push(s.arena, &n.inputs, scan_string(&s)); break;
@@ -208,6 +236,7 @@ static OnnxNode read_node(Scan s) {
         case 4: n.op = scan_string(&s); break;
         case 5: lt_vec_push(s.arena, &n.attributes, read_attribute(scan_message(&s))); break;
         case 7: n.domain = scan_string(&s); break;
+        case 8: n.overload = scan_string(&s); break;
         default: break;
         }
     }
@@ -239,7 +268,9 @@ static OnnxGraph *read_graph(Scan s) {
         case 11: lt_vec_push(s.arena, &g->inputs, read_value_info(scan_message(&s))); break;
         case 12: lt_vec_push(s.arena, &g->outputs, read_value_info(scan_message(&s))); break;
         case 13: lt_vec_push(s.arena, &g->values, read_value_info(scan_message(&s))); break;
-        case 15: g->has_sparse = true; break;
+        case 15:
+            lt_vec_push(s.arena, &g->initializers, read_sparse(scan_message(&s)));
+            break;
         default: break;
         }
     }
@@ -260,13 +291,25 @@ static OnnxOpset read_opset(Scan s) {
 }
 
 static OnnxFunction read_function(Scan s) {
-    OnnxFunction f = {"", ""};
+    OnnxFunction f = {.name = "", .domain = "", .overload = ""};
+    f.body = LT_NEW(s.arena, OnnxGraph);
+    f.body->name = "";
     while (scan_next(&s)) {
-        if (s.field.number == 1)
-            f.name = scan_string(&s);
-        if (s.field.number == 10)
-            f.domain = scan_string(&s);
+        switch (s.field.number) {
+        case 1: f.name = scan_string(&s); break;
+        case 4: lt_vec_push(s.arena, &f.inputs, scan_string(&s)); break;
+        case 5: lt_vec_push(s.arena, &f.outputs, scan_string(&s)); break;
+        case 6: lt_vec_push(s.arena, &f.attributes, scan_string(&s)); break;
+        case 7: lt_vec_push(s.arena, &f.body->nodes, read_node(scan_message(&s))); break;
+        case 9: lt_vec_push(s.arena, &f.opsets, read_opset(scan_message(&s))); break;
+        case 10: f.domain = scan_string(&s); break;
+        case 11: lt_vec_push(s.arena, &f.defaults, read_attribute(scan_message(&s))); break;
+        case 13: f.overload = scan_string(&s); break;
+        default: break;
+        }
     }
+    if (strcmp(f.domain, "ai.onnx") == 0)
+        f.domain = "";
     return f;
 }
 

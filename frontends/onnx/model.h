@@ -47,6 +47,7 @@ typedef enum {
     ONNX_ATTR_FLOATS = 6,
     ONNX_ATTR_INTS = 7,
     ONNX_ATTR_STRINGS = 8,
+    ONNX_ATTR_SPARSE = 11,
     ONNX_ATTR_TYPE = 13
 } OnnxAttrType;
 
@@ -66,6 +67,7 @@ typedef struct OnnxTensor {
     uint32_t strings; /* how many string_data */
     bool is_external;
     Vec(OnnxEntry) external;
+    struct OnnxTensor *values, *indices; /* SparseTensorProto: what lies where; NULL: dense */
 } OnnxTensor;
 
 typedef struct OnnxDim {
@@ -97,7 +99,7 @@ typedef struct OnnxAttribute {
     float f;
     int64_t i;
     const char *s;
-    OnnxTensor *t;
+    OnnxTensor *t; /* of a sparse tensor, too */
     OnnxGraph *g;
     OnnxType *tp;
     PbInts ints;
@@ -107,7 +109,7 @@ typedef struct OnnxAttribute {
 } OnnxAttribute;
 
 typedef struct OnnxNode {
-    const char *name, *op, *domain; /* domain "" is ai.onnx */
+    const char *name, *op, *domain, *overload; /* domain "" is ai.onnx */
     Vec(const char *) inputs, outputs;
     Vec(OnnxAttribute) attributes;
     const Loc *loc;
@@ -123,7 +125,6 @@ struct OnnxGraph {
     Vec(OnnxNode) nodes;
     Vec(OnnxTensor) initializers;
     Vec(OnnxValueInfo) inputs, outputs, values; /* values: what is known of those between */
-    bool has_sparse;
 };
 
 typedef struct OnnxOpset {
@@ -132,7 +133,12 @@ typedef struct OnnxOpset {
 } OnnxOpset;
 
 typedef struct OnnxFunction {
-    const char *name, *domain;
+    const char *name, *domain, *overload;
+    Vec(const char *) inputs, outputs;
+    Vec(const char *) attributes; /* those without a default */
+    Vec(OnnxAttribute) defaults;
+    Vec(OnnxOpset) opsets;
+    OnnxGraph *body; /* its nodes */
 } OnnxFunction;
 
 typedef struct OnnxModel {

@@ -17,6 +17,14 @@ enum { ONNX_LATEST = 28, ONNX_LATEST_ML = 5 }; /* the newest opsets whose change
 
 typedef struct OnnxScope OnnxScope;
 
+/* A function of the model that is read in place of a node. */
+typedef struct FunctionCall {
+    const OnnxFunction *function;
+    const OnnxNode *node;
+    const struct FunctionCall *outer; /* NULL: called by the model's graph */
+    uint32_t depth;
+} FunctionCall;
+
 typedef struct Import {
     Arena *arena;
     Module *module;
@@ -26,7 +34,9 @@ typedef struct Import {
     const OnnxModel *model;
     const ImportOptions *options;
     OnnxScope *scope; /* innermost: names to values */
+    const FunctionCall *call; /* NULL: the nodes at hand are the model's own */
     uint32_t unsupported;
+    uint32_t inlined; /* nodes of functions */
     Map files; /* external data: path -> MappedFile */
 
     /* the node at hand */
@@ -127,6 +137,8 @@ bool lt_onnx_dtype(int64_t data_type, DType *out);
 const char *lt_onnx_data_type_name(int64_t data_type);
 /* NULL after an error at `loc`. */
 const Const *lt_onnx_tensor(Import *im, const OnnxTensor *t, const Loc *loc);
+/* The same for one that has values and indices (sparse.c). */
+const Const *lt_onnx_sparse_tensor(Import *im, const OnnxTensor *t, const Loc *loc);
 
 /* --- small builders that several converters use (build.c) --- */
 const Dim *const *lt_onnx_dims_copy(Import *im,

@@ -19,8 +19,10 @@ bool lt_onnx_constant(Import *im) {
     const OnnxAttribute *a;
     if (im->node->attributes.len != 1)
         return lt_onnx_malformed(im, "it must have one attribute, its value");
-    if (lt_onnx_has(im, "value")) {
-        a = lt_onnx_attribute(im, "value", ONNX_ATTR_TENSOR);
+    const bool is_sparse = lt_onnx_has(im, "sparse_value");
+    if (is_sparse || lt_onnx_has(im, "value")) {
+        a = is_sparse ? lt_onnx_attribute(im, "sparse_value", ONNX_ATTR_SPARSE)
+                      : lt_onnx_attribute(im, "value", ONNX_ATTR_TENSOR);
         const Const *c = a ? lt_onnx_tensor(im, a->t, im->node->loc) : NULL;
         return c && onnx_set(im, 0, lt_build_const(&im->b, c));
     }
@@ -33,7 +35,7 @@ bool lt_onnx_constant(Import *im) {
     if (lt_onnx_has(im, "value_floats") &&
         (a = lt_onnx_attribute(im, "value_floats", ONNX_ATTR_FLOATS)))
         return set_list(im, DT_F32, a->floats.len, a->floats.data, 1);
-    return lt_onnx_unsupported(im, "constants of strings or sparse tensors are not supported");
+    return lt_onnx_unsupported(im, "constants of strings are not supported");
 }
 
 bool lt_onnx_constant_of_shape(Import *im) {

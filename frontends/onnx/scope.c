@@ -57,7 +57,7 @@ bool lt_onnx_bind(Import *im, const char *name, Binding binding) {
 }
 
 Value *lt_onnx_resolve(Import *im, Binding *binding, const char *name) {
-    if (binding->value || binding->failed)
+    if (binding->value || binding->failed || binding->is_absent)
         return binding->value;
     Loc *loc = LT_NEW(im->arena, Loc);
     *loc = (Loc){.node = name, .op = "Initializer"};
@@ -290,10 +290,7 @@ bool lt_onnx_bind_initializers(Import *im) {
                  *t->name ? "defined twice" : "without a name");
         return false;
     }
-    if (!g->has_sparse)
-        return true;
-    lt_error(&im->module->diags, LT_UNSUPPORTED, NULL, "sparse initializers are not supported");
-    return false;
+    return true;
 }
 
 /* --- overrides --- */

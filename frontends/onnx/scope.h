@@ -11,6 +11,7 @@ typedef struct Binding {
     Value *value;              /* NULL: an initializer that nobody used yet, or failed */
     const OnnxTensor *pending; /* initializers become nodes at their first use */
     bool failed;
+    bool is_absent; /* a function's input that the call leaves out */
 } Binding;
 
 struct OnnxScope {
@@ -41,6 +42,25 @@ Value *lt_onnx_resolve(Import *im, Binding *binding, const char *name);
 bool lt_onnx_bind_inputs(Import *im);
 /* Binds the initializers of the innermost scope's graph. */
 bool lt_onnx_bind_initializers(Import *im);
+/* The binding of the node's input i; NULL after an error. */
+Binding *lt_onnx_operand(Import *im, size_t i);
+/* Reads the nodes of a graph in the innermost scope. False when the file is malformed. (graph.c) */
+bool lt_onnx_convert_nodes(Import *im, const OnnxGraph *g);
+/* The op of the node at hand with its domain and version. */
+const char *lt_onnx_op_text(const Import *im);
+/* Counts the node at hand in options->ops, and how it went: what was said since `first_diag`, or
+ * whether an operand was missing (census.c). */
+void lt_onnx_count_node(Import *im);
+void lt_onnx_count_outcome(Import *im, size_t first_diag, bool is_skipped);
+/* Back to the node around, with what was counted and mapped since. */
+void lt_onnx_leave(Import *im, const Import *outer);
+/* The function of the model that the node calls, or NULL. (functions.c) */
+const OnnxFunction *lt_onnx_function(const Import *im, const OnnxNode *n);
+/* Reads the function's nodes in place of the node at hand. False when the file is malformed. */
+bool lt_onnx_call(Import *im, const OnnxFunction *f);
+/* A node of the function at hand with its attributes as this call gives them; NULL after an
+ * error. */
+const OnnxNode *lt_onnx_instantiate(Import *im, const OnnxNode *written);
 /* Every override in the options names something. */
 bool lt_onnx_check_overrides(Import *im);
 

@@ -254,6 +254,8 @@ static const void *unpacked(Import *im, const Layout *l, const void *packed) {
 
 const Const *lt_onnx_tensor(Import *im, const OnnxTensor *t, const Loc *loc) {
     Layout l = {0};
+    if (t->values)
+        return lt_onnx_sparse_tensor(im, t, loc);
     if (!tensor_layout(im, t, loc, &l))
         return NULL;
     const void *data = t->raw;

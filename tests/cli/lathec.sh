@@ -113,7 +113,7 @@ says err 'empty.onnx: error: '
 refuse 74 missing.onnx -o x.so
 says err 'missing.onnx: error: No such file or directory'
 refuse 74 . -o x.so
-for use in '-o x.so' --check '-O0 -o x.so'; do
+for use in '-o x.so' '-O0 -o x.so'; do
 	# shellcheck disable=SC2086 # several words
 	refuse 3 unknown.onnx $use
 	says err 'unknown.onnx: first (ai.onnx::Frobnicate v17): error: '
@@ -122,6 +122,14 @@ for use in '-o x.so' --check '-O0 -o x.so'; do
 	! grep -q fine "$work/err"
 	count $? "what is supported is not reported"
 done
+expect 3 unknown.onnx --check
+says err 'unknown.onnx: first (ai.onnx::Frobnicate v17): error: '
+says out '1  ai.onnx::Frobnicate v17  1 not supported'
+says out 'this op is not known: first'
+says out '1  ai.onnx::Relu v17        1 not judged: they need what those not supported make'
+says out 'unknown.onnx: 3 nodes, 2 not supported, 1 not judged'
+expect 3 unknown.onnx --check --json
+says out '{"op": "com.example::Twist v3", "nodes": 1, "refused": 1, "skipped": 0}'
 refuse 4 shape.onnx -o x.so
 says err 'shape.onnx: dense (Gemm): error: '
 refuse 4 bytes.onnx -o x.so
@@ -238,6 +246,7 @@ count $? "--progress moves a line"
 [ "$(tail -c 4 "$work/err")" = "$(printf '\r\033[K')" ]
 count $? "the line is gone in the end"
 expect 0 "$mlp" --check
+says out '  ai.onnx::Gemm v'
 says out 'all of them supported'
 
 # ---- help, lists, wrong use ----
@@ -247,6 +256,26 @@ for option in --help --help-all --version --list-passes --list-ops --list-target
 	[ -s "$work/out" ]
 	count $? "$option prints"
 done
+expect 0 --list-ops
+for op in 'ai.onnx::Abs  *opset 1-' 'ai.onnx::Resize  *opset 10-' 'ai.onnx.ml::Binarizer  *opset 1-'; do
+	grep -q "^$op" "$work/out"
+	count $? "--list-ops has $op"
+done
+[ "$(wc -l <"$work/out")" -gt 150 ] && [ "$(sort -u "$work/out" | wc -l)" = "$(wc -l <"$work/out")" ]
+count $? "--list-ops has one line an op"
+expect 0 --list-ops --json
+"$python" - "$work/out" "$root/frontends/onnx/notes.def" <<'END'
+import json, re, sys
+ops = [json.loads(line) for line in open(sys.argv[1])]
+noted = re.findall(r'^ONNX_NOTE\("([^"]*)"', open(sys.argv[2]).read(), re.M)
+names = {(o["domain"] + "::" if o["domain"] != "ai.onnx" else "") + o["op"]: o["note"] for o in ops}
+assert noted and all(names.get(n) for n in noted), [n for n in noted if not names.get(n)]
+assert sum(map(bool, names.values())) == len(set(noted)) == len(noted)
+END
+count $? "every note of notes.def is about an op that is read"
+expect 0 --help ops-page
+cmp -s "$work/out" "$root/frontends/onnx/OPS.md"
+count $? "frontends/onnx/OPS.md is what 'make ops-page' writes"
 expect 0 --list-passes
 mapfile -t passes < <(cut -d' ' -f1 "$work/out")
 for pass in "${passes[@]}"; do
