@@ -34,8 +34,8 @@ typedef struct ImportOptions {
     const InputOverride *inputs;
     uint32_t input_count;
     bool want_remarks;
-    OpCounts *ops; /* filled in the order of the nodes, in the arena of the module; NULL: not wanted.
-                      lathe IR has none */
+    OpCounts *ops; /* filled in the order of the nodes, in the arena of the module; NULL: not
+                      wanted. lathe IR has none */
 } ImportOptions;
 
 /* Reads the model at `path`: ONNX (.onnx, or by content) or lathe IR (.lir). `options` may be NULL.

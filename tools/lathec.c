@@ -29,7 +29,7 @@ static const CliOption table[] = {
         "keep the weights outside the artifact, in FILE"),
     ROW(stats, CLI_FLAG, "--stats", NULL, "nodes, kernels, memory, times, sizes, on stderr"),
     ROW(check, CLI_FLAG, "--check", NULL,
-        "say op by op what is supported, and node by node what is not and why; compile\nnothing"),
+        "say op by op what is supported, and why the rest is not;\ncompile nothing"),
     COMPILE_ROWS(Options, compile),
     CLI_HEADING("Not supported yet"),
     ROW(precision, CLI_CHOICE, "--precision", NULL, "f32 is: results are as the model states",
@@ -46,7 +46,8 @@ static const CliOption table[] = {
         .advanced = true),
     CLI_HEADING("Lists"),
     ROW(list_passes, CLI_FLAG, "--list-passes", NULL, "the passes, name first"),
-    ROW(list_ops, CLI_FLAG, "--list-ops", NULL, "the ONNX ops that are read, with their opset versions;\nwith --json, a JSON object each"),
+    ROW(list_ops, CLI_FLAG, "--list-ops", NULL,
+        "the ONNX ops that are read, with their opset versions;\nwith --json, a JSON object each"),
     ROW(list_targets, CLI_FLAG, "--list-targets", NULL, "the targets"),
 };
 

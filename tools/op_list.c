@@ -122,12 +122,11 @@ void lt_ops_list(FILE *out) { each_op(print_line, out); }
 static void print_json(const OpRows *op, FILE *out) {
     const OnnxOp *newest = op->rows[op->count - 1];
     const size_t domain = domain_length(newest->name);
-    fprintf(out, "{\"domain\": \"%.*s\", \"op\": \"%s\", \"versions\": [",
-            domain ? (int)domain : 7, domain ? newest->name : "ai.onnx", short_name(newest->name));
+    fprintf(out, "{\"domain\": \"%.*s\", \"op\": \"%s\", \"versions\": [", domain ? (int)domain : 7,
+            domain ? newest->name : "ai.onnx", short_name(newest->name));
     for (size_t i = 0; i < op->count; i++)
         fprintf(out, "%s[%d, %d]", i ? ", " : "", op->rows[i]->low, op->rows[i]->high);
-    fprintf(out,
-            "], \"min_inputs\": %d, \"max_inputs\": %d, \"max_outputs\": %d, \"attributes\": ",
+    fprintf(out, "], \"min_inputs\": %d, \"max_inputs\": %d, \"max_outputs\": %d, \"attributes\": ",
             newest->min_inputs, newest->max_inputs, newest->max_outputs);
     lt_json_string(out, newest->attributes);
     fputs(", \"note\": ", out);
@@ -151,10 +150,10 @@ static void print_page_row(const OpRows *op, FILE *out) {
 
 void lt_ops_page(FILE *out) {
     fputs("# ONNX ops that lathe reads\n\n"
-          "Made by `make ops-page` from `frontends/onnx/ops.def` and `notes.def`; `lathec --list-ops`\n"
-          "prints the same, `lathec --check MODEL` says what holds for one model. An op, a version or\n"
-          "an attribute that is not here is refused by name. Functions that a model defines are read\n"
-          "where they are called.\n\n"
+          "Made by `make ops-page` from `frontends/onnx/ops.def` and `notes.def`. `lathec\n"
+          "--list-ops` prints the same, `lathec --check MODEL` says what holds for one model. An\n"
+          "op, a version or an attribute that is not here is refused by name. Functions that a\n"
+          "model defines are read where they are called.\n\n"
           "Opsets are those of the op's domain. Inputs, outputs and attributes are those of the\n"
           "newest version; behind them stands what is not read.\n\n"
           "| domain | op | opset | inputs | outputs | attributes; notes |\n"

@@ -84,6 +84,10 @@ const int64_t *lt_onnx_ints_of(Import *im, const char *name, int64_t count, int6
     return values;
 }
 
+bool lt_onnx_need(Import *im, uint32_t i) {
+    return onnx_in(im, i) || lt_onnx_malformed(im, "input %u is missing", i);
+}
+
 /* Folds the operands first, so that whole chains of constants disappear; depth bounds the
  * recursion. */
 static const Const *fold_value(Import *im, Value *v, int depth) {

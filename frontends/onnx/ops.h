@@ -13,7 +13,7 @@
 #include "ir/build.h"
 #include "ir/graph.h"
 
-enum { ONNX_LATEST = 28, ONNX_LATEST_ML = 5 }; /* the newest opsets whose changes are known here */
+enum { ONNX_LATEST = 28, ONNX_LATEST_ML = 5, ONNX_LATEST_MS = 1 }; /* the newest opsets whose changes are known here */
 
 typedef struct OnnxScope OnnxScope;
 
@@ -96,6 +96,9 @@ static inline bool onnx_set(Import *im, uint32_t i, Value *v) {
 static inline bool onnx_wants(const Import *im, uint32_t i) {
     return i < im->output_count && *im->node->outputs.data[i];
 }
+/* Operand i is there; else an error. For those that ops.def cannot ask for, behind one that may be
+ * left out. */
+bool lt_onnx_need(Import *im, uint32_t i);
 /* The operand as a constant: folds what computes it. NULL when it depends on data or symbolic
  * shapes. */
 const Const *lt_onnx_const(Import *im, Value *v);

@@ -2,7 +2,7 @@
  * from constants. */
 #include <string.h>
 
-#include "frontends/onnx/ops.h"
+#include "frontends/onnx/norm.h"
 
 static Value *rsqrt_plus(Import *im, Value *variance, double epsilon) {
     Value *root = lt_build_map1(&im->b, FN_SQRT, lt_onnx_map_scalar(im, FN_ADD, variance, epsilon));
@@ -123,9 +123,8 @@ bool lt_onnx_instance_normalization(Import *im) {
 }
 
 /* The op's scale and bias have exactly the normalized axes. */
-static Value *whole_parameter(Import *im, Value *parameter, int64_t axis) {
-    const Type *type = im->inputs[0]->type;
-    int rank = type->rank - (int)axis;
+static Value *whole_parameter(Import *im, Value *parameter, const Type *type, int axis) {
+    int rank = type->rank - axis;
     if (parameter->type->rank == rank) {
         bool same = true;
         for (int i = 0; i < rank; i++)
@@ -136,50 +135,75 @@ static Value *whole_parameter(Import *im, Value *parameter, int64_t axis) {
     return lt_build_broadcast(&im->b, parameter, rank, type->dims + axis);
 }
 
-bool lt_onnx_layer_normalization(Import *im) {
-    Value *x = im->inputs[0], *inputs[3] = {x};
-    int64_t axis, axes[LT_MAX_RANK];
-    uint32_t count = 1;
-    if (!lt_onnx_axis(im, lt_onnx_int(im, "axis", -1), x->type->rank, &axis))
+Value *lt_onnx_layer_norm(Import *im, Value *x, const NormSpec *norm) {
+    if (!x)
+        return NULL;
+    Value *inputs[] = {x, whole_parameter(im, norm->scale, x->type, norm->axis),
+                       norm->bias ? whole_parameter(im, norm->bias, x->type, norm->axis) : NULL};
+    Attr attrs[] = {lt_int(ATTR_AXIS, norm->axis), lt_float(ATTR_EPSILON, norm->epsilon)};
+    NodeSpec spec = {.op = OP_LAYER_NORM,
+                     .inputs = inputs,
+                     .input_count = norm->bias ? 3 : 2,
+                     .attrs = attrs,
+                     .attr_count = 2};
+    return inputs[1] && (inputs[2] || !norm->bias) ? lt_build(&im->b, &spec) : NULL;
+}
+
+/* What both kinds of normalization say in their attributes. */
+static bool read_norm(Import *im, NormSpec *norm) {
+    int64_t axis;
+    if (!lt_onnx_axis(im, lt_onnx_int(im, "axis", -1), im->inputs[0]->type->rank, &axis))
         return false;
     if (lt_onnx_int(im, "stash_type", 1) != 1)
         return lt_onnx_unsupported(im, "only stash_type 1 (float) is supported");
-    double epsilon = lt_onnx_float(im, "epsilon", 1e-5f);
-    inputs[count++] = whole_parameter(im, im->inputs[1], axis);
-    if (onnx_in(im, 2))
-        inputs[count++] = whole_parameter(im, onnx_in(im, 2), axis);
-    Attr attrs[] = {lt_int(ATTR_AXIS, axis), lt_float(ATTR_EPSILON, epsilon)};
-    NodeSpec spec = {.op = OP_LAYER_NORM,
-                     .inputs = inputs,
-                     .input_count = count,
-                     .attrs = attrs,
-                     .attr_count = 2};
-    for (uint32_t i = 0; i < count; i++)
-        if (!inputs[i])
-            return false;
-    if (!onnx_set(im, 0, lt_build(&im->b, &spec)))
+    *norm = (NormSpec){.scale = im->inputs[1],
+                       .bias = onnx_in(im, 2),
+                       .axis = (int)axis,
+                       .epsilon = lt_onnx_float(im, "epsilon", 1e-5f)};
+    return true;
+}
+
+bool lt_onnx_layer_normalization(Import *im) {
+    Value *x = im->inputs[0];
+    int64_t axes[LT_MAX_RANK];
+    NormSpec norm;
+    if (!read_norm(im, &norm) || !onnx_set(im, 0, lt_onnx_layer_norm(im, x, &norm)))
         return false;
     if (!onnx_wants(im, 1) && !onnx_wants(im, 2))
         return true;
-    axes_from(axes, (int)axis, x->type->rank);
-    Normalized n = normalize(im, x, axes, x->type->rank - (int)axis, epsilon);
+    axes_from(axes, norm.axis, x->type->rank);
+    Normalized n = normalize(im, x, axes, x->type->rank - norm.axis, norm.epsilon);
     return onnx_set(im, 1, n.mean) && onnx_set(im, 2, n.inverse);
+}
+
+Value *lt_onnx_rms_norm(Import *im, Value *x, const NormSpec *norm, Value **inverse) {
+    int64_t axes[LT_MAX_RANK];
+    if (!x)
+        return NULL;
+    axes_from(axes, norm->axis, x->type->rank);
+    Value *mean = lt_onnx_mean(im, lt_build_map2(&im->b, FN_MUL, x, x), axes,
+                               x->type->rank - norm->axis, true);
+    Value *root = rsqrt_plus(im, mean, norm->epsilon);
+    if (inverse)
+        *inverse = root;
+    Value *y = lt_build_map2(&im->b, FN_MUL, lt_build_map2(&im->b, FN_MUL, x, root), norm->scale);
+    return norm->bias ? lt_build_map2(&im->b, FN_ADD, y, norm->bias) : y;
 }
 
 /* x / sqrt(mean(x * x) + epsilon) * scale */
 bool lt_onnx_rms_normalization(Import *im) {
-    Value *x = im->inputs[0];
-    int64_t axis, axes[LT_MAX_RANK];
-    if (!lt_onnx_axis(im, lt_onnx_int(im, "axis", -1), x->type->rank, &axis))
-        return false;
-    if (lt_onnx_int(im, "stash_type", 1) != 1)
-        return lt_onnx_unsupported(im, "only stash_type 1 (float) is supported");
-    axes_from(axes, (int)axis, x->type->rank);
-    Value *mean = lt_onnx_mean(im, lt_build_map2(&im->b, FN_MUL, x, x), axes,
-                               x->type->rank - (int)axis, true);
-    Value *inverse = rsqrt_plus(im, mean, lt_onnx_float(im, "epsilon", 1e-5f));
-    Value *result = lt_build_map2(&im->b, FN_MUL, x, inverse);
-    return onnx_set(im, 0, lt_build_map2(&im->b, FN_MUL, result, im->inputs[1]));
+    NormSpec norm;
+    return read_norm(im, &norm) &&
+           onnx_set(im, 0, lt_onnx_rms_norm(im, im->inputs[0], &norm, NULL));
+}
+
+/* The same as onnxruntime's tools write it, with 1 / sqrt(...) as a second output. */
+bool lt_onnx_simplified_layer_normalization(Import *im) {
+    NormSpec norm;
+    Value *inverse;
+    return read_norm(im, &norm) &&
+           onnx_set(im, 0, lt_onnx_rms_norm(im, im->inputs[0], &norm, &inverse)) &&
+           onnx_set(im, 1, inverse);
 }
 
 /* [n, c, x...] as [n, groups, everything else of the group]; scale and bias per group before opset

@@ -1,11 +1,11 @@
 /* ops_quant.c - linear quantization as maps. */
 #include <string.h>
 
-#include "frontends/onnx/ops.h"
+#include "frontends/onnx/quant.h"
 
 /* Each block's parameter for all of its elements; the last block may be cut. */
-static Value *spread_blocks(Import *im, Value *v, int axis, int64_t block) {
-    const Type *x = im->inputs[0]->type, *p = v->type;
+Value *lt_onnx_spread_blocks(Import *im, Value *v, const Type *x, int axis, int64_t block) {
+    const Type *p = v->type;
     const Dim *split[LT_MAX_RANK + 1], *wide[LT_MAX_RANK + 1], *merged[LT_MAX_RANK];
     if (p->rank != x->rank || x->rank == LT_MAX_RANK) {
         lt_onnx_malformed(im, "parameters of blocks have rank %d; expected %d", p->rank, x->rank);
@@ -39,7 +39,7 @@ static Value *parameter(Import *im, Value *v) {
         lt_onnx_malformed(im, "block_size is %lld", (long long)block);
         return NULL;
     }
-    return block ? spread_blocks(im, v, (int)axis, block)
+    return block ? lt_onnx_spread_blocks(im, v, x, (int)axis, block)
                  : lt_onnx_along(im, v, (int)axis, x->rank);
 }
 
@@ -80,7 +80,7 @@ static const struct {
               {DT_I4, -8, 7},     {DT_U4, 0, 15},  {DT_I2, -2, 1},          {DT_U2, 0, 3}};
 
 /* Rounded and saturated; NULL after an error. */
-static Value *saturate(Import *im, Value *x, DType dtype) {
+Value *lt_onnx_saturate(Import *im, Value *x, DType dtype) {
     size_t row = 0;
     while (row < sizeof ranges / sizeof *ranges && ranges[row].dtype != dtype)
         row++;
@@ -115,30 +115,31 @@ bool lt_onnx_quantize_linear(Import *im) {
         y = lt_build_map2(&im->b, FN_ADD, y,
                           offset ? lt_build_convert(&im->b, offset, computed) : NULL);
     }
-    return onnx_set(im, 0, to_float ? lt_onnx_cast_to(im, y, dtype) : saturate(im, y, dtype));
+    return onnx_set(im, 0,
+                    to_float ? lt_onnx_cast_to(im, y, dtype) : lt_onnx_saturate(im, y, dtype));
 }
 
 /* --- products of quantized tensors --------------------------------------------------------- */
 
 /* One number as a scalar; a vector along `axis` of a tensor of this rank; others as they are. */
-static Value *laid_along(Import *im, Value *v, int axis, int rank) {
+Value *lt_onnx_laid_along(Import *im, Value *v, int axis, int rank) {
     if (v->type->rank == 1 && lt_dim_is(v->type->dims[0], 1))
         return lt_build_reshape(&im->b, v, 0, NULL);
     return v->type->rank == 1 && rank > 1 ? lt_onnx_along(im, v, axis, rank) : v;
 }
 
 /* x - zero in i32. */
-static Value *centered(Import *im, Value *x, Value *zero, int axis) {
+Value *lt_onnx_centered(Import *im, Value *x, Value *zero, int axis) {
     Value *wide = lt_build_convert(&im->b, x, DT_I32);
     if (!zero)
         return wide;
-    zero = laid_along(im, zero, axis, x->type->rank);
+    zero = lt_onnx_laid_along(im, zero, axis, x->type->rank);
     zero = zero ? lt_build_convert(&im->b, zero, DT_I32) : NULL;
     return lt_build_map2(&im->b, FN_SUB, wide, zero);
 }
 
 /* Runs the converter of the plain product on these operands. */
-static Value *product(Import *im, OnnxConverter convert, Value *x, Value *y, Value *bias) {
+Value *lt_onnx_product(Import *im, OnnxConverter convert, Value *x, Value *y, Value *bias) {
     Value *operands[] = {x, y, bias};
     if (!x || !y)
         return NULL;
@@ -149,15 +150,15 @@ static Value *product(Import *im, OnnxConverter convert, Value *x, Value *y, Val
 
 bool lt_onnx_mat_mul_integer(Import *im) {
     Value *a = im->inputs[0], *b = im->inputs[1];
-    Value *x = centered(im, a, onnx_in(im, 2), a->type->rank - 2),
-          *y = centered(im, b, onnx_in(im, 3), b->type->rank - 1);
-    return product(im, lt_onnx_mat_mul, x, y, NULL) != NULL;
+    Value *x = lt_onnx_centered(im, a, onnx_in(im, 2), a->type->rank - 2),
+          *y = lt_onnx_centered(im, b, onnx_in(im, 3), b->type->rank - 1);
+    return lt_onnx_product(im, lt_onnx_mat_mul, x, y, NULL) != NULL;
 }
 
 bool lt_onnx_conv_integer(Import *im) {
-    Value *x = centered(im, im->inputs[0], onnx_in(im, 2), 1),
-          *w = centered(im, im->inputs[1], onnx_in(im, 3), 0);
-    return product(im, lt_onnx_conv, x, w, NULL) != NULL;
+    Value *x = lt_onnx_centered(im, im->inputs[0], onnx_in(im, 2), 1),
+          *w = lt_onnx_centered(im, im->inputs[1], onnx_in(im, 3), 0);
+    return lt_onnx_product(im, lt_onnx_conv, x, w, NULL) != NULL;
 }
 
 static Value *as_f32(Import *im, Value *v) {
@@ -165,37 +166,39 @@ static Value *as_f32(Import *im, Value *v) {
 }
 
 /* An i32 result in steps of scale_x * scale_y, in those of the output. */
-static bool set_requantized(Import *im, Value *y, Value *scale, Value *const *output) {
+bool lt_onnx_set_requantized(Import *im, Value *y, Value *scale, Value *const *output) {
     Value *zero = output[1];
-    scale = lt_build_map2(&im->b, FN_DIV, scale, as_f32(im, laid_along(im, output[0], 0, 1)));
+    scale =
+        lt_build_map2(&im->b, FN_DIV, scale, as_f32(im, lt_onnx_laid_along(im, output[0], 0, 1)));
     y = lt_build_map1(&im->b, FN_ROUND, lt_build_map2(&im->b, FN_MUL, as_f32(im, y), scale));
-    y = lt_build_map2(&im->b, FN_ADD, y, as_f32(im, laid_along(im, zero, 0, 1)));
-    return onnx_set(im, 0, y ? saturate(im, y, zero->type->dtype) : NULL);
+    y = lt_build_map2(&im->b, FN_ADD, y, as_f32(im, lt_onnx_laid_along(im, zero, 0, 1)));
+    return onnx_set(im, 0, y ? lt_onnx_saturate(im, y, zero->type->dtype) : NULL);
 }
 
 /* Inputs: a, its scale and zero point, b, its, the result's. */
 bool lt_onnx_q_linear_mat_mul(Import *im) {
     Value *const *in = im->inputs;
     int rows = in[0]->type->rank - 2, columns = in[3]->type->rank - 1;
-    Value *x = centered(im, in[0], in[2], rows), *y = centered(im, in[3], in[5], columns);
-    Value *scale =
-        lt_build_map2(&im->b, FN_MUL, as_f32(im, laid_along(im, in[1], rows, in[0]->type->rank)),
-                      as_f32(im, laid_along(im, in[4], columns, in[3]->type->rank)));
-    return set_requantized(im, product(im, lt_onnx_mat_mul, x, y, NULL), scale, in + 6);
+    Value *x = lt_onnx_centered(im, in[0], in[2], rows),
+          *y = lt_onnx_centered(im, in[3], in[5], columns);
+    Value *scale = lt_build_map2(
+        &im->b, FN_MUL, as_f32(im, lt_onnx_laid_along(im, in[1], rows, in[0]->type->rank)),
+        as_f32(im, lt_onnx_laid_along(im, in[4], columns, in[3]->type->rank)));
+    return lt_onnx_set_requantized(im, lt_onnx_product(im, lt_onnx_mat_mul, x, y, NULL), scale,
+                                   in + 6);
 }
 
 /* The weight's scale and zero point may be one for each output channel. */
 bool lt_onnx_q_linear_conv(Import *im) {
     Value *const *in = im->inputs;
-    Value *x = centered(im, in[0], in[2], 1), *w = centered(im, in[3], in[5], 0);
-    Value *scale = lt_build_map2(&im->b, FN_MUL, as_f32(im, laid_along(im, in[1], 0, 1)),
-                                 as_f32(im, laid_along(im, in[4], 1, in[0]->type->rank)));
-    return set_requantized(im, product(im, lt_onnx_conv, x, w, onnx_in(im, 8)), scale, in + 6);
+    Value *x = lt_onnx_centered(im, in[0], in[2], 1), *w = lt_onnx_centered(im, in[3], in[5], 0);
+    Value *scale = lt_build_map2(&im->b, FN_MUL, as_f32(im, lt_onnx_laid_along(im, in[1], 0, 1)),
+                                 as_f32(im, lt_onnx_laid_along(im, in[4], 1, in[0]->type->rank)));
+    return lt_onnx_set_requantized(im, lt_onnx_product(im, lt_onnx_conv, x, w, onnx_in(im, 8)),
+                                   scale, in + 6);
 }
 
-/* To u8, with the range of the data, 0 included. */
-bool lt_onnx_dynamic_quantize_linear(Import *im) {
-    Value *x = im->inputs[0];
+DynamicQuantization lt_onnx_quantize_dynamically(Import *im, Value *x) {
     int64_t axes[LT_MAX_RANK];
     for (int i = 0; i < x->type->rank; i++)
         axes[i] = i;
@@ -208,8 +211,14 @@ bool lt_onnx_dynamic_quantize_linear(Import *im) {
     zero = lt_build_map1(&im->b, FN_ROUND, zero);
     Value *y = lt_build_map1(&im->b, FN_ROUND, lt_build_map2(&im->b, FN_DIV, x, scale));
     y = lt_build_map2(&im->b, FN_ADD, y, zero);
-    return y && onnx_set(im, 1, scale) && onnx_set(im, 2, saturate(im, zero, DT_U8)) &&
-           onnx_set(im, 0, saturate(im, y, DT_U8));
+    if (!y)
+        return (DynamicQuantization){0};
+    return (DynamicQuantization){lt_onnx_saturate(im, y, DT_U8), scale,
+                                 lt_onnx_saturate(im, zero, DT_U8)};
 }
 
-/* --- If ------------------------------------------------------------------------------------ */
+bool lt_onnx_dynamic_quantize_linear(Import *im) {
+    const DynamicQuantization q = lt_onnx_quantize_dynamically(im, im->inputs[0]);
+    return q.values && onnx_set(im, 1, q.scale) && onnx_set(im, 2, q.zero) &&
+           onnx_set(im, 0, q.values);
+}

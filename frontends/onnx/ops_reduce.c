@@ -206,7 +206,7 @@ static Value *hardmax(Import *im, Value *x, int64_t axis) {
 static Value *soft_max(Import *im, Value *x, int64_t axis) {
     if (!x || strcmp(im->node->op, "Hardmax") == 0)
         return x ? hardmax(im, x, axis) : NULL;
-    Op op = strcmp(im->node->op, "Softmax") == 0 ? OP_SOFTMAX : OP_LOG_SOFTMAX;
+    Op op = strcmp(im->node->op, "LogSoftmax") == 0 ? OP_LOG_SOFTMAX : OP_SOFTMAX;
     Attr axis_attr = lt_int(ATTR_AXIS, axis);
     return lt_build(
         &im->b,

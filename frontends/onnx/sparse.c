@@ -57,8 +57,8 @@ static bool check_parts(Import *im, const OnnxTensor *t, const Const *values, co
     if (at->dtype == DT_I64 && v->rank == 1 && (is_flat || is_wide) && at->dims[0] == v->dims[0])
         return true;
     return FAIL(LT_MALFORMED,
-                "sparse tensor '%s' needs n values and n places, or n lists of %zu indices", t->name,
-                t->dims.len);
+                "sparse tensor '%s' needs n values and n places, or n lists of %zu indices",
+                t->name, t->dims.len);
 }
 
 const Const *lt_onnx_sparse_tensor(Import *im, const OnnxTensor *t, const Loc *loc) {
@@ -85,6 +85,6 @@ const Const *lt_onnx_sparse_tensor(Import *im, const OnnxTensor *t, const Loc *l
         const size_t from = values->is_splat ? 0 : (size_t)i;
         memcpy(data + (size_t)place * size, (const uint8_t *)values->data + from * size, size);
     }
-    return lt_const(im->module,
-                    lt_type_static(im->module, dtype, (int)t->dims.len, t->dims.data), data);
+    return lt_const(im->module, lt_type_static(im->module, dtype, (int)t->dims.len, t->dims.data),
+                    data);
 }

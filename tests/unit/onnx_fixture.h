@@ -48,7 +48,7 @@ static inline Bytes graph_of(const char *dims) {
 
 /* Runs the model on x = 1, 2, 3, ... and compares y. */
 static inline void expect_result(const Bytes *m, int rank, const int64_t *dims, const double *y,
-                          int64_t count) {
+                                 int64_t count) {
     Module *found = import_model(m, NULL);
     ck_assert_msg(found, "%s", all_text());
     ck_assert_msg(lt_module_verify(found), "%s", all_text());

@@ -182,8 +182,7 @@ START_TEST(overloads_are_told_apart) {
 }
 END_TEST
 
-static void expect_bad(const Bytes *f, const char *inputs, const char *outputs,
-                       const char *words) {
+static void expect_bad(const Bytes *f, const char *inputs, const char *outputs, const char *words) {
     Bytes g = graph_of("2");
     setup();
     add_call(&g, "F", inputs, outputs);
