@@ -222,7 +222,8 @@ setup:
 	$$root apt-get update -q && \
 	$$root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing
 
-REAL_MODELS := magika rapidocr_det rapidocr_cls rapidocr_rec silero_vad silero_vad_op15 basic_pitch
+REAL_MODELS := magika rapidocr_det rapidocr_cls rapidocr_rec silero_vad silero_vad_op15 basic_pitch \
+               minilm_int8
 MADE_MODELS := resnet50 mobilenet_v2 bert_base unet lstm mlp gemm_1024
 models:
 	@if [ -f tests/models/setup.sh ]; then \

@@ -13,7 +13,8 @@
 #include "ir/build.h"
 #include "ir/graph.h"
 
-enum { ONNX_LATEST = 28, ONNX_LATEST_ML = 5, ONNX_LATEST_MS = 1 }; /* the newest opsets whose changes are known here */
+/* the newest opsets whose changes are known here */
+enum { ONNX_LATEST = 28, ONNX_LATEST_ML = 5, ONNX_LATEST_MS = 1 };
 
 typedef struct OnnxScope OnnxScope;
 

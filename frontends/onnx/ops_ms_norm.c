@@ -1,4 +1,5 @@
-/* ops_ms_norm.c - normalizations of com.microsoft: of a sum, and of the embeddings of a sentence. */
+/* ops_ms_norm.c - normalizations of com.microsoft: of a sum, and of the embeddings of a sentence.
+ */
 #include <string.h>
 
 #include "frontends/onnx/norm.h"

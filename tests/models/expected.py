@@ -18,7 +18,7 @@ import onnxruntime
 from make_models import MODELS
 
 REAL_MODELS = ["magika", "rapidocr_det", "rapidocr_cls", "rapidocr_rec", "silero_vad",
-               "silero_vad_op15", "basic_pitch"]
+               "silero_vad_op15", "basic_pitch", "minilm_int8"]
 
 # ---- magika ----
 
@@ -203,9 +203,25 @@ def npz_cases(outdir, name):
         yield "default", dict(data)
 
 
+# ---- minilm_int8 ----
+
+def minilm_cases():
+    """Sentences of any words, between [CLS] and [SEP], of several lengths: the rest is padding."""
+    rng = np.random.default_rng(5)
+    for batch, length in ((1, 6), (1, 33), (3, 17), (2, 128), (5, 1)):
+        ids = rng.integers(1996, 30522, (batch, length))
+        ends = np.append(length, rng.integers(1, length + 1, batch - 1))
+        ids[:, 0] = 101
+        ids[np.arange(batch), ends - 1] = 102
+        mask = (np.arange(length) < ends[:, None]).astype(np.int64)
+        kinds = (np.arange(length) * 2 >= ends[:, None]).astype(np.int64) * mask
+        yield f"{batch}x{length}", {"input_ids": ids * mask, "attention_mask": mask, "token_type_ids": kinds}
+
+
 def cases_of(outdir, name):
     own = {"magika": magika_cases, "rapidocr_det": det_cases, "rapidocr_cls": cls_cases,
            "rapidocr_rec": rec_cases, "basic_pitch": basic_pitch_cases,
+           "minilm_int8": minilm_cases,
            "silero_vad": lambda: silero_cases((16000, 8000)),
            "silero_vad_op15": lambda: silero_cases((16000,))}
     return own[name]() if name in own else npz_cases(outdir, name)

@@ -5,7 +5,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
-models=${MODELS:-magika rapidocr_det rapidocr_cls rapidocr_rec silero_vad silero_vad_op15 basic_pitch resnet50 mobilenet_v2 bert_base unet lstm mlp}
+models=${MODELS:-magika rapidocr_det rapidocr_cls rapidocr_rec silero_vad silero_vad_op15 basic_pitch minilm_int8 resnet50 mobilenet_v2 bert_base unet lstm mlp}
 work=build/models/out
 passed=0 failed=0
 mkdir -p "$work"

