@@ -269,14 +269,33 @@ static bool bind_input(Import *im, const OnnxValueInfo *v) {
     return false;
 }
 
+/* Whether an initializer is of the type that its input declares. */
+static bool is_default_of(const OnnxTensor *t, const OnnxValueInfo *v) {
+    const OnnxType *type = &v->type;
+    bool fits = (type->kind == ONNX_TYPE_TENSOR || type->kind == ONNX_TYPE_NONE) &&
+                (!type->elem_type || type->elem_type == t->data_type) &&
+                (!type->has_shape || type->dims.len == t->dims.len);
+    for (size_t i = 0; fits && type->has_shape && i < type->dims.len; i++)
+        fits = type->dims.data[i].kind != ONNX_DIM_VALUE || type->dims.data[i].value < 0 ||
+               type->dims.data[i].value == t->dims.data[i];
+    return fits;
+}
+
 /* An input that has an initializer has a default, which lathe takes for its value. */
 bool lt_onnx_bind_inputs(Import *im) {
     bool ok = true;
     const OnnxGraph *g = im->scope->graph;
-    for (size_t i = 0; i < g->inputs.len; i++)
-        if (!lt_strmap_get(&im->scope->names, g->inputs.data[i].name) ||
-            !((Binding *)lt_strmap_get(&im->scope->names, g->inputs.data[i].name))->pending)
-            ok = bind_input(im, &g->inputs.data[i]) && ok;
+    for (size_t i = 0; i < g->inputs.len; i++) {
+        const OnnxValueInfo *v = &g->inputs.data[i];
+        const Binding *known = lt_strmap_get(&im->scope->names, v->name);
+        if (!known || !known->pending) {
+            ok = bind_input(im, v) && ok;
+        } else if (!is_default_of(known->pending, v)) {
+            lt_error(&im->module->diags, LT_MALFORMED, NULL,
+                     "the initializer of input '%s' has another type than the input", v->name);
+            ok = false;
+        }
+    }
     return ok;
 }
 
