@@ -170,3 +170,60 @@ bool lt_onnx_ms_gather_block_quantized(Import *im) {
         im, 0,
         lt_build_map2(&im->b, FN_MUL, data, lt_onnx_spread_blocks(im, scale, type, axis, block)));
 }
+
+/* --- MatMulBnb4 ---------------------------------------------------------------------------- */
+
+/* The numbers that 4 bits stand for: floats of 4 bits, and quantiles of a normal distribution
+ * (Dettmers et al., QLoRA, 2023). */
+static const float numbers_of[2][16] = {
+    {0, 5.208333333e-03f, 0.66666667f, 1, 0.33333333f, 0.5f, 0.16666667f, 0.25f, 0,
+     -5.208333333e-03f, -0.66666667f, -1, -0.33333333f, -0.5f, -0.16666667f, -0.25f},
+    {-1, -0.6961928f, -0.52507305f, -0.3949175f, -0.28444138f, -0.18477343f, -0.091050036f, 0,
+     0.0795803f, 0.1609302f, 0.2461123f, 0.33791524f, 0.44070983f, 0.562617f, 0.72295684f, 1}};
+
+/* [n, k]; the flat weight is cut in blocks, with the high bits of a byte first. */
+static Value *bnb4_weight(Import *im, int64_t kind, int64_t rows, int64_t columns, int64_t block) {
+    static const int64_t table_dims[] = {16}, flat_axis = 1;
+    const int64_t all = rows * columns, blocks = (all + block - 1) / block;
+    const Dim *padded[] = {lt_dim_const(im->dims, (all + 1) / 2 * 2)},
+              *scales[] = {lt_dim_const(im->dims, blocks)},
+              *sheet[] = {lt_dim_const(im->dims, rows), lt_dim_const(im->dims, columns)};
+    Value *bytes = lt_build_reshape(&im->b, im->inputs[1], 1,
+                                    (const Dim *[]){lt_dim_const(im->dims, (all + 1) / 2)});
+    Value *halves[] = {lt_onnx_map_scalar(im, FN_SHR, bytes, 4),
+                       lt_onnx_map_scalar(im, FN_BITAND, bytes, 15)};
+    for (int i = 0; i < 2; i++)
+        if (!(halves[i] = lt_build_unsqueeze(&im->b, halves[i], &flat_axis, 1)))
+            return NULL;
+    Value *codes = lt_build_reshape(&im->b, lt_build_concat(&im->b, halves, 2, 1), 1, padded);
+    codes =
+        lt_onnx_slice_axis(im, codes, 0, lt_dim_const(im->dims, 0), lt_dim_const(im->dims, all));
+    codes = codes ? lt_build_convert(&im->b, codes, DT_I64) : NULL;
+    Value *table = lt_build_const(
+        &im->b,
+        lt_const(im->module, lt_type_static(im->module, DT_F32, 1, table_dims), numbers_of[kind]));
+    Value *w = lt_build_gather(&im->b, table, codes, 0),
+          *scale = lt_build_reshape(&im->b, im->inputs[2], 1, scales);
+    if (!w || !scale)
+        return NULL;
+    w = lt_build_map2(&im->b, FN_MUL, lt_build_convert(&im->b, w, scale->type->dtype),
+                      lt_onnx_spread_blocks(im, scale, w->type, 0, block));
+    return w ? lt_build_reshape(&im->b, w, 2, sheet) : NULL;
+}
+
+bool lt_onnx_ms_mat_mul_bnb4(Import *im) {
+    static const int64_t swap[] = {1, 0};
+    const int64_t rows = lt_onnx_int(im, "N", 0), columns = lt_onnx_int(im, "K", 0),
+                  block = lt_onnx_int(im, "block_size", 0), kind = lt_onnx_int(im, "quant_type", 0);
+    if (rows < 1 || columns < 1 || rows > INT32_MAX || columns > INT32_MAX)
+        return lt_onnx_malformed(im, "N is %lld and K is %lld", (long long)rows,
+                                 (long long)columns);
+    if (block < 16 || block > 1 << 20)
+        return lt_onnx_malformed(im, "block_size is %lld", (long long)block);
+    if (kind != 0 && kind != 1)
+        return lt_onnx_malformed(im, "quant_type is %lld; expected 0 or 1", (long long)kind);
+    Value *x = im->inputs[0], *w = bnb4_weight(im, kind, rows, columns, block);
+    if (w && lt_onnx_int(im, "transB", 1))
+        w = lt_build_transpose(&im->b, w, swap);
+    return w && lt_onnx_product(im, lt_onnx_mat_mul, x, w, NULL) != NULL;
+}

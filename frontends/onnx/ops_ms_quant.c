@@ -214,3 +214,54 @@ bool lt_onnx_ms_mat_mul_integer_16(Import *im) {
           *y = lt_build_convert(&im->b, im->inputs[1], DT_I32);
     return lt_onnx_product(im, lt_onnx_mat_mul, x, y, NULL) != NULL;
 }
+
+/* --- layers -------------------------------------------------------------------------------- */
+
+/* A weight [directions, n, m] in f32; its scale and zero point are of a direction or of a column. */
+static Value *dequantized_weight(Import *im, uint32_t weight, uint32_t scale) {
+    const Dim *one = lt_dim_const(im->dims, 1);
+    Value *parts[] = {im->inputs[weight], im->inputs[scale], im->inputs[scale + 1]};
+    if (parts[0]->type->rank != 3) {
+        lt_onnx_malformed(im, "input %u has rank %d; expected 3", weight, parts[0]->type->rank);
+        return NULL;
+    }
+    for (int i = 1; i < 3; i++) {
+        const Type *type = parts[i]->type;
+        const Dim *dims[] = {type->rank ? type->dims[0] : one, one,
+                             type->rank > 1 ? type->dims[1] : one};
+        if (type->rank > 2) {
+            lt_onnx_malformed(im, "input %u has rank %d; expected 2", scale, type->rank);
+            return NULL;
+        }
+        if (!(parts[i] = lt_build_reshape(&im->b, parts[i], 3, dims)))
+            return NULL;
+    }
+    Value *wide = lt_build_map2(&im->b, FN_SUB, lt_build_convert(&im->b, parts[0], DT_I32),
+                                lt_build_convert(&im->b, parts[2], DT_I32));
+    return lt_build_map2(&im->b, FN_MUL, as_f32(im, wide), as_f32(im, parts[1]));
+}
+
+/* As LSTM, with weights [directions, inputs, 4 * hidden] in integers. The inputs stay floats:
+ * nearer to the model before it was quantized than steps of 8 bits. */
+bool lt_onnx_ms_dynamic_quantize_lstm(Import *im) {
+    static const int64_t swap[] = {0, 2, 1};
+    for (uint32_t i = 8; i < 12; i++)
+        if (!lt_onnx_need(im, i))
+            return false;
+    Value **in = lt_arena_copy(im->arena, im->inputs, 8 * sizeof *im->inputs);
+    in[1] = lt_build_transpose(&im->b, dequantized_weight(im, 1, 8), swap);
+    in[2] = lt_build_transpose(&im->b, dequantized_weight(im, 2, 10), swap);
+    im->inputs = in;
+    im->input_count = 8;
+    return in[1] && in[2] && lt_onnx_lstm(im);
+}
+
+/* Channels last. */
+bool lt_onnx_ms_nhwc_max_pool(Import *im) {
+    if (im->inputs[0]->type->rank < 3)
+        return lt_onnx_malformed(im, "input 0 has rank %d; expected at least 3",
+                                 im->inputs[0]->type->rank);
+    im->inputs[0] = lt_onnx_to_channels_first(im, im->inputs[0]);
+    return im->inputs[0] && lt_onnx_max_pool(im) &&
+           onnx_set(im, 0, lt_onnx_to_channels_last(im, im->outputs[0]));
+}

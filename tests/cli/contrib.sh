@@ -9,7 +9,7 @@ script=tests/conformance/contrib.py
 work=build/contrib
 key=$(cat $script tests/models/requirements.txt | sha256sum)
 if [ "$(cat $work/.key 2>/dev/null)" != "$key" ]; then
-	"$root/build/venv/bin/python" $script $work/build/conformance/cases || exit 1
+	"$root/build/venv/bin/python" $script $work/build/conformance/cases build/models || exit 1
 	echo "$key" >$work/.key
 fi
 mkdir -p $work/tests/conformance

@@ -1,6 +1,6 @@
-"""contrib.py OUT: models of one node or few, of com.microsoft and with functions of their own, with what onnxruntime's
+"""contrib.py OUT MODELS: models of one node or few, of com.microsoft and with functions of their own, with what onnxruntime's
 CPU provider computes of them at several shapes, as cases of the conformance driver: OUT/node/NAME/{model.onnx, tol.json,
-test_data_set_N/{input,output}_M.pb}.
+test_data_set_N/{input,output}_M.pb}. And two of MODELS (build/models) after onnxruntime's optimizer.
 """
 
 import json
@@ -258,6 +258,28 @@ for bits, dims in ((4, 32), (8, 64)):
          weights={"t": lambda m, d=dims: m.u8(30, d), "s": lambda m: np.abs(m.f(30, 4)) + 0.01,
                   "z": lambda m, bits=bits: m.u8(30, 4 * bits // 8)})
 
+for kind in (0, 1):
+    case(f"mat_mul_bnb4_{kind}", ms("MatMulBnb4", ["x", "w", "s"], N=9, K=64, block_size=32, quant_type=kind),
+         (GEMMS, lambda m, a, k: {"x": m.f(a, 64)}),
+         weights={"w": lambda m: m.u8(288), "s": lambda m: np.abs(m.f(18)) + 0.01}, close=1e-4)
+nbits("mat_mul_2_bits", 2, 32, 8, 96, False)
+# onnxruntime quantizes what goes into the products as well: 8 bits apart.
+for per, kind in ((1, "i8"), (12, "u8")):
+    shape = (2,) if per == 1 else (2, 12)
+    case(f"dynamic_quantize_lstm_{kind}",
+         ms("DynamicQuantizeLSTM", ["x", "w", "r", "b", "", "", "", "", "ws", "wz", "rs", "rz"], ["y", "h", "c"], hidden_size=3,
+            direction="bidirectional"),
+         ([(4, 2), (1, 1), (7, 3)], lambda m, s, b: {"x": m.f(s, b, 5)}), outputs=("y", "h", "c"),
+         weights={"w": lambda m, k=kind: getattr(m, k)(2, 5, 12), "r": lambda m, k=kind: getattr(m, k)(2, 3, 12),
+                  "b": lambda m: m.f(2, 24), "ws": np.full(shape, 0.01, np.float32), "rs": np.full(shape, 0.012, np.float32),
+                  "wz": np.full(shape, 0 if kind == "i8" else 128, np.int8 if kind == "i8" else np.uint8),
+                  "rz": np.full(shape, 0 if kind == "i8" else 128, np.int8 if kind == "i8" else np.uint8)}, close=2e-2)
+case("nhwc_max_pool", ms("NhwcMaxPool", ["x"], kernel_shape=[3, 2], strides=[2, 1], pads=[1, 0, 0, 1]),
+     (IMAGES, lambda m, n, h, w: {"x": m.u8(n, h, w, 3)}))
+for mode in ("bilinear", "nearest"):
+    case(f"grid_sample_{mode}", ms("GridSample", ["x", "g"], mode=mode, align_corners=1),
+         (IMAGES, lambda m, n, h, w: {"x": m.f(n, 3, h, w), "g": m.f(n, w, h, 2, scale=0.5)}))
+
 # ---- attention ----
 
 B_S = [(1, 5), (2, 8), (3, 1)]
@@ -353,6 +375,25 @@ STEPS = [(1, 4, 4), (2, 7, 7), (3, 1, 1)]
 case("gqa_step", gqa(GQA), (STEPS, step), **OUT3)
 case("gqa_step_rotary", gqa(GQA + ["cos", "sin"], do_rotary=1), (STEPS, step), weights=angles(20, 16), **OUT3)
 case("gqa_step_window", gqa(GQA, local_window_size=3), (STEPS, step), **OUT3)
+
+
+def ragged(m, b, held):
+    """One token each, behind different numbers of others."""
+    before = m.i(0, held, b, dtype=np.int32)
+    return {**step(m, b, 0, held), "seqlens": before, "total": np.array(before.max() + 1, np.int32)}
+
+
+def chunk(m, s, past, held):
+    """Several tokens behind others."""
+    return {**prompt(m, 1, s), "pk": m.f(1, 2, held, 16), "pv": m.f(1, 2, held, 16),
+            "seqlens": np.array([past + s - 1], np.int32), "total": np.array(past + s, np.int32)}
+
+
+case("gqa_step_ragged", gqa(GQA + ["cos", "sin"], do_rotary=1), ([(1, 12), (4, 16), (3, 9)], ragged), weights=angles(20, 16))
+case("gqa_chunk", gqa(GQA + ["cos", "sin"], do_rotary=1), ([(3, 4, 4), (5, 2, 2), (2, 7, 7)], chunk), weights=angles(20, 16),
+     **OUT3)
+case("gqa_chunk_window", gqa(GQA + ["cos", "sin"], do_rotary=1, local_window_size=3), ([(3, 4, 10), (5, 2, 8), (2, 7, 16)], chunk),
+     weights=angles(20, 16))
 # In a cache with room to spare, what lies behind the keys so far is not defined: only y is compared.
 case("gqa_step_shared", gqa(GQA + ["cos", "sin"], do_rotary=1), ([(1, 4, 12), (2, 7, 16), (3, 1, 9)], step),
      weights=angles(20, 16))
@@ -397,17 +438,43 @@ case("functions_of_microsoft", [local("Act", ["x"], ["y"])], (ROWS, lambda m, a,
                                      [helper.make_opsetid("com.microsoft", 1)])])
 
 
+# ---- whole models after onnxruntime's optimizer ----
+
+def write_optimized(out, models, name, cases):
+    """The stored cases of a model (tests/models/expected.py), with what the optimizer made of it."""
+    folder = out / "node" / f"optimized_{name}"
+    folder.mkdir(parents=True)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.optimized_model_filepath = str(folder / "model.onnx")
+    session = onnxruntime.InferenceSession(str(models / f"{name}.onnx"), options, providers=["CPUExecutionProvider"])
+    fused = {node.op_type for node in onnx.load(folder / "model.onnx").graph.node if node.domain == "com.microsoft"}
+    assert fused, f"{name}: the optimizer makes no ops of its own"
+    (folder / "tol.json").write_text(json.dumps({"rtol": 1e-3, "atol": 1e-4}))
+    ends = [("input", "in", session.get_inputs()), ("output", "out", session.get_outputs())]
+    for i, case_name in enumerate(cases):
+        data_set = folder / f"test_data_set_{i}"
+        data_set.mkdir()
+        for kind, prefix, infos in ends:
+            for j, info in enumerate(infos):
+                value = np.load(models / "cases" / name / case_name / f"{prefix}_{info.name.replace('/', '_')}.npy")
+                (data_set / f"{kind}_{j}.pb").write_bytes(numpy_helper.from_array(value, info.name).SerializeToString())
+
+
 def main():
-    out = pathlib.Path(sys.argv[1])
+    out, models = map(pathlib.Path, sys.argv[1:3])
     shutil.rmtree(out, ignore_errors=True)
     for c in CASES:
         try:
             write(out, c)
         except Exception as error:
             sys.exit(f"contrib.py: {c['name']}: {error}")
+    write_optimized(out, models, "rapidocr_rec", ["1x48x320", "3x48x160"])
+    write_optimized(out, models, "minilm_int8", ["1x6", "3x17"])
     for folder in ("simple", "pytorch-converted", "pytorch-operator"):
         (out / folder).mkdir()
-    print(f"contrib.py: {len(CASES)} cases in {out}")
+    print(f"contrib.py: {len(CASES) + 2} cases in {out}")
 
 
 main()
