@@ -174,6 +174,15 @@ static bool check_kinds(Import *im, const OnnxOp *op) {
     return true;
 }
 
+/* In a function, an operand that has a name may be absent all the same. */
+static bool check_absent(Import *im, const OnnxOp *op) {
+    for (int32_t i = 0; i < op->min_inputs; i++)
+        if (!im->inputs[i])
+            return lt_onnx_malformed(im, "input %d, '%s', is left out by the call of the function",
+                                     i, im->node->inputs.data[i]);
+    return true;
+}
+
 static bool bind_outputs(Import *im, bool converted) {
     const OnnxNode *n = im->node;
     for (size_t i = 0; i < n->outputs.len; i++) {
@@ -248,7 +257,9 @@ static bool convert_node(Import *im, const OnnxNode *written) {
     if (ready == STOP)
         return false;
     uint32_t before = im->module->diags.errors;
-    bool converted = ok && ready == READY && check_kinds(im, op) && op->convert(im);
+    const bool may_convert =
+        ok && ready == READY && check_absent(im, op) && check_kinds(im, op);
+    bool converted = may_convert && op->convert(im);
     if (is_malformed(im, errors))
         return false;
     converted = converted && im->module->diags.errors == before;

@@ -85,13 +85,19 @@ static bool finish(Import *im, Attention *a, Value *mask, Value *bias) {
 
 /* --- the past ------------------------------------------------------------------------------ */
 
-static void append_to_past(Import *im, Attention *a, Value *past_k, Value *past_v) {
+static bool append_to_past(Import *im, Attention *a, Value *past_k, Value *past_v) {
     Value *keys[] = {past_k, a->k}, *values[] = {past_v, a->v};
-    if (!past_k || !past_v || !a->k || !a->v)
-        return;
+    if (!past_k != !past_v)
+        return lt_onnx_malformed(im, "keys and values of the past must be given together");
+    if (!past_k)
+        return true;
+    if (past_k->type->rank != 4 || past_v->type->rank != 4)
+        return lt_onnx_malformed(im, "keys and values of the past have ranks %d and %d; expected 4",
+                                 past_k->type->rank, past_v->type->rank);
     a->past = lt_onnx_dim_value(im, past_k->type->dims[2], DT_I64);
     a->k = lt_build_concat(&im->b, keys, 2, 2);
     a->v = lt_build_concat(&im->b, values, 2, 2);
+    return a->k && a->v;
 }
 
 /* Half of [2, b, h, t, d]. */
@@ -114,6 +120,9 @@ static bool read_widths(Import *im, const Dim *all, const Dim **widths) {
     if (!count && !lt_dim_divisible(im->dims, all, 3))
         return lt_onnx_malformed(im, "the weights have %s columns; expected a multiple of 3",
                                  lt_onnx_dim_text(im, all));
+    for (int64_t i = 0; i < count; i++)
+        if (sizes[i] < 1 || sizes[i] > INT32_MAX)
+            return lt_onnx_malformed(im, "qkv_hidden_sizes holds %lld", (long long)sizes[i]);
     for (int i = 0; i < 3; i++)
         widths[i] = count ? lt_dim_const(im->dims, sizes[i])
                           : lt_dim_floordiv(im->dims, all, lt_dim_const(im->dims, 3));
@@ -154,9 +163,10 @@ static bool attend_projected(Import *im, Value *x, Value *mask, Value *past, Val
         return false;
     if (past && past->type->rank != 5)
         return lt_onnx_malformed(im, "past has rank %d; expected 5", past->type->rank);
-    if (past)
-        append_to_past(im, &a, half_of(im, past, 0), half_of(im, past, 1));
-    return a.k && a.v && set_present(im, &a) && finish(im, &a, mask, bias);
+    Value *k = past ? half_of(im, past, 0) : NULL, *v = past ? half_of(im, past, 1) : NULL;
+    if (past && (!k || !v))
+        return false;
+    return append_to_past(im, &a, k, v) && set_present(im, &a) && finish(im, &a, mask, bias);
 }
 
 static bool check_projection(Import *im, const Value *x, const Value *w) {
@@ -233,12 +243,11 @@ bool lt_onnx_ms_multi_head_attention(Import *im) {
                                        "supported");
     if (!read_heads(im, &a))
         return false;
-    if (!onnx_in(im, 6) != !onnx_in(im, 7))
-        return lt_onnx_malformed(im, "past_key and past_value must be given together");
-    append_to_past(im, &a, onnx_in(im, 6), onnx_in(im, 7));
+    if (!append_to_past(im, &a, onnx_in(im, 6), onnx_in(im, 7)))
+        return false;
     onnx_set(im, 1, a.k);
     onnx_set(im, 2, a.v);
-    return a.k && a.v && finish(im, &a, onnx_in(im, 4), onnx_in(im, 5));
+    return finish(im, &a, onnx_in(im, 4), onnx_in(im, 5));
 }
 
 /* --- RotaryEmbedding ----------------------------------------------------------------------- */
@@ -252,6 +261,10 @@ static Value *rows_at(Import *im, Value *cache, Value *positions) {
 /* One number is the position of the first token, else each token has its own. */
 static Value *positions_of(Import *im, Value *given, const Dim *length) {
     const Dim *line[] = {lt_dim_const(im->dims, 1), length};
+    if (given->type->rank > 2) {
+        lt_onnx_malformed(im, "position_ids has rank %d; expected 1 or 2", given->type->rank);
+        return NULL;
+    }
     if (given->type->rank == 2)
         return given;
     Value *first = lt_build_reshape(&im->b, given, 0, NULL);

@@ -5,11 +5,11 @@
 
 /* [.., n] bytes as [.., n * 8 / bits] numbers, the low bits first. */
 static Value *unpack_bits(Import *im, Value *x, int64_t bits) {
-    const int rank = x->type->rank, count = (int)(8 / bits);
+    const int rank = x ? x->type->rank : 0, count = (int)(8 / bits);
     const int64_t axis = rank;
     const Dim *dims[LT_MAX_RANK];
     Value *parts[8];
-    if (bits == 8)
+    if (!x || bits == 8)
         return x;
     if (rank == LT_MAX_RANK) {
         lt_onnx_unsupported(im, "rank %d is not supported", rank);

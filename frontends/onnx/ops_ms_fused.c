@@ -149,6 +149,9 @@ bool lt_onnx_ms_cdist(Import *im) {
     const bool is_root = strcmp(metric, "euclidean") == 0;
     if (!is_root && strcmp(metric, "sqeuclidean") != 0)
         return lt_onnx_malformed(im, "metric is '%s'; expected euclidean or sqeuclidean", metric);
+    if (im->inputs[0]->type->rank != 2 || im->inputs[1]->type->rank != 2)
+        return lt_onnx_malformed(im, "the inputs have ranks %d and %d; expected 2",
+                                 im->inputs[0]->type->rank, im->inputs[1]->type->rank);
     Value *difference =
         lt_build_map2(&im->b, FN_SUB, lt_build_unsqueeze(&im->b, im->inputs[0], &middle, 1),
                       lt_build_unsqueeze(&im->b, im->inputs[1], &front, 1));
@@ -160,6 +163,8 @@ bool lt_onnx_ms_cdist(Import *im) {
 /* A new axis of extent 1; the axis may count from behind. */
 bool lt_onnx_ms_expand_dims(Import *im) {
     int64_t axis;
+    if (im->inputs[0]->type->rank == LT_MAX_RANK)
+        return lt_onnx_unsupported(im, "rank %d is the most that is supported", LT_MAX_RANK);
     if (!lt_onnx_number(im, im->inputs[1], "the axis", &axis) ||
         !lt_onnx_axis(im, axis, im->inputs[0]->type->rank + 1, &axis))
         return false;

@@ -74,6 +74,10 @@ static Value *positions_of(Import *im, const Attention *a, const Lengths *length
     const Dim *one = lt_dim_const(im->dims, 1), *line[] = {one, a->q->type->dims[2]},
               *column[] = {a->q->type->dims[0], one};
     Value *given = onnx_in(im, 9);
+    if (given && given->type->rank != 2) {
+        lt_onnx_malformed(im, "position_ids has rank %d; expected 2", given->type->rank);
+        return NULL;
+    }
     if (given)
         return given;
     Value *first = lt_build_reshape(&im->b, lengths->past, 2, column);
@@ -132,8 +136,6 @@ static Value *joined(Import *im, Value *past, Value *x, const Lengths *lengths) 
 }
 
 static bool update_caches(Import *im, Attention *a, const Lengths *lengths) {
-    if (!onnx_in(im, 3) != !onnx_in(im, 4))
-        return lt_onnx_malformed(im, "past_key and past_value must be given together");
     a->k = joined(im, onnx_in(im, 3), a->k, lengths);
     a->v = joined(im, onnx_in(im, 4), a->v, lengths);
     return a->k && a->v;
@@ -169,6 +171,12 @@ static bool add_bias(Import *im, Attention *a) {
 }
 
 static bool check_forms(Import *im) {
+    if (!onnx_in(im, 3) != !onnx_in(im, 4))
+        return lt_onnx_malformed(im, "past_key and past_value must be given together");
+    for (uint32_t i = 3; i < 5; i++)
+        if (onnx_in(im, i) && onnx_in(im, i)->type->rank != 4)
+            return lt_onnx_malformed(im, "a cache has rank %d; expected 4",
+                                     onnx_in(im, i)->type->rank);
     for (uint32_t i = 12; i < 17; i++)
         if (onnx_in(im, i))
             return lt_onnx_unsupported(

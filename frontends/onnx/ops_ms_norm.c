@@ -16,10 +16,11 @@ static Value *skipped_sum(Import *im, Value *bias) {
     return sum;
 }
 
-static NormSpec last_axis(Import *im, Value *scale, Value *bias) {
+/* Over the last axis of x. */
+static NormSpec last_axis(Import *im, const Value *x, Value *scale, Value *bias) {
     return (NormSpec){.scale = scale,
                       .bias = bias,
-                      .axis = im->inputs[0]->type->rank - 1,
+                      .axis = x->type->rank - 1,
                       .epsilon = lt_onnx_float(im, "epsilon", 1e-12f)};
 }
 
@@ -29,17 +30,19 @@ static bool need_axes(Import *im, const Value *x, int rank) {
 }
 
 bool lt_onnx_ms_skip_layer_normalization(Import *im) {
-    if (!need_axes(im, im->inputs[0], 1))
+    Value *sum = need_axes(im, im->inputs[0], 1) ? skipped_sum(im, onnx_in(im, 4)) : NULL;
+    if (!sum)
         return false;
-    const NormSpec norm = last_axis(im, im->inputs[2], onnx_in(im, 3));
-    return onnx_set(im, 0, lt_onnx_layer_norm(im, skipped_sum(im, onnx_in(im, 4)), &norm));
+    const NormSpec norm = last_axis(im, sum, im->inputs[2], onnx_in(im, 3));
+    return onnx_set(im, 0, lt_onnx_layer_norm(im, sum, &norm));
 }
 
 bool lt_onnx_ms_skip_simplified_layer_normalization(Import *im) {
-    if (!need_axes(im, im->inputs[0], 1))
+    Value *sum = need_axes(im, im->inputs[0], 1) ? skipped_sum(im, onnx_in(im, 3)) : NULL;
+    if (!sum)
         return false;
-    const NormSpec norm = last_axis(im, im->inputs[2], NULL);
-    return onnx_set(im, 0, lt_onnx_rms_norm(im, skipped_sum(im, onnx_in(im, 3)), &norm, NULL));
+    const NormSpec norm = last_axis(im, sum, im->inputs[2], NULL);
+    return onnx_set(im, 0, lt_onnx_rms_norm(im, sum, &norm, NULL));
 }
 
 /* --- EmbedLayerNormalization --------------------------------------------------------------- */
@@ -79,10 +82,7 @@ bool lt_onnx_ms_embed_layer_normalization(Import *im) {
         sum = lt_build_map2(&im->b, FN_ADD, sum, lt_build_gather(&im->b, in[4], in[1], 0));
     if (!sum)
         return false;
-    const NormSpec norm = {.scale = in[5],
-                           .bias = in[6],
-                           .axis = sum->type->rank - 1,
-                           .epsilon = lt_onnx_float(im, "epsilon", 1e-12f)};
+    const NormSpec norm = last_axis(im, sum, in[5], in[6]);
     if (onnx_wants(im, 1))
         onnx_set(im, 1, mask_lengths(im));
     onnx_set(im, 2, sum);

@@ -217,7 +217,7 @@ bool lt_onnx_ms_mat_mul_integer_16(Import *im) {
 
 /* --- layers -------------------------------------------------------------------------------- */
 
-/* A weight [directions, n, m] in f32; its scale and zero point are of a direction or of a column. */
+/* A weight [directions, n, m] in f32; scale and zero point are of a direction or of a column. */
 static Value *dequantized_weight(Import *im, uint32_t weight, uint32_t scale) {
     const Dim *one = lt_dim_const(im->dims, 1);
     Value *parts[] = {im->inputs[weight], im->inputs[scale], im->inputs[scale + 1]};

@@ -204,6 +204,9 @@ START_TEST(bad_calls_are_refused) {
     expect_bad(&f, "x", "y", "output 'b' of the function is not defined by any of its nodes");
     f = new_function("F", "a c", "c", "");
     expect_bad(&f, "x", "y", "output 'c' of the function is an input that is left out");
+    f = new_function("F", "a c", "b", "");
+    body(&f, "Add", "a c", "b");
+    expect_bad(&f, "x", "y", "y/b (Add): error: input 1, 'c', is left out by the call");
     f = new_function("F", "a a", "b", "");
     body(&f, "Neg", "a", "b");
     expect_bad(&f, "x x", "y", "input 'a' of the function is declared twice");
