@@ -107,8 +107,8 @@ Value *lt_onnx_mean(Import *im, Value *x, const int64_t *axes, int count, bool k
 }
 
 Value *lt_onnx_to_channels_last(Import *im, Value *x) {
-    if (!x)
-        return NULL;
+    if (!x || x->type->rank < 3) /* one order alone, or an error that the caller reports */
+        return x;
     int rank = x->type->rank;
     int64_t perm[LT_MAX_RANK] = {0};
     for (int i = 1; i + 1 < rank; i++)
@@ -118,8 +118,8 @@ Value *lt_onnx_to_channels_last(Import *im, Value *x) {
 }
 
 Value *lt_onnx_to_channels_first(Import *im, Value *x) {
-    if (!x)
-        return NULL;
+    if (!x || x->type->rank < 3) /* one order alone, or an error that the caller reports */
+        return x;
     int rank = x->type->rank;
     int64_t perm[LT_MAX_RANK] = {0};
     perm[1] = rank - 1;

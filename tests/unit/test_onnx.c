@@ -75,6 +75,7 @@ static void conv_channels(Bytes *g) {
     add_list(g, "a", (int64_t[]){0, 3}, 2);
     add_node(g, "Conv", "u w", "y");
 }
+static void pool_of_a_scalar(Bytes *g) { add_node(g, "GlobalAveragePool", "x", "y"); }
 static void stored_outside(Bytes *g) {
     Bytes t = new_tensor("w", 1, (int64_t[]){1}, 1), entry = {.len = 0};
     put_string(&entry, 1, "location");
@@ -136,6 +137,7 @@ static const Refusal refusals[] = {
     {axis_outside, "2x2", LT_MALFORMED, "axis 7 is not one of a tensor of rank 2"},
     {reshape_wrong, "2x3", LT_MALFORMED, "y (Reshape): error: cannot reshape"},
     {conv_channels, "2x3", LT_MALFORMED, "input 0 has 2 channels, the weight expects 5"},
+    {pool_of_a_scalar, "", LT_MALFORMED, "input 0 has rank 0; expected at least 3"},
     {stored_outside, "1", LT_MALFORMED, "which is outside the model's folder"},
     {string_tensor, "1", LT_UNSUPPORTED, "tensor 'w' has data type string"},
     {unknown_attribute, "2", LT_UNSUPPORTED,
