@@ -24,6 +24,9 @@ static int panel_width(const PassContext *ctx, DType dtype, const Dim *columns) 
                            lt_dim_is_const(columns) ? columns->value : INT64_MAX);
 }
 
+/* Sums in i32 are those of quantized models. */
+static bool is_packable(DType dtype) { return lt_dtype_is_float(dtype) || dtype == DT_I32; }
+
 static bool below(const Dim *extent, int64_t least) {
     return lt_dim_is_const(extent) && extent->value < least;
 }
@@ -109,7 +112,7 @@ static bool worth_packing(const PassContext *ctx, const Node *n, const LtEinsum 
     int axis = lt_einsum_axis(e, EINSUM_B, column);
     if (axis < 0 || below(b->type->dims[axis], LEAST_COLUMNS))
         return false;
-    if (!lt_dtype_is_float(b->type->dtype))
+    if (!is_packable(b->type->dtype))
         return false;
     if (lt_value_const(b))
         return true;
@@ -277,7 +280,7 @@ static bool pack_convolution(PassContext *ctx, Node *n) {
     Value *w = lt_input(n, 1);
     int rank = w->type->rank;
     bool apart = lt_attr_int(n, ATTR_GROUPS, 1) != 1 || lt_attr_int(n, ATTR_PACKED, 0);
-    if (apart || !lt_dtype_is_float(w->type->dtype))
+    if (apart || !is_packable(w->type->dtype))
         return false;
     if (is_pointwise(n)) {
         pack_contraction(ctx, pointwise_to_contraction(ctx, n));

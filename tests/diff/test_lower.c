@@ -170,6 +170,8 @@ START_TEST(contractions) {
          "%a = contract %x, %y {spec = \"mk,kn->mn\", packed = 8, size = [13]} yield %a"},
         {"%x: f32[n,6], %y: f32[2,6,8]",
          "%a = contract %x, %y {spec = \"mk,kn->mn\", packed = 8} yield %a"},
+        {"%x: i32[n,6], %y: i32[2,6,8]",
+         "%a = contract %x, %y {spec = \"mk,kn->mn\", packed = 8, size = [13]} yield %a"},
         {"%x: f32[n,4,6], %y: f32[n,2,6,8]",
          "%a = contract %x, %y {spec = \"bmk,bkn->bmn\", packed = 8, size = [16]} yield %a"},
     };
@@ -210,6 +212,8 @@ START_TEST(convolutions) {
          CONV("[1, 1]", "[1, 1]", "[0, 0]", "[0, 0]", "groups = 1")},
         {"%x: f32[n,h + 2,73,3], %w: f32[3,3,3,8]",
          CONV("[2, 2]", "[1, 1]", "[0, 1]", "[0, 0]", "groups = 1")},
+        {"%x: i32[n,h + 2,7,3], %w: i32[2,3,3,3,8]",
+         CONV("[1, 1]", "[1, 1]", "[1, 1]", "[1, 1]", "groups = 1, packed = 8, size = [11]")},
         {"%x: i32[n,9,4], %w: i32[3,4,5]", CONV("[1]", "[1]", "[1]", "[1]", "groups = 1")},
     };
     CHECK_CASES(cases);
