@@ -35,8 +35,7 @@ const OnnxOp *lt_onnx_op_find(const char *name, int64_t version, bool *known) {
 
 const char *lt_onnx_op_text(const Import *im) {
     const char *domain = *im->node->domain ? im->node->domain : "ai.onnx";
-    return lt_arena_printf(im->arena, "%s::%s v%lld", domain, im->node->op,
-                           (long long)im->version);
+    return lt_arena_printf(im->arena, "%s::%s v%lld", domain, im->node->op, (long long)im->version);
 }
 
 /* Names the op in full: domain, name and version. */
@@ -257,8 +256,7 @@ static bool convert_node(Import *im, const OnnxNode *written) {
     if (ready == STOP)
         return false;
     uint32_t before = im->module->diags.errors;
-    const bool may_convert =
-        ok && ready == READY && check_absent(im, op) && check_kinds(im, op);
+    const bool may_convert = ok && ready == READY && check_absent(im, op) && check_kinds(im, op);
     bool converted = may_convert && op->convert(im);
     if (is_malformed(im, errors))
         return false;

@@ -268,9 +268,7 @@ static OnnxGraph *read_graph(Scan s) {
         case 11: lt_vec_push(s.arena, &g->inputs, read_value_info(scan_message(&s))); break;
         case 12: lt_vec_push(s.arena, &g->outputs, read_value_info(scan_message(&s))); break;
         case 13: lt_vec_push(s.arena, &g->values, read_value_info(scan_message(&s))); break;
-        case 15:
-            lt_vec_push(s.arena, &g->initializers, read_sparse(scan_message(&s)));
-            break;
+        case 15: lt_vec_push(s.arena, &g->initializers, read_sparse(scan_message(&s))); break;
         default: break;
         }
     }
