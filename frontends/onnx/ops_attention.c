@@ -264,8 +264,7 @@ static bool read_numbers(Import *im, Attention *a, DType otherwise) {
     a->scale = lt_onnx_float(im, "scale", 0);
     a->softcap = lt_onnx_float(im, "softcap", 0);
     a->softmax = otherwise;
-    return !precision ||
-           (lt_onnx_dtype(precision, &a->softmax) && lt_dtype_is_float(a->softmax)) ||
+    return !precision || (lt_onnx_dtype(precision, &a->softmax) && lt_dtype_is_float(a->softmax)) ||
            lt_onnx_malformed(im, "softmax_precision %s is no float",
                              lt_onnx_data_type_name(precision));
 }
@@ -276,7 +275,8 @@ bool lt_onnx_attention(Import *im) {
     int64_t mode = lt_onnx_int(im, "qk_matmul_output_mode", 0);
     if (mode < RAW_SCORES || mode > WEIGHTS)
         return lt_onnx_malformed(im, "qk_matmul_output_mode is %lld", (long long)mode);
-    if (!read_numbers(im, &a, im->inputs[0]->type->dtype) || !read_operands(im, &a) || !add_mask(im, &a))
+    if (!read_numbers(im, &a, im->inputs[0]->type->dtype) || !read_operands(im, &a) ||
+        !add_mask(im, &a))
         return false;
     add_positions(im, &a);
     Value *y = lt_onnx_attend(im, &a, stages);
@@ -304,8 +304,8 @@ static Value *modify(Import *im, const char *name, Value *x) {
     if (y->type->dtype == x->type->dtype && y->type->rank == x->type->rank)
         return lt_onnx_broadcast_to(im, y, x->type);
     lt_onnx_malformed(im, "%s makes %s of rank %d of %s of rank %d", name,
-                      lt_dtype_name(y->type->dtype), y->type->rank,
-                      lt_dtype_name(x->type->dtype), x->type->rank);
+                      lt_dtype_name(y->type->dtype), y->type->rank, lt_dtype_name(x->type->dtype),
+                      x->type->rank);
     return NULL;
 }
 
