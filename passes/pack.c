@@ -112,7 +112,7 @@ static bool worth_packing(const PassContext *ctx, const Node *n, const LtEinsum 
     int axis = lt_einsum_axis(e, EINSUM_B, column);
     if (axis < 0 || below(b->type->dims[axis], LEAST_COLUMNS))
         return false;
-    if (!is_packable(b->type->dtype))
+    if (!is_packable(b->type->dtype) || b->type->rank == LT_MAX_RANK)
         return false;
     if (lt_value_const(b))
         return true;
