@@ -187,6 +187,47 @@ START_TEST(guards_are_checked) {
 }
 END_TEST
 
+/* What only differs in its extents from a run that works: refused before anything is written. */
+START_TEST(extents_out_of_range_touch_nothing) {
+    static const struct {
+        int64_t batch, rows;
+        const char *words;
+    } refused[] = {
+        {65, 65, "input 'x' axis 0 (batch): expected 1..64, found 65"},
+        {0, 0, "input 'x' axis 0 (batch): expected 1..64, found 0"},
+        {64, 65, "input 'skip' axis 0 (rows): expected 1..64, found 65"},
+        {INT64_MAX / 128, 1, "input 'x' axis 0 (batch): expected 1..64, found 72057594037927935"},
+        {64, 63, "batch == rows"},
+    };
+    static float x[66 * INNER], skip[66 * OUTER], sum[66 * OUTER], before[66 * OUTER];
+    setup();
+    lathe_model *model;
+    lathe_context *context;
+    ck_assert_int_eq(lathe_model_open(write_artifact("m.so", &(CodegenOptions){0}), NULL, &model),
+                     LATHE_OK);
+    ck_assert_int_eq(lathe_context_new(model, NULL, &context), LATHE_OK);
+    for (int i = 0; i < 66 * OUTER; i++)
+        before[i] = sum[i] = (float)i;
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        const int64_t x_dims[] = {refused[i].batch, INNER}, rows[] = {refused[i].rows, OUTER},
+                      out[] = {refused[i].batch, OUTER};
+        const lathe_tensor tensors[] = {
+            {.data = x, .dtype = LATHE_F32, .rank = 2, .dims = x_dims, .device = {LATHE_CPU, 0}},
+            {.data = skip, .dtype = LATHE_F32, .rank = 2, .dims = rows, .device = {LATHE_CPU, 0}},
+            {.data = sum, .dtype = LATHE_F32, .rank = 2, .dims = out, .device = {LATHE_CPU, 0}}};
+        ck_assert_int_eq(lathe_set_input(context, 0, &tensors[0]), LATHE_OK);
+        ck_assert_int_eq(lathe_set_input(context, 1, &tensors[1]), LATHE_OK);
+        ck_assert_int_eq(lathe_set_output(context, 0, &tensors[2]), LATHE_OK);
+        ck_assert_int_eq(lathe_run(context), LATHE_BAD_SHAPE);
+        ck_assert_str_eq(lathe_context_error(context), refused[i].words);
+        ck_assert_mem_eq(sum, before, sizeof sum);
+    }
+    lathe_context_free(context);
+    lathe_model_close(model);
+    teardown();
+}
+END_TEST
+
 START_TEST(signature_is_the_models) {
     setup();
     const CodegenOptions options = {.level = 2, .model_name = "sigmoid"};
@@ -414,7 +455,8 @@ START_TEST(linker_fails) {
 }
 END_TEST
 
-LT_TEST_MAIN("test_codegen", artifacts_run, guards_are_checked, signature_is_the_models,
+LT_TEST_MAIN("test_codegen", artifacts_run, guards_are_checked,
+             extents_out_of_range_touch_nothing, signature_is_the_models,
              copies_and_splats, library_functions_may_fail, same_bytes_every_time,
              weights_in_a_file_of_their_own, objects_and_texts, all_targets_generate_code,
              no_place_to_write, no_linker, linker_fails)
