@@ -10,6 +10,62 @@ const Dim *lt_onnx_extent(Import *im, Value *v, const char *what) {
     return dims ? dims[0] : NULL;
 }
 
+Value *lt_onnx_fix_dims(Import *im, Value *x, int rank, const Dim *const *dims, const char *what) {
+    bool same = x && x->type->rank == rank;
+    if (x && !same)
+        return lt_onnx_malformed(im, "%s has rank %d; expected %d", what, x->type->rank, rank),
+               NULL;
+    for (int i = 0; x && i < rank; i++) {
+        const Dim *found = x->type->dims[i];
+        if (found == dims[i])
+            continue;
+        same = false;
+        if (lt_dim_is_const(found) && lt_dim_is_const(dims[i]))
+            return lt_onnx_malformed(im, "axis %d of %s has extent %lld; expected %lld", i, what,
+                                     (long long)found->value, (long long)dims[i]->value),
+                   NULL;
+        lt_graph_add_guard(im->b.graph, found, dims[i], im->node->loc);
+    }
+    return same || !x ? x : lt_build_reshape(&im->b, x, rank, dims);
+}
+
+Value *lt_onnx_fix_dim(Import *im, Value *x, int axis, const Dim *extent, const char *what) {
+    if (!x)
+        return NULL;
+    const Dim **dims = lt_onnx_dim_array(im, x->type->rank);
+    for (int i = 0; i < x->type->rank; i++)
+        dims[i] = i == axis ? extent : x->type->dims[i];
+    return lt_onnx_fix_dims(im, x, x->type->rank, dims, what);
+}
+
+Value *lt_onnx_fix_extent(Import *im, Value *x, int axis, int64_t extent, const char *what) {
+    return lt_onnx_fix_dim(im, x, axis, lt_dim_const(im->dims, extent), what);
+}
+
+Value *lt_onnx_stretch(Import *im, Value *x, int axis, const Dim *extent) {
+    const Dim *own = x ? x->type->dims[axis] : NULL;
+    if (!x || own == extent || lt_dim_is_const(own))
+        return x;
+    const Dim *last = lt_dim_add_const(im->dims, own, -1);
+    const Dim *either = lt_dim_mul(im->dims, last, lt_dim_sub(im->dims, own, extent));
+    lt_graph_add_guard(im->b.graph, either, lt_dim_const(im->dims, 0), im->node->loc);
+    Value *at = lt_build_map2(&im->b, FN_MIN, lt_build_iota(&im->b, DT_I64, 1, &extent, 0),
+                              lt_onnx_dim_value(im, last, DT_I64));
+    return at ? lt_build_gather(&im->b, x, at, axis) : NULL;
+}
+
+const Dim *lt_onnx_part_extent(Import *im, const Dim *extent, const Dim *parts) {
+    const Dim *part = lt_dim_exact_div(im->dims, extent, parts);
+    if (part)
+        return part;
+    part = lt_dim_floordiv(im->dims, extent, parts);
+    const Dim *whole = lt_dim_mul(im->dims, part, parts);
+    if (lt_dim_is_const(extent) && lt_dim_is_const(whole) && whole != extent)
+        return NULL;
+    lt_graph_add_guard(im->b.graph, whole, extent, im->node->loc);
+    return part;
+}
+
 Value *lt_onnx_find_some(Import *im, Value *mask, const Dim *k) {
     const Attr size = lt_dims(ATTR_SIZE, &k, 1);
     NodeSpec spec = {

@@ -6,6 +6,17 @@
 
 /* One number of lt_onnx_extents; NULL after an error. */
 const Dim *lt_onnx_extent(Import *im, Value *v, const char *what);
+/* x, where the axis must have this extent: a guard if that is not known, and from there on it is.
+ * NULL after an error that calls x `what`. */
+Value *lt_onnx_fix_dim(Import *im, Value *x, int axis, const Dim *extent, const char *what);
+Value *lt_onnx_fix_extent(Import *im, Value *x, int axis, int64_t extent, const char *what);
+/* The same for all axes. */
+Value *lt_onnx_fix_dims(Import *im, Value *x, int rank, const Dim *const *dims, const char *what);
+/* x, which has this extent on the axis, or 1 that may be stretched: where only a run tells which,
+ * the result is stretched; else it is x itself. */
+Value *lt_onnx_stretch(Import *im, Value *x, int axis, const Dim *extent);
+/* extent / parts, which must be whole: a guard if that is not known. NULL where it never is. */
+const Dim *lt_onnx_part_extent(Import *im, const Dim *extent, const Dim *parts);
 /* i64[k]: where bool[n] is true; k is a new symbol. */
 Value *lt_onnx_find(Import *im, Value *mask);
 /* The same where k is known. */

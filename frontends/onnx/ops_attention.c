@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "frontends/onnx/attention.h"
+#include "frontends/onnx/extents.h"
 #include "frontends/onnx/scope.h"
 
 static bool is_four(Import *im, Value *x, const char *what) {
@@ -12,14 +13,14 @@ static bool is_four(Import *im, Value *x, const char *what) {
 
 Value *lt_onnx_split_heads(Import *im, Value *x, int64_t heads, const char *attribute) {
     static const int64_t perm[] = {0, 2, 1, 3};
-    if (heads < 1 || !lt_dim_divisible(im->dims, x->type->dims[2], heads)) {
+    const Dim *count = lt_dim_const(im->dims, heads);
+    const Dim *size = heads < 1 ? NULL : lt_onnx_part_extent(im, x->type->dims[2], count);
+    if (!size) {
         lt_onnx_malformed(im, "%s is %lld; expected a divisor of %s", attribute, (long long)heads,
                           lt_onnx_dim_text(im, x->type->dims[2]));
         return NULL;
     }
-    const Dim *count = lt_dim_const(im->dims, heads);
-    const Dim *dims[] = {x->type->dims[0], x->type->dims[1], count,
-                         lt_dim_floordiv(im->dims, x->type->dims[2], count)};
+    const Dim *dims[] = {x->type->dims[0], x->type->dims[1], count, size};
     return lt_build_transpose(&im->b, lt_build_reshape(&im->b, x, 4, dims), perm);
 }
 
@@ -80,12 +81,11 @@ static bool read_operands(Import *im, Attention *a) {
 bool lt_onnx_share_heads(Import *im, Attention *a) {
     a->heads = a->q->type->dims[1];
     a->key_heads = a->k->type->dims[1];
-    if (!lt_dim_is_const(a->key_heads) || a->key_heads->value < 1 ||
-        !lt_dim_divisible(im->dims, a->heads, a->key_heads->value))
+    a->group = lt_dim_is(a->key_heads, 0) ? NULL : lt_onnx_part_extent(im, a->heads, a->key_heads);
+    if (!a->group)
         return lt_onnx_malformed(im, "%s heads of queries have no equal share of %s of keys",
                                  lt_onnx_dim_text(im, a->heads),
                                  lt_onnx_dim_text(im, a->key_heads));
-    a->group = lt_dim_floordiv(im->dims, a->heads, a->key_heads);
     return true;
 }
 

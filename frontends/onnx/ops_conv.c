@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "frontends/onnx/extents.h"
 #include "frontends/onnx/spatial.h"
 
 static int64_t const_dim(const Dim *d) { return lt_dim_is_const(d) ? d->value : -1; }
@@ -12,10 +13,11 @@ static int64_t const_dim(const Dim *d) { return lt_dim_is_const(d) ? d->value : 
  * the start. */
 static void same_pads(Import *im, Spatial *s, int i, const Dim *extent, bool upper) {
     DimTable *t = im->dims;
-    int64_t reach = (s->kernel[i] - 1) * s->dilations[i] + 1;
+    const Dim *reach = lt_onnx_reach(im, s, i);
     const Dim *out = lt_dim_ceildiv(t, extent, lt_dim_const(t, s->strides[i]));
-    const Dim *covered = lt_dim_add_const(
-        t, lt_dim_mul_const(t, lt_dim_add_const(t, out, -1), s->strides[i]), reach);
+    const Dim *covered =
+        lt_dim_add(t, lt_dim_mul_const(t, lt_dim_add_const(t, out, -1), s->strides[i]), reach);
+    covered = lt_dim_add_const(t, covered, 1);
     const Dim *total = lt_dim_max(t, lt_dim_const(t, 0), lt_dim_sub(t, covered, extent));
     const Dim *half = lt_dim_floordiv(t, total, lt_dim_const(t, 2)),
               *rest = lt_dim_sub(t, total, half);
@@ -36,25 +38,50 @@ static bool read_auto_pad(Import *im, Spatial *s, const Type *x) {
     return true;
 }
 
-bool lt_onnx_spatial(Import *im, const Type *x, const int64_t *kernel, Spatial *s) {
+/* kernel_shape, and the weight's extents: they must be the same. */
+static bool read_kernel(Import *im, Spatial *s, Value *weight) {
+    const bool is_said = lt_onnx_has(im, "kernel_shape");
+    const int64_t *said = lt_onnx_ints_of(im, "kernel_shape", s->rank, 0, 1);
+    int64_t *kernel = lt_onnx_int_array(im, s->rank, 0);
+    bool is_known = true;
+    if (!said)
+        return false;
+    if (!is_said && !weight)
+        return lt_onnx_malformed(im, "attribute kernel_shape is missing");
+    s->extents = lt_onnx_dim_array(im, s->rank);
+    for (int i = 0; i < s->rank; i++) {
+        if (weight && is_said &&
+            !(weight = lt_onnx_fix_extent(im, weight, i + 2, said[i], "the weight")))
+            return false;
+        s->extents[i] = weight ? weight->type->dims[i + 2] : lt_dim_const(im->dims, said[i]);
+        if (lt_dim_is(s->extents[i], 0))
+            return lt_onnx_unsupported(im, "the weight's axis %d is empty", i + 2);
+        kernel[i] = const_dim(s->extents[i]);
+        is_known &= kernel[i] > 0;
+    }
+    s->kernel = is_known ? kernel : NULL;
+    if (weight)
+        im->inputs[1] = weight;
+    return true;
+}
+
+bool lt_onnx_kernel(Import *im, bool is_weighted, Spatial *s) {
+    const Type *x = im->inputs[0]->type;
+    Value *weight = is_weighted ? im->inputs[1] : NULL;
     s->rank = x->rank - 2;
     if (s->rank < 1)
         return lt_onnx_malformed(
             im, "input 0 has rank %d; a batch, channels and at least one more axis are expected",
             x->rank);
-    s->kernel = lt_onnx_ints_of(im, "kernel_shape", s->rank, 0, 1);
-    if (!s->kernel)
+    if (weight && weight->type->rank != x->rank)
+        return lt_onnx_malformed(im, "input 0 has rank %d, the weight %d", x->rank,
+                                 weight->type->rank);
+    return read_kernel(im, s, weight);
+}
+
+bool lt_onnx_spatial(Import *im, bool is_weighted, Spatial *s) {
+    if (!lt_onnx_kernel(im, is_weighted, s))
         return false;
-    for (int i = 0; i < s->rank; i++) {
-        bool given = lt_onnx_has(im, "kernel_shape");
-        if (!given && !kernel)
-            return lt_onnx_malformed(im, "attribute kernel_shape is missing");
-        if (given && kernel && s->kernel[i] != kernel[i])
-            return lt_onnx_malformed(im, "kernel_shape has %lld on axis %d, the weight %lld",
-                                     (long long)s->kernel[i], i, (long long)kernel[i]);
-    }
-    if (kernel)
-        s->kernel = kernel;
     s->strides = lt_onnx_ints_of(im, "strides", s->rank, 1, 1);
     s->dilations = lt_onnx_ints_of(im, "dilations", s->rank, 1, 1);
     const int64_t *pads = lt_onnx_ints_of(im, "pads", 2 * s->rank, 0, 0);
@@ -62,7 +89,7 @@ bool lt_onnx_spatial(Import *im, const Type *x, const int64_t *kernel, Spatial *
         return false;
     s->lo = lt_onnx_dim_array(im, s->rank);
     s->hi = lt_onnx_dim_array(im, s->rank);
-    if (!read_auto_pad(im, s, x))
+    if (!read_auto_pad(im, s, im->inputs[0]->type))
         return false;
     for (int i = 0; !s->same && i < s->rank; i++) {
         s->lo[i] = lt_dim_const(im->dims, s->explicit_pads ? pads[i] : 0);
@@ -71,24 +98,9 @@ bool lt_onnx_spatial(Import *im, const Type *x, const int64_t *kernel, Spatial *
     return true;
 }
 
-/* The kernel's extents are the weight's axes from 2 on. NULL after an error. */
-static const int64_t *weight_kernel(Import *im, const Type *weight) {
-    if (weight->rank != im->inputs[0]->type->rank || weight->rank < 3) {
-        lt_onnx_malformed(im, "input 0 has rank %d, the weight %d", im->inputs[0]->type->rank,
-                          weight->rank);
-        return NULL;
-    }
-    int64_t *kernel = lt_onnx_int_array(im, weight->rank - 2, 0);
-    for (int i = 0; i + 2 < weight->rank; i++) {
-        kernel[i] = const_dim(weight->dims[i + 2]);
-        if (kernel[i] < 1) {
-            lt_onnx_unsupported(
-                im, "the weight's axis %d has extent %s: a number of at least 1 is needed", i + 2,
-                lt_onnx_dim_text(im, weight->dims[i + 2]));
-            return NULL;
-        }
-    }
-    return kernel;
+const Dim *lt_onnx_reach(Import *im, const Spatial *s, int axis) {
+    const Dim *steps = lt_dim_add_const(im->dims, s->extents[axis], -1);
+    return lt_dim_mul_const(im->dims, steps, s->dilations[axis]);
 }
 
 /* x is channels last; so is the result. */
@@ -116,14 +128,25 @@ static bool set_with_bias(Import *im, Value *y) {
     return onnx_set(im, 0, lt_onnx_to_channels_first(im, y));
 }
 
+/* The weight's outputs are a multiple of the groups, if they can be. */
+static Value *divide_outputs(Import *im, Value *w, int64_t groups) {
+    const Dim *count = lt_dim_const(im->dims, groups);
+    if (groups < 1 || lt_dim_divisible(im->dims, w->type->dims[0], groups))
+        return w; /* inference refuses what is less than 1 */
+    const Dim *part = lt_onnx_part_extent(im, w->type->dims[0], count);
+    return part ? lt_onnx_fix_dim(im, w, 0, lt_dim_mul(im->dims, part, count), "the weight") : w;
+}
+
 /* The weight [o, c, k...] becomes [k..., c, o]. */
 bool lt_onnx_conv(Import *im) {
-    Value *x = im->inputs[0], *w = im->inputs[1];
+    Value *x = im->inputs[0];
     Spatial s = {0};
-    const int64_t *kernel = weight_kernel(im, w->type);
-    if (!kernel || !lt_onnx_spatial(im, x->type, kernel, &s))
+    if (!lt_onnx_spatial(im, true, &s))
         return false;
     int64_t perm[LT_MAX_RANK] = {0}, groups = lt_onnx_int(im, "group", 1);
+    if (!s.kernel)
+        return lt_onnx_conv_by_taps(im, &s, lt_dim_const(im->dims, groups), NULL);
+    Value *w = divide_outputs(im, im->inputs[1], groups);
     for (int i = 0; i < s.rank; i++)
         perm[i] = i + 2;
     perm[s.rank] = 1;
@@ -145,35 +168,42 @@ static Value *with_state(Import *im, Value *x, const Dim *length) {
     return lt_build_concat(&im->b, both, before ? 2 : 0, 2);
 }
 
+static bool set_depthwise(Import *im, Value *x, const Spatial *s) {
+    static const int64_t perm[] = {2, 1, 0};
+    const Dim *channels = im->inputs[1]->type->dims[0];
+    im->inputs[0] = x;
+    if (!s->kernel || !lt_dim_is_const(channels))
+        return lt_onnx_conv_by_taps(im, s, channels, NULL);
+    Value *filter = lt_build_transpose(&im->b, im->inputs[1], perm);
+    return set_with_bias(
+        im, convolve(im, lt_onnx_to_channels_last(im, x), filter, s, channels->value, NULL));
+}
+
 /* A depthwise convolution over the last k elements; the next state is the last k - 1. */
 bool lt_onnx_causal_conv_with_state(Import *im) {
-    static const int64_t perm[] = {2, 1, 0}, one[] = {1};
-    Value *x = im->inputs[0], *w = im->inputs[1];
-    const int64_t *kernel = weight_kernel(im, w->type);
+    static const int64_t one[] = {1};
+    Value *x = im->inputs[0];
+    Spatial s = {.strides = one, .dilations = one};
     const char *activation = lt_onnx_string(im, "activation", "none");
     bool is_plain = strcmp(activation, "none") == 0;
-    if (!kernel)
+    if (x->type->rank != 3)
+        return lt_onnx_malformed(im, "input 0 must have rank 3, not %d", x->type->rank);
+    if (!lt_onnx_kernel(im, true, &s))
         return false;
-    int64_t groups = const_dim(w->type->dims[0]);
-    if (x->type->rank != 3 || groups < 1)
-        return lt_onnx_malformed(im, "input 0 must have rank 3 and a known number of channels");
     if (!is_plain && strcmp(activation, "silu") != 0 && strcmp(activation, "swish") != 0)
         return lt_onnx_malformed(im, "activation is '%s'; expected none, silu or swish",
                                  activation);
-    const Dim *zero = lt_dim_const(im->dims, 0), *length = lt_dim_const(im->dims, *kernel - 1);
-    Spatial s = {
-        .rank = 1, .kernel = kernel, .strides = one, .dilations = one, .lo = &zero, .hi = &zero};
+    const Dim *zero = lt_dim_const(im->dims, 0), *length = lt_onnx_reach(im, &s, 0);
+    s.lo = s.hi = &zero;
     x = with_state(im, x, length);
     if (!x)
         return false;
     const Dim *kept = lt_dim_sub(im->dims, x->type->dims[2], length);
     if (onnx_wants(im, 1))
         onnx_set(im, 1, lt_onnx_slice_axis(im, x, 2, kept, length));
-    Value *y = convolve(im, lt_onnx_to_channels_last(im, x), lt_build_transpose(&im->b, w, perm),
-                        &s, groups, NULL);
-    if (!set_with_bias(im, y) || is_plain)
+    if (!set_depthwise(im, x, &s) || is_plain)
         return im->outputs[0] != NULL;
-    y = im->outputs[0];
+    Value *y = im->outputs[0];
     return onnx_set(im, 0,
                     lt_build_map2(&im->b, FN_MUL, y, lt_build_map1(&im->b, FN_SIGMOID, y)));
 }
@@ -219,8 +249,9 @@ static bool pads_from_output(Import *im, Spatial *s, const Type *x, const int64_
     for (int i = 0; (given || s->same) && i < s->rank; i++) {
         const Dim *scaled = lt_dim_mul_const(im->dims, x->dims[i + 2], s->strides[i]);
         const Dim *out = given ? lt_dim_const(im->dims, shape[i]) : scaled;
-        const Dim *full = lt_dim_add_const(
-            im->dims, scaled, extra[i] + (s->kernel[i] - 1) * s->dilations[i] + 1 - s->strides[i]);
+        const Dim *full =
+            lt_dim_add_const(im->dims, lt_dim_add(im->dims, scaled, lt_onnx_reach(im, s, i)),
+                             extra[i] + 1 - s->strides[i]);
         const Dim *zero = lt_dim_const(im->dims, 0), *excess = lt_dim_sub(im->dims, full, out);
         const Dim *total = lt_dim_max(im->dims, zero, excess),
                   *lack = lt_dim_min(im->dims, zero, excess);
@@ -299,18 +330,20 @@ static Value *transposed(Import *im, Value *x, Value *w, Spatial *s, int64_t gro
 }
 
 bool lt_onnx_conv_transpose(Import *im) {
-    Value *x = im->inputs[0], *w = im->inputs[1];
+    Value *x = im->inputs[0];
     Spatial s = {0};
     int64_t groups = lt_onnx_int(im, "group", 1);
-    const int64_t *kernel = weight_kernel(im, w->type);
-    if (!kernel || !lt_onnx_spatial(im, x->type, kernel, &s))
+    if (!lt_onnx_spatial(im, true, &s))
         return false;
+    Value *w = im->inputs[1];
     const int64_t *extra = lt_onnx_ints_of(im, "output_padding", s.rank, 0, 0);
     if (!extra || !pads_from_output(im, &s, x->type, extra))
         return false;
-    if (groups < 1 || !lt_dim_divisible(im->dims, w->type->dims[0], groups))
+    if (groups < 1 || !lt_onnx_part_extent(im, w->type->dims[0], lt_dim_const(im->dims, groups)))
         return lt_onnx_malformed(im, "%lld groups do not divide %s channels", (long long)groups,
                                  lt_onnx_dim_text(im, w->type->dims[0]));
+    if (!s.kernel)
+        return lt_onnx_conv_by_taps(im, &s, lt_dim_const(im->dims, groups), extra);
     if (is_side_by_side(&s, groups, extra))
         return set_with_bias(im, side_by_side(im, x, w, &s));
     return set_with_bias(im, transposed(im, x, w, &s, groups, extra));

@@ -16,7 +16,6 @@ static Value *mul(Import *im, Value *x, Value *y) { return lt_build_map2(&im->b,
 
 static bool read_deform(Import *im, Deform *d) {
     const Type *x = im->inputs[0]->type, *w = im->inputs[1]->type, *moved = im->inputs[2]->type;
-    int64_t kernel[LT_MAX_RANK];
     d->groups = lt_onnx_int(im, "group", 1);
     d->offset_groups = lt_onnx_int(im, "offset_group", 1);
     d->taps = 1;
@@ -25,14 +24,12 @@ static bool read_deform(Import *im, Deform *d) {
                                  moved->rank);
     if (d->groups < 1 || d->offset_groups < 1)
         return lt_onnx_malformed(im, "group and offset_group must be at least 1");
-    for (int i = 2; i < w->rank; i++) {
-        if (!lt_dim_is_const(w->dims[i]) || w->dims[i]->value < 1)
-            return lt_onnx_unsupported(im, "the weight's extents are not known");
-        kernel[i - 2] = w->dims[i]->value;
-        d->taps *= kernel[i - 2];
-    }
-    if (!lt_onnx_spatial(im, x, lt_arena_copy(im->arena, kernel, sizeof kernel), &d->s))
+    if (!lt_onnx_spatial(im, true, &d->s))
         return false;
+    if (!d->s.kernel)
+        return lt_onnx_unsupported(im, "the weight's extents are not known");
+    for (int i = 0; i < d->s.rank; i++)
+        d->taps *= d->s.kernel[i];
     d->out[0] = x->dims[0];
     d->out[1] = lt_dim_const(im->dims, d->offset_groups);
     d->out[2] = lt_dim_const(im->dims, d->taps);

@@ -3,12 +3,14 @@
 #include <math.h>
 #include <string.h>
 
+#include "frontends/onnx/extents.h"
 #include "frontends/onnx/loop.h"
 
 typedef struct LinearAttention {
     int64_t q_heads, kv_heads;
     bool gated, delta;
-    double scale;
+    double scale;    /* 0: the root of 1 / size */
+    const Dim *size; /* of a head of keys */
     DType out, state_out;
     Value *q, *k, *v, *decay, *beta; /* f32, time first; q: [t, b, kv_heads, group, d], others
                                       * [t, b, kv_heads, d]; NULL: none */
@@ -36,11 +38,16 @@ static bool read_rule(Import *im, LinearAttention *a) {
     return true;
 }
 
-/* [b, t, heads * d] to f32[t, b, heads, d]. */
+/* [b, t, heads * d], with b and t as the query has them, to f32[t, b, heads, d]. */
 static Value *by_time(Import *im, Value *x, int64_t heads) {
     static const int64_t perm[] = {1, 0, 2, 3};
-    const Dim *const *d = x->type->dims, *count = lt_dim_const(im->dims, heads);
-    const Dim *split[] = {d[0], d[1], count, lt_dim_floordiv(im->dims, d[2], count)};
+    const Dim *const *q = im->inputs[0]->type->dims, *count = lt_dim_const(im->dims, heads);
+    const Dim *size = lt_onnx_part_extent(im, x->type->dims[2], count);
+    if (!size)
+        return lt_onnx_malformed(im, "%lld heads do not divide %s", (long long)heads,
+                                 lt_onnx_dim_text(im, x->type->dims[2])),
+               NULL;
+    const Dim *split[] = {q[0], q[1], count, size};
     x = lt_build_convert(&im->b, lt_build_reshape(&im->b, x, 4, split), DT_F32);
     return lt_build_transpose(&im->b, x, perm);
 }
@@ -56,25 +63,27 @@ static bool read_operands(Import *im, LinearAttention *a) {
     const Dim *const *q = a->q->type->dims, *heads = lt_dim_const(im->dims, a->kv_heads);
     const Dim *grouped[] = {q[0], q[1], heads, lt_dim_const(im->dims, a->q_heads / a->kv_heads),
                             q[3]};
-    if (lt_dim_is_const(q[3]))
-        a->scale = lt_onnx_float(im, "scale", 0);
+    a->scale = lt_onnx_float(im, "scale", 0);
     if (a->scale == 0 && lt_dim_is_const(q[3]))
         a->scale = 1 / sqrt((double)q[3]->value);
-    if (!lt_dim_is_const(q[3]))
-        return lt_onnx_unsupported(im, "the size of a head is not known while compiling");
+    a->size = q[3];
     a->q = lt_build_reshape(&im->b, a->q, 5, grouped);
+    const Dim *shape[] = {q[1], heads, a->size, a->v->type->dims[3]};
+    a->k = lt_onnx_fix_dim(im, a->k, 3, a->size, "the keys");
     if (decay)
-        a->decay = by_time(im, decay, a->kv_heads);
+        a->decay = lt_onnx_stretch(im, by_time(im, decay, a->kv_heads), 3, a->size);
     if (beta)
-        a->beta = by_time(im, beta, lt_dim_is(beta->type->dims[2], 1) ? 1 : a->kv_heads);
-    const Dim *shape[] = {q[1], heads, a->k->type->dims[3], a->v->type->dims[3]};
+        a->beta = lt_onnx_stretch(
+            im, by_time(im, beta, lt_dim_is(beta->type->dims[2], 1) ? 1 : a->kv_heads), 3,
+            shape[3]);
     if (onnx_in(im, 3)) {
         a->state_out = onnx_in(im, 3)->type->dtype;
-        a->state = lt_build_convert(&im->b, onnx_in(im, 3), DT_F32);
+        a->state = lt_onnx_fix_dims(im, onnx_in(im, 3), 4, shape, "the state");
+        a->state = a->state ? lt_build_convert(&im->b, a->state, DT_F32) : NULL;
     } else {
         a->state = lt_onnx_full(im, DT_F32, 4, shape, lt_build_float(&im->b, DT_F32, 0));
     }
-    return a->q && a->state && !decay == !a->decay && !beta == !a->beta;
+    return a->q && a->k && a->state && !decay == !a->decay && !beta == !a->beta;
 }
 
 /* The body: the next state, and what the query reads of it, [b, kv_heads, group, value]. */
@@ -99,6 +108,10 @@ static void build_step(Import *im, OnnxLoop *loop, const LinearAttention *a, Val
                                   "bhgd,bhdm->bhgm");
 }
 
+static Value *root_of(Import *im, const Dim *size) {
+    return lt_build_map1(&im->b, FN_SQRT, lt_onnx_dim_value(im, size, DT_F32));
+}
+
 bool lt_onnx_linear_attention(Import *im) {
     static const int64_t batch_first[] = {1, 0, 2, 3, 4};
     LinearAttention a = {0};
@@ -112,7 +125,8 @@ bool lt_onnx_linear_attention(Import *im) {
     build_step(im, &loop, &a, values);
     if (!lt_onnx_loop_end(im, &loop, values))
         return false;
-    Value *y = lt_onnx_map_scalar(im, FN_MUL, values[1], a.scale);
+    Value *y = a.scale != 0 ? lt_onnx_map_scalar(im, FN_MUL, values[1], a.scale)
+                            : lt_build_map2(&im->b, FN_DIV, values[1], root_of(im, a.size));
     const Dim *const *d = a.v->type->dims;
     const Dim *merged[] = {d[1], d[0], lt_dim_mul_const(im->dims, d[3], a.q_heads)};
     y = lt_build_reshape(&im->b, lt_build_transpose(&im->b, y, batch_first), 3, merged);

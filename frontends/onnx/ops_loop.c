@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "frontends/onnx/control.h"
+#include "frontends/onnx/extents.h"
 #include "frontends/onnx/loop.h"
 #include "frontends/onnx/sequence.h"
 
@@ -88,7 +89,19 @@ static bool bind_body(Import *im, OnnxScope *scope, const LoopParts *l) {
     return ok;
 }
 
-/* More general types where the body yields others; false: there are none. */
+/* Whether the body only runs where the two are equal, and both are known outside. */
+static bool is_assumed_equal(const Import *im, const Graph *body, const Dim *a, const Dim *b) {
+    for (size_t i = 0; i < im->module->guards.len; i++) {
+        const DimGuard *guard = &im->module->guards.data[i];
+        const bool same = (guard->a == a && guard->b == b) || (guard->a == b && guard->b == a);
+        if (same && lt_guard_applies(guard, body))
+            return !lt_dim_is_data(im->dims, a) && !lt_dim_is_data(im->dims, b);
+    }
+    return false;
+}
+
+/* More general types where the body yields others, or those others where it assumes that they are
+ * the same; false: there are none. */
 static bool generalize(Import *im, const Node *node, LoopParts *l, bool *changed) {
     const Node *yield = lt_graph_yield(node->regions[0]);
     for (uint32_t i = 0; i < l->width; i++) {
@@ -105,10 +118,28 @@ static bool generalize(Import *im, const Node *node, LoopParts *l, bool *changed
             const bool varies = dims[axis] != lt_input(node, i + 2)->type->dims[axis];
             if (dims[axis] == next->dims[axis] || varies)
                 continue;
-            dims[axis] = lt_dim_fresh_data(im->dims, "varying");
+            dims[axis] = is_assumed_equal(im, node->regions[0], dims[axis], next->dims[axis])
+                             ? next->dims[axis]
+                             : lt_dim_fresh_data(im->dims, "varying");
             *changed = true;
         }
         l->types[i] = lt_type(im->module, before->dtype, before->rank, dims);
+    }
+    return true;
+}
+
+/* The starts have those dims that the body assumes. */
+static bool fix_members(Import *im, LoopParts *l) {
+    for (uint32_t i = 0; i < l->width; i++) {
+        const Type *start = l->members[i]->type;
+        const Dim *dims[LT_MAX_RANK];
+        for (int axis = 0; axis < start->rank; axis++) {
+            const Dim *d = l->types[i]->dims[axis];
+            dims[axis] = lt_dim_is_data(im->dims, d) ? start->dims[axis] : d;
+        }
+        l->members[i] = lt_onnx_fix_dims(im, l->members[i], start->rank, dims, "what is carried");
+        if (!l->members[i])
+            return false;
     }
     return true;
 }
@@ -272,6 +303,8 @@ static Node *build_loop(Import *im, LoopParts *l) {
             return lt_infer_node(node) ? node : NULL;
         lt_node_remove(node);
         im->module->guards.len = guards;
+        if (!fix_members(im, l))
+            return NULL;
     }
     lt_onnx_unsupported(im, "what the loop carries differs in too many ways");
     return NULL;

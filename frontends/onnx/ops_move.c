@@ -1,7 +1,7 @@
 /* ops_move.c - ops that move elements: joining, cutting, padding, and the block reorderings. */
 #include <string.h>
 
-#include "frontends/onnx/ops.h"
+#include "frontends/onnx/extents.h"
 
 bool lt_onnx_concat(Import *im) {
     int64_t axis = lt_onnx_int(im, "axis", im->version < 4 ? 1 : INT64_MIN);
@@ -55,7 +55,10 @@ static const Dim *const *split_sizes(Import *im, const Dim *extent) {
             given[i] = lt_dim_const(im->dims, numbers[i]);
         sizes = given;
     } else {
-        sizes = lt_onnx_extents(im, onnx_in(im, 1), "the list of split sizes", &count);
+        Value *list = onnx_in(im, 1);
+        if (list->type->rank == 1)
+            list = lt_onnx_fix_extent(im, list, 0, im->output_count, "the list of split sizes");
+        sizes = list ? lt_onnx_extents(im, list, "the list of split sizes", &count) : NULL;
     }
     if (!sizes || count == (int64_t)im->output_count)
         return sizes;
@@ -97,39 +100,42 @@ typedef struct Cut {
 
 enum { FAR = INT32_MAX }; /* numbers beyond it mean "to the end" */
 
-/* A position counted from the front, inside low..high: negative ones count from the back. NULL: the
- * sign is not known. */
+/* extent where at is negative, else 0. */
+static const Dim *if_from_back(Import *im, const Dim *at, const Dim *extent) {
+    int64_t least, most;
+    lt_dim_range(im->dims, at, &least, &most);
+    if (least >= 0)
+        return lt_dim_const(im->dims, 0);
+    if (most < 0)
+        return extent;
+    const Dim *far = lt_dim_const(im->dims, FAR), *back = lt_dim_const(im->dims, -FAR);
+    at = lt_dim_max(im->dims, back, lt_dim_min(im->dims, at, lt_dim_const(im->dims, 0)));
+    return lt_dim_mul(im->dims, extent,
+                      lt_dim_mul_const(im->dims, lt_dim_floordiv(im->dims, at, far), -1));
+}
+
+/* A position counted from the front, inside low..high: negative ones count from the back. */
 static const Dim *absolute(Import *im, const Dim *at, const Dim *extent, const Dim *low,
                            const Dim *high) {
-    int64_t least, most;
     if (lt_dim_is_const(at) && at->value >= FAR)
         return high;
     if (lt_dim_is_const(at) && at->value <= -FAR)
         return low;
-    lt_dim_range(im->dims, at, &least, &most);
-    if (least < 0 && most >= 0)
-        return NULL;
-    if (most < 0)
-        at = lt_dim_add(im->dims, extent, at);
+    at = lt_dim_add(im->dims, at, if_from_back(im, at, extent));
     return lt_dim_max(im->dims, low, lt_dim_min(im->dims, at, high));
 }
 
-static bool resolve_cut(Import *im, Cut *cut, const Dim *start, const Dim *end) {
+static void resolve_cut(Import *im, Cut *cut, const Dim *start, const Dim *end) {
     bool forward = cut->step > 0;
     const Dim *zero = lt_dim_const(im->dims, 0),
               *last = lt_dim_add_const(im->dims, cut->extent, -1);
     const Dim *from = absolute(im, start, cut->extent, zero, forward ? cut->extent : last);
     const Dim *to = forward ? absolute(im, end, cut->extent, zero, cut->extent)
                             : absolute(im, end, cut->extent, lt_dim_const(im->dims, -1), last);
-    if (!from || !to)
-        return lt_onnx_unsupported(
-            im, "whether %s counts from the front or from the back is not known while compiling",
-            lt_onnx_dim_text(im, from ? end : start));
     const Dim *span = forward ? lt_dim_sub(im->dims, to, from) : lt_dim_sub(im->dims, from, to);
     const Dim *step = lt_dim_const(im->dims, forward ? cut->step : -cut->step);
     cut->start = from;
     cut->size = lt_dim_max(im->dims, zero, lt_dim_ceildiv(im->dims, span, step));
-    return true;
 }
 
 typedef struct SliceLists {
@@ -162,8 +168,7 @@ static bool set_slice(Import *im, const SliceLists *l) {
             cut.step = FAR;
         if (cut.step < -FAR)
             cut.step = -FAR;
-        if (!resolve_cut(im, &cut, l->starts[i], l->ends[i]))
-            return false;
+        resolve_cut(im, &cut, l->starts[i], l->ends[i]);
         start[axis] = cut.start;
         size[axis] = cut.size;
         step[axis] = cut.step;

@@ -2,6 +2,7 @@
  * from constants. */
 #include <string.h>
 
+#include "frontends/onnx/extents.h"
 #include "frontends/onnx/norm.h"
 
 static Value *rsqrt_plus(Import *im, Value *variance, double epsilon) {
@@ -215,13 +216,15 @@ bool lt_onnx_group_normalization(Import *im) {
     int64_t groups = lt_onnx_int(im, "num_groups", 0);
     if (!need_rank(im, 3))
         return false;
-    if (groups < 1 || !lt_dim_divisible(im->dims, type->dims[1], groups))
+    const Dim *part =
+        groups < 1 ? NULL : lt_onnx_part_extent(im, type->dims[1], lt_dim_const(im->dims, groups));
+    if (!part)
         return lt_onnx_malformed(im, "%s channels have no %lld equal groups",
                                  lt_onnx_dim_text(im, type->dims[1]), (long long)groups);
     if (lt_onnx_int(im, "stash_type", 1) != 1)
         return lt_onnx_unsupported(im, "only stash_type 1 (float) is supported");
-    const Dim *rest = lt_dim_floordiv(im->dims, type->dims[1], lt_dim_const(im->dims, groups));
-    rest = lt_dim_mul(im->dims, rest, lt_dim_product(im->dims, type->dims + 2, type->rank - 2));
+    const Dim *rest =
+        lt_dim_mul(im->dims, part, lt_dim_product(im->dims, type->dims + 2, type->rank - 2));
     const Dim *grouped[] = {type->dims[0], lt_dim_const(im->dims, groups), rest};
     Normalized n = normalize(im, lt_build_reshape(&im->b, x, 3, grouped), axes, 1,
                              lt_onnx_float(im, "epsilon", 1e-5f));

@@ -80,8 +80,10 @@ static Value *limit(Import *im, uint32_t i, DType dtype, int64_t otherwise) {
 
 static bool prepare(Import *im, Suppression *s) {
     Value *boxes = im->inputs[0], *scores = im->inputs[1], *low[2], *high[2];
-    if (boxes->type->rank != 3 || scores->type->rank != 3 || !lt_dim_is(boxes->type->dims[2], 4))
+    if (boxes->type->rank != 3 || scores->type->rank != 3)
         return lt_onnx_malformed(im, "boxes must be [batch, n, 4] and scores [batch, classes, n]");
+    if (!(boxes = lt_onnx_fix_extent(im, boxes, 2, 4, "boxes")))
+        return false;
     s->batches = scores->type->dims[0];
     s->classes = scores->type->dims[1];
     s->boxes = scores->type->dims[2];

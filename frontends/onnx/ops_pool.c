@@ -45,7 +45,7 @@ static Value *window(Import *im, ScalarFn fn, Value *x, const Spatial *s) {
 bool lt_onnx_max_pool(Import *im) {
     Value *x = im->inputs[0];
     Spatial s = {0};
-    if (!lt_onnx_spatial(im, x->type, NULL, &s))
+    if (!lt_onnx_spatial(im, false, &s))
         return false;
     if (lt_onnx_int(im, "ceil_mode", 0))
         extend_for_ceil(im, &s, x->type);
@@ -85,7 +85,7 @@ static bool is_padded(const Spatial *s, const Spatial *counted) {
 bool lt_onnx_average_pool(Import *im) {
     Value *x = im->inputs[0];
     Spatial s = {0};
-    if (!lt_onnx_spatial(im, x->type, NULL, &s))
+    if (!lt_onnx_spatial(im, false, &s))
         return false;
     Spatial counted = s;
     bool with_pads = lt_onnx_int(im, "count_include_pad", 0) != 0;
@@ -128,7 +128,7 @@ bool lt_onnx_lp_pool(Import *im) {
     Spatial s = {0};
     if (!norm_order(im, &p))
         return false;
-    if (!lt_onnx_spatial(im, x->type, NULL, &s))
+    if (!lt_onnx_spatial(im, false, &s))
         return false;
     if (lt_onnx_int(im, "ceil_mode", 0))
         extend_for_ceil(im, &s, x->type);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "frontends/onnx/extents.h"
 #include "frontends/onnx/loop.h"
 
 typedef struct Layer {
@@ -43,8 +44,30 @@ static bool read_lengths(Import *im, Layer *l) {
         return true;
     if (lengths->type->rank != 1)
         return lt_onnx_malformed(im, "sequence_lens has rank %d; expected 1", lengths->type->rank);
-    l->lengths = lt_build_convert(&im->b, lengths, DT_I64);
+    lengths = lt_onnx_fix_dim(im, lengths, 0, l->x->type->dims[1], "sequence_lens");
+    l->lengths = lengths ? lt_build_convert(&im->b, lengths, DT_I64) : NULL;
     return l->lengths != NULL;
+}
+
+/* What the attributes say of W [directions, gates * h, i], R [directions, gates * h, h] and B
+ * [directions, 2 * gates * h] holds for their extents. */
+static bool fix_weights(Import *im, const Layer *l) {
+    static const char *const names[] = {"W", "R", "B"};
+    const int64_t rows = l->gates * l->hidden, second[] = {rows, rows, 2 * rows};
+    for (uint32_t i = 1; i < 4; i++) {
+        Value *v = onnx_in(im, i);
+        if (!v)
+            continue;
+        if (v->type->rank != (i == 3 ? 2 : 3))
+            return lt_onnx_malformed(im, "%s has rank %d", names[i - 1], v->type->rank);
+        v = lt_onnx_fix_extent(im, v, 0, l->directions, names[i - 1]);
+        v = lt_onnx_fix_extent(im, v, 1, second[i - 1], names[i - 1]);
+        v = i == 2 ? lt_onnx_fix_extent(im, v, 2, l->hidden, names[i - 1]) : v;
+        if (!v)
+            return false;
+        im->inputs[i] = v;
+    }
+    return true;
 }
 
 static bool read_layer(Import *im, int gates, Layer *l) {
@@ -55,17 +78,16 @@ static bool read_layer(Import *im, int gates, Layer *l) {
     l->backward_first = strcmp(direction, "reverse") == 0;
     if (l->directions == 1 && !l->backward_first && strcmp(direction, "forward") != 0)
         return lt_onnx_malformed(im, "direction is '%s'", direction);
-    if (im->inputs[0]->type->rank != 3 || im->inputs[1]->type->rank != 3 ||
-        im->inputs[2]->type->rank != 3)
+    if (im->inputs[0]->type->rank != 3 || im->inputs[2]->type->rank != 3)
         return lt_onnx_malformed(im, "the input and the weights must have rank 3");
     l->h = im->inputs[2]->type->dims[2];
-    l->hidden = lt_onnx_int(im, "hidden_size", lt_dim_is_const(l->h) ? l->h->value : 0);
-    const Dim *found = im->inputs[1]->type->dims[0];
-    if (!lt_dim_is(l->h, l->hidden) || !lt_dim_is(found, l->directions))
-        return lt_onnx_malformed(
-            im, "hidden_size is %lld with %lld directions, the weights have %s and %s",
-            (long long)l->hidden, (long long)l->directions, lt_onnx_dim_text(im, l->h),
-            lt_onnx_dim_text(im, found));
+    if (!lt_onnx_has(im, "hidden_size") && !lt_dim_is_const(l->h))
+        return lt_onnx_unsupported(im, "hidden_size is %s, and no attribute says it",
+                                   lt_onnx_dim_text(im, l->h));
+    l->hidden = lt_onnx_int(im, "hidden_size", l->h->value);
+    if (!fix_weights(im, l))
+        return false;
+    l->h = lt_dim_const(im->dims, l->hidden);
     if (lt_onnx_has(im, "clip"))
         return lt_onnx_unsupported(im, "clip is not supported");
     l->batch_first = lt_onnx_int(im, "layout", 0) == 1;
@@ -88,7 +110,7 @@ static Value *state_of(Import *im, const Layer *l, uint32_t input, int64_t direc
         return lt_onnx_full(im, l->x->type->dtype, 2, dims, lt_onnx_scalar_like(im, l->x, 0));
     if (l->batch_first)
         v = lt_build_transpose(&im->b, v, swap);
-    return of_direction(im, v, direction);
+    return lt_onnx_fix_dims(im, of_direction(im, v, direction), 2, dims, "the initial state");
 }
 
 /* Half of [directions, 2 * gates * h]: 0 for the input's bias, 1 for the recurrence's. */

@@ -148,9 +148,11 @@ bool lt_onnx_roi_align(Import *im) {
     if (!g.is_max && strcmp(mode, "avg") != 0)
         return lt_onnx_malformed(im, "mode is '%s'; expected avg or max", mode);
     if (g.x->type->rank != 4 || g.rois->type->rank != 2 || im->inputs[2]->type->rank != 1 ||
-        !lt_dim_is(g.rois->type->dims[1], 4) || g.ratio < 0 || g.out[0] < 1 || g.out[1] < 1)
+        g.ratio < 0 || g.out[0] < 1 || g.out[1] < 1)
         return lt_onnx_malformed(im, "an image [n, c, h, w], regions [r, 4] and batches [r] are "
                                      "expected, with outputs of at least 1");
+    if (!(g.rois = lt_onnx_fix_extent(im, g.rois, 1, 4, "the regions")))
+        return false;
     g.count = g.rois->type->dims[0];
     const Dim *const *d = g.x->type->dims;
     const Dim *lines[] = {lt_dim_mul(im->dims, d[0], lt_dim_mul(im->dims, d[2], d[3])), d[1]};

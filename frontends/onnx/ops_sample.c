@@ -2,7 +2,7 @@
  * place, gathered and weighted. */
 #include <string.h>
 
-#include "frontends/onnx/ops.h"
+#include "frontends/onnx/extents.h"
 
 typedef enum { NEAREST, LINEAR, CUBIC } Interpolation;
 typedef enum { ZEROS, BORDER, REFLECTION } Outside;
@@ -212,12 +212,12 @@ static bool read_modes(Import *im, Sampler *s) {
 
 bool lt_onnx_grid_sample(Import *im) {
     Value *x = im->inputs[0], *grid = im->inputs[1];
-    Sampler s = {.grid = grid, .rank = x->type->rank - 2};
-    if (s.rank < 1 || grid->type->rank != x->type->rank ||
-        !lt_dim_is(grid->type->dims[s.rank + 1], s.rank))
+    Sampler s = {.rank = x->type->rank - 2};
+    if (s.rank < 1 || grid->type->rank != x->type->rank)
         return lt_onnx_malformed(im, "a grid for %d axes is expected, of rank %d", s.rank,
                                  s.rank + 2);
-    if (!read_modes(im, &s))
+    s.grid = grid = lt_onnx_fix_extent(im, grid, s.rank + 1, s.rank, "the grid");
+    if (!grid || !read_modes(im, &s))
         return false;
     DType dtype = x->type->dtype;
     if (!lt_dtype_is_float(dtype) && s.mode != NEAREST)

@@ -109,9 +109,12 @@ bool lt_onnx_affine_grid(Import *im) {
     if (!size)
         return false;
     const int axes = (int)count - 2;
-    if (axes < 1 || axes + 2 > LT_MAX_RANK || theta->type->rank != 3 ||
-        !lt_dim_is(theta->type->dims[1], axes) || !lt_dim_is(theta->type->dims[2], axes + 1))
+    if (axes < 1 || axes + 2 > LT_MAX_RANK || theta->type->rank != 3)
         return lt_onnx_malformed(im, "theta must be [n, r, r + 1] for a size of r + 2 numbers");
+    theta = lt_onnx_fix_extent(im, theta, 1, axes, "theta");
+    theta = lt_onnx_fix_extent(im, theta, 2, axes + 1, "theta");
+    if (!theta)
+        return false;
     const Dim *spread[LT_MAX_RANK], *full[LT_MAX_RANK];
     for (int i = 0; i < axes + 2; i++) {
         spread[i] = i == 0 ? theta->type->dims[0] : lt_dim_const(im->dims, i > axes ? axes : 1);

@@ -169,7 +169,6 @@ bool lt_onnx_flatten(Import *im) {
     return onnx_set(im, 0, flatten_at(im, im->inputs[0], axis));
 }
 
-/* An extent that is not known to be 1 becomes a guard, checked at run time. */
 /* The squares of what is not 0 are 1 or more. */
 static void guard_not_one(Import *im, const Dim *d) {
     const Dim *distance = lt_dim_add_const(im->dims, d, -1);
@@ -178,7 +177,8 @@ static void guard_not_one(Import *im, const Dim *d) {
                        im->node->loc);
 }
 
-/* Without a list of axes those go that are 1: a symbolic one is taken to stay, and the artifact
+/* A named axis that is not known to be 1 becomes a guard, checked at run time. Without a list of
+ * axes those go that are 1: a symbolic one is taken to stay, and the artifact
  * refuses shapes where it is 1, whose result would be of another rank. */
 bool lt_onnx_squeeze(Import *im) {
     Value *x = im->inputs[0];
@@ -213,8 +213,9 @@ bool lt_onnx_unsqueeze(Import *im) {
     Value *x = im->inputs[0];
     int64_t count, given = 0;
     lt_onnx_ints(im, "axes", &given);
-    if (!lt_onnx_has(im, "axes") && onnx_in(im, 1))
-        given = onnx_in(im, 1)->type->rank ? onnx_in(im, 1)->type->dims[0]->value : 1;
+    if (!lt_onnx_has(im, "axes") && onnx_in(im, 1) &&
+        !lt_type_is_static(onnx_in(im, 1)->type, &given))
+        return lt_onnx_unsupported(im, "the number of axes is not known");
     int64_t rank = x->type->rank + given;
     if (rank > LT_MAX_RANK)
         return lt_onnx_unsupported(im, "rank %lld is more than %d", (long long)rank, LT_MAX_RANK);

@@ -202,14 +202,15 @@ static Value *transform(Import *im, const Transform *t, Value *x) {
     return t->inverse && t->one_sided ? parts[0] : lt_build_concat(&im->b, parts, 2, (int)last);
 }
 
-static bool check_signal(Import *im, const Value *x) {
+/* [batch, ..., 1 or 2]: a symbol is taken for 2. NULL after an error. */
+static Value *read_signal(Import *im) {
+    Value *x = im->inputs[0];
     const int rank = x->type->rank;
     if (rank < 2 || !lt_dtype_is_float(x->type->dtype))
-        return lt_onnx_malformed(im, "the signal must be of floats, [batch, ..., 1 or 2]");
-    const Dim *parts = x->type->dims[rank - 1];
-    return lt_dim_is(parts, 1) || lt_dim_is(parts, 2) ||
-           lt_onnx_unsupported(im, "the signal's last extent is %s; expected 1 or 2",
-                               lt_onnx_dim_text(im, parts));
+        return lt_onnx_malformed(im, "the signal must be of floats, [batch, ..., 1 or 2]"), NULL;
+    return lt_dim_is(x->type->dims[rank - 1], 1)
+               ? x
+               : lt_onnx_fix_extent(im, x, rank - 1, 2, "the signal");
 }
 
 /* The length operand, or what the axis has. NULL after an error. */
@@ -269,11 +270,11 @@ static bool dft_any_axis(Import *im, Transform *t, Value *x, Value *axis) {
 }
 
 bool lt_onnx_dft(Import *im) {
-    Value *x = im->inputs[0], *axis = onnx_in(im, 2);
+    Value *x = read_signal(im), *axis = onnx_in(im, 2);
     Transform t = {.inverse = lt_onnx_int(im, "inverse", 0) != 0,
                    .one_sided = lt_onnx_int(im, "onesided", 0) != 0};
     int64_t given = im->version < 20 ? lt_onnx_int(im, "axis", 1) : -2;
-    if (!check_signal(im, x))
+    if (!x)
         return false;
     if (axis && !axis->content && !lt_onnx_const(im, axis))
         return dft_any_axis(im, &t, x, axis);
@@ -300,11 +301,11 @@ static Value *frames_of(Import *im, Value *x, const Dim *step, const Dim *length
 }
 
 bool lt_onnx_stft(Import *im) {
-    Value *x = im->inputs[0], *window = onnx_in(im, 2);
+    Value *x = read_signal(im), *window = onnx_in(im, 2);
+    if (!x)
+        return false;
     if (x->type->rank != 3)
         return lt_onnx_malformed(im, "the signal has rank %d; expected 3", x->type->rank);
-    if (!check_signal(im, x))
-        return false;
     if (window && window->type->rank != 1)
         return lt_onnx_malformed(im, "the window has rank %d; expected 1", window->type->rank);
     const Dim *step = lt_onnx_extent(im, im->inputs[1], "frame_step"),

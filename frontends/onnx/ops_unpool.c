@@ -107,7 +107,7 @@ bool lt_onnx_max_unpool(Import *im) {
     const Type *type = x->type;
     Spatial s = {0};
     const Dim *shape[LT_MAX_RANK], *low[LT_MAX_RANK], *high[LT_MAX_RANK];
-    if (!lt_onnx_spatial(im, type, NULL, &s))
+    if (!lt_onnx_spatial(im, false, &s))
         return false;
     for (int i = 0; i < type->rank; i++) {
         shape[i] = type->dims[i];

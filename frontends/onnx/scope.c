@@ -127,7 +127,7 @@ static const Dim *override_part(Import *im, const char *text) {
     char *end;
     long long number = strtoll(text, &end, 10);
     if (end != text && !*end)
-        return number > 0 ? lt_dim_const(im->dims, number) : NULL;
+        return number >= 0 ? lt_dim_const(im->dims, number) : NULL;
     return isalpha((unsigned char)*text) || *text == '_' ? symbol_dim(im, text) : NULL;
 }
 
@@ -149,7 +149,8 @@ static bool fail_option(Import *im, const char *text, const char *name) {
     return false;
 }
 
-/* The override's rank must be the declared one, and numbers that the model fixes must stay. */
+/* The override's rank must be the declared one. A number that the model fixes must stay, or become
+ * a symbol: what the rest of the model makes of it is then inferred, and guarded. */
 static bool apply_override(Import *im, const OnnxValueInfo *v, const InputOverride *o, int *rank,
                            const Dim **dims) {
     const Dim *given[LT_MAX_RANK];
@@ -160,9 +161,13 @@ static bool apply_override(Import *im, const OnnxValueInfo *v, const InputOverri
         return fail_option(im, "the shape has another rank than the model declares for input",
                            v->name);
     for (int i = 0; i < given_rank; i++) {
+        const bool is_empty = v->type.has_shape && lt_dim_is(dims[i], 0);
+        if (lt_dim_is(given[i], 0) && !is_empty)
+            return fail_option(im, "an extent of 0 is not what the model declares for input",
+                               v->name);
         bool fixed = v->type.has_shape && lt_dim_is_const(dims[i]) &&
-                     v->type.dims.data[i].kind == ONNX_DIM_VALUE && !lt_dim_is(dims[i], 0);
-        if (fixed && dims[i] != given[i])
+                     v->type.dims.data[i].kind == ONNX_DIM_VALUE && !is_empty;
+        if (fixed && dims[i] != given[i] && lt_dim_is_const(given[i]))
             return fail_option(im, "the shape contradicts what the model fixes for input", v->name);
         dims[i] = given[i];
     }

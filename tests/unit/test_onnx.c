@@ -297,9 +297,10 @@ START_TEST(overrides_give_shapes) {
     static const struct {
         const char *name, *shape;
         bool fits;
-    } cases[] = {{"x", "7x2", true},  {"x", "Bx2", true},  {"x", "7x3", false},
-                 {"x", "7", false},   {"x", "7x", false},  {"z", "7x2", false},
-                 {"x", "0x2", false}, {"x", "ax-1", false}};
+    } cases[] = {{"x", "7x2", true},  {"x", "Bx2", true},   {"x", "BxC", true},
+                 {"x", "BxB", true},  {"x", "7x3", false},  {"x", "7", false},
+                 {"x", "7x", false},  {"z", "7x2", false},  {"x", "0x2", false},
+                 {"x", "7x0", false}, {"x", "ax-1", false}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         setup();
         Bytes model = good_model();
