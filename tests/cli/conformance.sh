@@ -17,7 +17,7 @@ list=tests/conformance/expected
 expect() { # WHAT STATUS TEXT [OPTIONS...]: the driver's exit code, and a line that it prints
 	local what=$1 status=$2 text=$3
 	shift 3
-	"$driver" --all "$@" >out 2>&1
+	"$driver" --all $dims "$@" >out 2>&1
 	local code=$?
 	if [ $code = "$status" ] && grep -qxF "$text" out; then
 		passed=$((passed + 1))
@@ -32,6 +32,7 @@ case_of() { # NAME: a copy of that case
 	cp -r "$suite/node/$1" build/conformance/cases/node/
 }
 
+dims='--dims given'
 : >$list
 case_of test_abs
 expect 'a right answer' 0 '1 passed, 0 failed, 0 skipped'
@@ -64,6 +65,27 @@ chmod +x crash hang
 LATHE_LD=$work/crash expect 'a crash' 0 'node/test_relu: crash: Segmentation fault' --list-failures
 LATHE_LD=$work/hang expect 'a case that hangs' 0 'node/test_relu: too slow: still running after 1 s' \
 	--list-failures --limit 1
+
+# Symbolic extents: a model of f32[2], whose data has three elements.
+rm -r build/conformance/cases/node/*
+case_of test_neg_example
+data=build/conformance/cases/node/test_neg_example/test_data_set_0
+printf '\x08\x03\x10\x01\x4a\x0c\x00\x00\x80\x3f\x00\x00\x00\x40\x00\x00\x40\x40' >$data/input_0.pb
+printf '\x08\x03\x10\x01\x4a\x0c\x00\x00\x80\xbf\x00\x00\x00\xc0\x00\x00\x40\xc0' >$data/output_0.pb
+: >$list
+: >$list.batch
+: >$list.all
+expect 'other extents than given' 1 "node/test_neg_example: run-time error: input 'x' axis 0: expected 2, found 3"
+dims='--dims batch' expect 'other leading extents' 0 '1 passed, 0 failed, 0 skipped'
+dims='--dims all' expect 'other extents' 0 '1 passed, 0 failed, 0 skipped'
+dims='' expect 'every form' 1 '2 passed, 1 failed, 0 skipped'
+dims='' expect 'blessing every form' 0 'all            1   1             1   1' --bless --json results
+grep -q '^node/test_neg_example' $list && ! grep -q '^node' $list.batch $list.all &&
+	[ "$(grep -c '"dims": "\(given\|batch\|all\)", "case": "node/test_neg_example"' results)" = 3 ]
+dims='' expect 'lists and results' $? '2 passed, 1 failed, 0 skipped'
+: >$list
+echo 'node/test_neg_example: known' >$list.all
+dims='' expect 'a list of a form' 1 'node/test_neg_example: passes, and stands in tests/conformance/expected.all'
 
 echo 'node/test_nothing: known' >$list
 expect 'an unknown name' 1 'tests/conformance/expected: error: the suite has no case node/test_nothing'

@@ -2,8 +2,9 @@
  *
  * cases.py writes the suite's cases into build/conformance/cases. Each is compiled by the calls
  * that lathec makes, and its artifact runs in liblathe_rt, in a process of its own: a case that
- * crashes or hangs is one that failed. What is known to fail stands in tests/conformance/expected,
- * with the reason. */
+ * crashes or hangs is one that failed. Each is compiled three times: with the extents that it gives
+ * its inputs, with the leading ones symbolic, with all symbolic. What is known to fail stands in
+ * tests/conformance/expected, .batch and .all, with the reason. */
 #ifndef LATHE_TESTS_CONFORMANCE_H
 #define LATHE_TESTS_CONFORMANCE_H
 
@@ -12,11 +13,15 @@
 #include "runtime/base/arena.h"
 #include "runtime/base/map.h"
 #include "runtime/base/vec.h"
+#include "tools/cli.h"
 
 #define CASES_FOLDER "build/conformance/cases"
 #define WORK_FOLDER "build/conformance/work"
 #define ARTIFACT_PATH WORK_FOLDER "/%ld.so" /* of the process with that id */
-#define EXPECTED_FILE "tests/conformance/expected"
+
+/* Which extents of the inputs are symbols (dims.c). */
+typedef enum DimsForm { DIMS_GIVEN, DIMS_BATCH, DIMS_ALL, DIMS_FORMS } DimsForm;
+#define DIMS_CHOICES "given|batch|all"
 
 typedef enum Verdict {
 #define VERDICT(e, name) VERDICT_##e,
@@ -38,12 +43,14 @@ typedef struct Case {
     const char *op;     /* what the case is about: a row of the table */
     Outcome *outcome;
     const char *expected; /* why it is known to fail; NULL: it passes */
+    bool fails_as_given;  /* symbolic forms: it is known to fail without, and may do either */
 } Case;
 
 typedef Vec(Case) CaseList;
 
 typedef struct Conformance {
     Arena *arena;
+    DimsForm dims;
     CaseList cases; /* that were chosen, by name */
     size_t all;     /* how many the suite has */
     int jobs;
@@ -56,6 +63,7 @@ const char *lt_verdict_name(Verdict verdict);
 typedef struct CaseChoice {
     const char *filter; /* a glob that the name, or what is behind its '/', matches; NULL: all */
     uint64_t part;      /* one in so many, by a hash of the name; 1: all */
+    uint64_t which;     /* which one of them: less than part */
 } CaseChoice;
 /* Fills c->cases. False: there are none, and why was printed. */
 bool lt_cases_find(Conformance *c, const CaseChoice *choice);
@@ -65,16 +73,24 @@ bool lt_cases_find(Conformance *c, const CaseChoice *choice);
  */
 bool lt_cases_run(Conformance *c);
 /* In the case's own process: compiles, runs, compares. */
-void lt_case_run(const Case *at);
+void lt_case_run(const Case *at, DimsForm dims);
+
+/* --- symbolic extents (dims.c) --- */
+const char *lt_dims_name(DimsForm dims);
+/* What is known to fail in this form. */
+const char *lt_dims_expected(DimsForm dims);
+/* The values of --input that make the model's inputs symbolic; a model that cannot be read has
+ * none. */
+CliList lt_dims_inputs(Arena *arena, const char *model_path, DimsForm dims);
 
 /* --- what is known to fail (expected.c) --- */
-/* Reads EXPECTED_FILE into the cases. False: a line of it is wrong, or names no case. */
+/* Reads the form's list into the cases. False: a line of it is wrong, or names no case. */
 bool lt_expected_read(Conformance *c);
 /* Writes the cases that failed, reasons that stood there kept. Cases that did not run stay. */
 bool lt_expected_write(const Conformance *c);
 static inline bool case_passed(const Case *at) { return at->outcome->verdict == VERDICT_PASSED; }
 static inline bool case_surprises(const Case *at) {
-    return case_passed(at) == (at->expected != NULL);
+    return !at->fails_as_given && case_passed(at) == (at->expected != NULL);
 }
 
 /* --- words (report.c) --- */
@@ -83,7 +99,11 @@ void lt_report_reasons(const Conformance *c);
 void lt_report_failures(const Conformance *c);
 /* How many cases ended otherwise than expected; each is named. */
 size_t lt_report_surprises(const Conformance *c);
-bool lt_report_json(const Conformance *c, const char *path);
+/* Opens and closes a list of results; between them each form adds its own. NULL, false: errno says
+ * why. */
+FILE *lt_json_open(const char *path);
+void lt_report_json(const Conformance *c, FILE *out, bool *is_first);
+bool lt_json_close(FILE *out);
 double lt_median_compile_ms(const Conformance *c);
 
 #endif

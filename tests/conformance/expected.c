@@ -1,5 +1,5 @@
-/* expected.c - the list of cases that are known to fail: `NAME: REASON` a line, by name; lines with
- * '#' are comments. */
+/* expected.c - the lists of cases that are known to fail, one a form: `NAME: REASON` a line, by
+ * name; lines with '#' are comments. What is known to fail as given stands in that list alone. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,21 +13,27 @@ typedef struct Line {
 } Line;
 typedef Vec(Line) LineList;
 
+static const char *const forms[DIMS_FORMS] = {
+    [DIMS_GIVEN] = "",
+    [DIMS_BATCH] =
+        "# With the leading extents of inputs symbolic. What fails as given is not here.\n",
+    [DIMS_ALL] = "# With all extents of inputs symbolic. What fails as given is not here.\n",
+};
 static const char head[] =
     "# Cases of the ONNX backend suite that do not pass, each with its reason. A case that passes\n"
     "# must not stand here, one that fails must: `make conformance` tells. `make conformance\n"
     "# ARGS=--bless` writes the list; reasons of cases that stood here before are kept.\n";
 
-static bool complain(int number, const char *words) {
-    fprintf(stderr, "%s:%d: error: %s\n", EXPECTED_FILE, number, words);
+static bool complain(const char *list, int number, const char *words) {
+    fprintf(stderr, "%s:%d: error: %s\n", list, number, words);
     return false;
 }
 
-static bool read_lines(Arena *arena, LineList *lines) {
+static bool read_lines(Arena *arena, const char *list, LineList *lines) {
     MappedFile file;
     char reason[128];
-    if (!lt_file_map(&file, EXPECTED_FILE, reason, sizeof reason)) {
-        fprintf(stderr, "conformance: error: %s: %s\n", EXPECTED_FILE, reason);
+    if (!lt_file_map(&file, list, reason, sizeof reason)) {
+        fprintf(stderr, "conformance: error: %s: %s\n", list, reason);
         return false;
     }
     char *at = lt_arena_strndup(arena, (const char *)file.data, file.size);
@@ -41,10 +47,10 @@ static bool read_lines(Arena *arena, LineList *lines) {
             continue;
         char *colon = strstr(line, ": ");
         if (!colon || !colon[2])
-            return complain(number, "expected NAME: REASON");
+            return complain(list, number, "expected NAME: REASON");
         *colon = 0;
         if (lines->len && strcmp(lt_vec_last(lines).name, line) >= 0)
-            return complain(number, "names are in order, each once");
+            return complain(list, number, "names are in order, each once");
         lt_vec_push(arena, lines, (Line){line, colon + 2});
     }
     return true;
@@ -55,7 +61,7 @@ static int by_name(const void *a, const void *b) {
 }
 
 /* Names that the suite does not have would stay for ever. */
-static bool is_in_suite(Arena *arena, const Line *line) {
+static bool is_in_suite(Arena *arena, const char *list, const Line *line) {
     const char *path = lt_arena_printf(arena, "%s/%s", CASES_FOLDER, line->name);
     MappedFile file;
     char reason[128];
@@ -64,20 +70,30 @@ static bool is_in_suite(Arena *arena, const Line *line) {
     if (found)
         lt_file_unmap(&file);
     else
-        fprintf(stderr, "%s: error: the suite has no case %s\n", EXPECTED_FILE, line->name);
+        fprintf(stderr, "%s: error: the suite has no case %s\n", list, line->name);
     return found;
 }
 
+/* NULL: it is not in the list. */
+static const char *find_reason(const LineList *lines, const char *name) {
+    const Line key = {.name = name};
+    const Line *line =
+        lines->len ? bsearch(&key, lines->data, lines->len, sizeof key, by_name) : NULL;
+    return line ? line->reason : NULL;
+}
+
 bool lt_expected_read(Conformance *c) {
-    LineList lines = {0};
-    bool ok = read_lines(c->arena, &lines);
+    LineList lines = {0}, given = {0};
+    const char *list = lt_dims_expected(c->dims);
+    bool ok = read_lines(c->arena, list, &lines);
     for (size_t i = 0; ok && i < lines.len; i++)
-        ok = is_in_suite(c->arena, &lines.data[i]);
+        ok = is_in_suite(c->arena, list, &lines.data[i]);
+    if (ok && c->dims != DIMS_GIVEN)
+        ok = read_lines(c->arena, lt_dims_expected(DIMS_GIVEN), &given);
     for (size_t i = 0; ok && i < c->cases.len; i++) {
-        const Line key = {.name = c->cases.data[i].name};
-        const Line *line = lines.len ? bsearch(&key, lines.data, lines.len, sizeof key, by_name)
-                                     : NULL;
-        c->cases.data[i].expected = line ? line->reason : NULL;
+        Case *at = &c->cases.data[i];
+        at->expected = find_reason(&lines, at->name);
+        at->fails_as_given = find_reason(&given, at->name) != NULL;
     }
     return ok;
 }
@@ -96,22 +112,24 @@ static const char *own_reason(Arena *arena, const Outcome *outcome) {
 
 bool lt_expected_write(const Conformance *c) {
     LineList before = {0}, lines = {0};
-    if (!read_lines(c->arena, &before))
+    const char *list = lt_dims_expected(c->dims);
+    if (!read_lines(c->arena, list, &before))
         return false;
     for (size_t i = 0; i < before.len; i++)
         if (!find_case(c, before.data[i].name))
             lt_vec_push(c->arena, &lines, before.data[i]);
     for (size_t i = 0; i < c->cases.len; i++) {
         const Case *at = &c->cases.data[i];
-        if (case_passed(at))
+        if (case_passed(at) || at->fails_as_given)
             continue;
         const char *reason = at->expected ? at->expected : own_reason(c->arena, at->outcome);
         lt_vec_push(c->arena, &lines, (Line){at->name, reason});
     }
     qsort(lines.data, lines.len, sizeof *lines.data, by_name);
     OutputFile out;
-    if (!lt_output_open(&out, EXPECTED_FILE))
+    if (!lt_output_open(&out, list))
         return false;
+    lt_output_write(&out, forms[c->dims], strlen(forms[c->dims]));
     lt_output_write(&out, head, sizeof head - 1);
     for (size_t i = 0; i < lines.len; i++) {
         const char *text =

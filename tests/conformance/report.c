@@ -130,7 +130,7 @@ size_t lt_report_surprises(const Conformance *c) {
             continue;
         count++;
         if (case_passed(at))
-            printf("%s: passes, and stands in %s\n", at->name, EXPECTED_FILE);
+            printf("%s: passes, and stands in %s\n", at->name, lt_dims_expected(c->dims));
         else
             print_case(at);
     }
@@ -158,14 +158,19 @@ static void json_field(FILE *out, const char *key, const char *value) {
     fputs(", ", out);
 }
 
-bool lt_report_json(const Conformance *c, const char *path) {
+FILE *lt_json_open(const char *path) {
     FILE *out = fopen(path, "w");
-    if (!out)
-        return false;
-    fputs("[\n", out);
+    if (out)
+        fputc('[', out);
+    return out;
+}
+
+void lt_report_json(const Conformance *c, FILE *out, bool *is_first) {
     for (size_t i = 0; i < c->cases.len; i++) {
         const Case *at = &c->cases.data[i];
-        fputc('{', out);
+        fputs(*is_first ? "\n{" : ",\n{", out);
+        *is_first = false;
+        json_field(out, "dims", lt_dims_name(c->dims));
         json_field(out, "case", at->name);
         json_field(out, "op", at->op);
         json_field(out, "verdict", lt_verdict_name(at->outcome->verdict));
@@ -173,8 +178,11 @@ bool lt_report_json(const Conformance *c, const char *path) {
         json_field(out, "reason", at->outcome->reason);
         fputs("\"compile_ms\": ", out);
         lt_json_double(out, at->outcome->compile_seconds * 1e3);
-        fputs(i + 1 < c->cases.len ? "},\n" : "}\n", out);
+        fputc('}', out);
     }
-    fputs("]\n", out);
+}
+
+bool lt_json_close(FILE *out) {
+    fputs("\n]\n", out);
     return fclose(out) == 0;
 }

@@ -47,9 +47,10 @@ static bool refuse(const Running *r, const Compilation *c, int code) {
     return end(r, verdict, "the compiler's exit code is %d", code);
 }
 
-static bool compile(const Running *r, const char *artifact) {
-    const CompileOptions options = {.pass_limit = -1, .quiet = true};
-    const char *path = lt_arena_printf((Arena *)&r->arena, "%s/model.onnx", r->at->folder);
+static bool compile(Running *r, DimsForm dims, const char *artifact) {
+    const char *path = lt_arena_printf(&r->arena, "%s/model.onnx", r->at->folder);
+    const CompileOptions options = {
+        .pass_limit = -1, .quiet = true, .inputs = lt_dims_inputs(&r->arena, path, dims)};
     Compilation c;
     lt_compile_init(&c, path, &options);
     int code = lt_compile_run(&c, artifact);
@@ -201,12 +202,12 @@ static void read_tolerance(Running *r) {
     lt_file_unmap(&file);
 }
 
-void lt_case_run(const Case *at) {
+void lt_case_run(const Case *at, DimsForm dims) {
     Running r = {.at = at};
     lt_arena_init(&r.arena);
     read_tolerance(&r);
     const char *artifact = lt_arena_printf(&r.arena, ARTIFACT_PATH, (long)getpid());
-    if (compile(&r, artifact) && load(&r, artifact) && run_sets(&r))
+    if (compile(&r, dims, artifact) && load(&r, artifact) && run_sets(&r))
         end(&r, VERDICT_PASSED, "%s", "");
     lathe_context_free(r.context);
     lathe_model_close(r.model);

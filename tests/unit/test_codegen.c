@@ -455,8 +455,7 @@ START_TEST(linker_fails) {
 }
 END_TEST
 
-LT_TEST_MAIN("test_codegen", artifacts_run, guards_are_checked,
-             extents_out_of_range_touch_nothing, signature_is_the_models,
-             copies_and_splats, library_functions_may_fail, same_bytes_every_time,
-             weights_in_a_file_of_their_own, objects_and_texts, all_targets_generate_code,
-             no_place_to_write, no_linker, linker_fails)
+LT_TEST_MAIN("test_codegen", artifacts_run, guards_are_checked, extents_out_of_range_touch_nothing,
+             signature_is_the_models, copies_and_splats, library_functions_may_fail,
+             same_bytes_every_time, weights_in_a_file_of_their_own, objects_and_texts,
+             all_targets_generate_code, no_place_to_write, no_linker, linker_fails)
