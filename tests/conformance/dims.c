@@ -68,14 +68,14 @@ static bool counts_axes(const OnnxGraph *graph, const char *name) {
 /* "x=3xi0_1xi0_2"; NULL: nothing of it becomes a symbol. */
 static const char *shape_of(Arena *arena, const OnnxGraph *graph, size_t input, DimsForm dims) {
     const OnnxValueInfo *v = &graph->inputs.data[input];
-    const size_t rank = v->dims.len, opened = dims == DIMS_BATCH && rank > 1 ? 1 : rank;
+    const size_t rank = v->type.dims.len, opened = dims == DIMS_BATCH && rank > 1 ? 1 : rank;
     const bool keeps_last = rank > 0 && counts_axes(graph, v->name);
     bool any = false;
     Str text;
     lt_str_init(&text, arena);
     lt_str_printf(&text, "%s=", v->name);
     for (size_t i = 0; i < rank; i++) {
-        const OnnxDim *d = &v->dims.data[i];
+        const OnnxDim *d = &v->type.dims.data[i];
         const bool is_number = d->kind == ONNX_DIM_VALUE && d->value >= 0;
         const bool stays =
             is_number && (i >= opened || d->value < 2 || (keeps_last && i + 1 == rank));
@@ -101,7 +101,7 @@ CliList lt_dims_inputs(Arena *arena, const char *model_path, DimsForm dims) {
     const OnnxGraph *graph = model ? model->graph : NULL;
     for (size_t i = 0; graph && i < graph->inputs.len; i++) {
         const OnnxValueInfo *v = &graph->inputs.data[i];
-        const bool is_shaped = v->kind == ONNX_TYPE_TENSOR && v->has_shape;
+        const bool is_shaped = v->type.kind == ONNX_TYPE_TENSOR && v->type.has_shape;
         const char *shape = is_shaped ? shape_of(arena, graph, i, dims) : NULL;
         if (shape)
             lt_vec_push(arena, &list, shape);
