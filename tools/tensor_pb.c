@@ -17,6 +17,7 @@ enum {
     DATA_TYPE = 2,
     FLOAT_DATA = 4,
     INT32_DATA = 5,
+    STRING_DATA = 6,
     INT64_DATA = 7,
     RAW_DATA = 9,
     DOUBLE_DATA = 10,
@@ -224,6 +225,48 @@ lathe_status lt_tensor_pb_parse(Arena *arena, const void *bytes, size_t size, Ho
     for (size_t i = 0; tensor->dtype == LATHE_BOOL && i < tensor->bytes; i++)
         flags[i] = flags[i] != 0;
     *out = *tensor;
+    return LATHE_OK;
+}
+
+/* --- strings ---------------------------------------------------------------------------------- */
+
+enum { TYPE_STRING = 8 };
+
+static lathe_status read_strings(Arena *arena, Message *m, Reader r, HostTensor *out) {
+    Field field;
+    size_t count = 0, total = 0;
+    for (Reader all = r; read_field(&all, &field);)
+        if (field.number == STRING_DATA && field.wire == WIRE_BYTES) {
+            count++;
+            total += field.value;
+        }
+    m->tensor.dtype = LATHE_I64;
+    if (!lt_host_tensor_bytes(&m->tensor, &m->tensor.bytes) || m->tensor.bytes != count * 8)
+        return LATHE_MALFORMED;
+    out[0] = (HostTensor){.dtype = LATHE_U8, .rank = 1, .dims = {(int64_t)total}, .bytes = total};
+    out[1] = m->tensor;
+    uint8_t *bytes = out[0].data = lt_arena_alloc_aligned(arena, total, 64);
+    int64_t *length = out[1].data = lt_arena_alloc_aligned(arena, out[1].bytes, 64);
+    while (read_field(&r, &field))
+        if (field.number == STRING_DATA && field.wire == WIRE_BYTES) {
+            if (field.value)
+                memcpy(bytes, field.bytes.at, field.value);
+            bytes += field.value;
+            *length++ = (int64_t)field.value;
+        }
+    return LATHE_OK;
+}
+
+lathe_status lt_tensor_pb_members(Arena *arena, const void *bytes, size_t size, HostTensor out[2],
+                                  uint32_t *count, const char **error) {
+    Message m = {0};
+    Reader r = {bytes, (const uint8_t *)bytes + size, false};
+    *count = 1;
+    if (!read_head(&m, r) || m.too_many_dims || m.type != TYPE_STRING)
+        return lt_tensor_pb_parse(arena, bytes, size, out, error);
+    *count = 2;
+    if (read_strings(arena, &m, r, out) != LATHE_OK)
+        return fail(error, LATHE_MALFORMED, "its dims are not as many strings as it holds");
     return LATHE_OK;
 }
 

@@ -36,10 +36,14 @@ static ValueSlot find_slot(Arena *arena, InfoOf *info_of, const lathe_model *mod
     const lathe_tensor_info *shapes = info_of(model, index + has + 1);
     const bool is_sequence =
         is_member(value, stem, "values") && shapes && lt_is_sequence(value->name, shapes->name);
-    if (!is_sequence && !(has && is_member(value, stem, "value")))
+    const bool is_strings = is_member(value, stem, "bytes") && is_member(shapes, stem, "lengths");
+    if (!is_sequence && !is_strings && !(has && is_member(value, stem, "value")))
         return slot;
-    slot = (ValueSlot){.name = stem, .is_optional = has, .is_sequence = is_sequence};
-    slot.count = 1 + has + is_sequence;
+    slot = (ValueSlot){.name = stem,
+                       .is_optional = has,
+                       .is_sequence = is_sequence,
+                       .is_strings = is_strings,
+                       .count = 1 + has + (is_sequence || is_strings)};
     for (uint32_t i = 0; i < slot.count; i++)
         slot.info[i] = info_of(model, index + i);
     return slot;
@@ -89,6 +93,15 @@ static lathe_status read_elements(Arena *arena, const Parts *parts, HostValue *o
     return status;
 }
 
+static lathe_status read_strings(Arena *arena, Part message, HostValue *out, const char **error) {
+    out->elements = LT_ARRAY(arena, HostTensor, 2);
+    lathe_status status =
+        lt_tensor_pb_members(arena, message.data, message.size, out->elements, &out->count, error);
+    return status || out->count == 2
+               ? status
+               : fail(error, LATHE_BAD_ARGUMENT, "its elements are no strings");
+}
+
 lathe_status lt_value_pb_parse(Arena *arena, const void *bytes, size_t size, const ValueSlot *slot,
                                HostValue *out, const char **error) {
     const uint32_t inner = slot->is_sequence ? OPTIONAL_SEQUENCE : OPTIONAL_TENSOR;
@@ -103,6 +116,8 @@ lathe_status lt_value_pb_parse(Arena *arena, const void *bytes, size_t size, con
             return LATHE_OK;
         message = parts.data[0];
     }
+    if (slot->is_strings)
+        return read_strings(arena, message, out, error);
     if (!slot->is_sequence)
         lt_vec_push(arena, &elements, message);
     else if (!find_parts(arena, message, SEQUENCE_TENSORS, &elements, &unused))
@@ -186,8 +201,9 @@ lathe_status lt_value_pack(Arena *arena, const ValueSlot *slot, const HostValue 
     }
     if (slot->is_sequence)
         return pack_sequence(arena, slot, value, members + slot->is_optional, error);
-    members[slot->is_optional] =
-        value->is_absent ? smallest(arena, slot->info[slot->is_optional]) : value->elements[0];
+    for (uint32_t i = slot->is_optional; i < slot->count; i++)
+        members[i] = value->is_absent ? smallest(arena, slot->info[i])
+                                      : value->elements[i - slot->is_optional];
     return LATHE_OK;
 }
 
@@ -236,9 +252,10 @@ lathe_status lt_value_unpack(Arena *arena, const ValueSlot *slot, const lathe_te
     }
     if (slot->is_sequence)
         return unpack_sequence(arena, &members[0], &members[1], out, error);
-    out->count = 1;
-    out->elements = LT_ARRAY(arena, HostTensor, 1);
-    out->elements[0] = host_tensor(&members[0]);
+    out->count = slot->count - slot->is_optional;
+    out->elements = LT_ARRAY(arena, HostTensor, out->count);
+    for (uint32_t i = 0; i < out->count; i++)
+        out->elements[i] = host_tensor(&members[i]);
     return LATHE_OK;
 }
 

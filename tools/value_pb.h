@@ -1,4 +1,4 @@
-/* value_pb.h - sequences and optionals of a model as an artifact takes and gives them: several
+/* value_pb.h - sequences, optionals and strings of a model as an artifact takes and gives them: several
  * tensors (lathe/runtime.h), which belong together by their names; and as ONNX test data holds
  * them: one SequenceProto or OptionalProto a file (onnx.proto). */
 #ifndef LATHE_TOOLS_VALUE_PB_H
@@ -13,13 +13,13 @@ typedef struct ValueSlot {
     const char *name;                            /* the model's */
     uint32_t count;                              /* how many */
     const lathe_tensor_info *info[SLOT_MEMBERS]; /* of each */
-    bool is_optional, is_sequence;               /* neither: a tensor */
+    bool is_optional, is_sequence, is_strings;   /* none: a tensor of numbers */
 } ValueSlot;
 
 /* What the file of a value holds. */
 typedef struct HostValue {
     bool is_absent;       /* an optional without a value */
-    HostTensor *elements; /* of a sequence; else one */
+    HostTensor *elements; /* of a sequence; bytes and lengths of strings; else one */
     uint32_t count;
 } HostValue;
 

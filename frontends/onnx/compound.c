@@ -36,9 +36,13 @@ static const CompoundForm *form_of_tensor_type(Import *im, const OnnxType *type,
                                                const char **reason) {
     DType dtype;
     const int rank = type->has_shape ? (int)type->dims.len : RANK_MIXED;
+    CompoundForm *strings = lt_onnx_form(im, COMPOUND_STRINGS, NULL);
+    strings->rank = rank;
     if (type->dims.len > LT_MAX_RANK)
         *reason = lt_arena_printf(im->arena, "of rank %zu; at most %d is supported", type->dims.len,
                                   LT_MAX_RANK);
+    else if (type->elem_type == ONNX_STRING)
+        return strings;
     else if (lt_onnx_dtype(type->elem_type, &dtype))
         return lt_onnx_tensor_form(im, dtype, rank);
     else

@@ -17,6 +17,8 @@
  *     bytes    u8[total]   all strings one behind the other, in row-major order, UTF-8, no NUL
  *     lengths  i64[shape]  how many bytes each has
  *
+ * or, unless packed, have another member that says where each begins (strings.h).
+ *
  * Inputs and outputs of the graph have one tensor for each member, named after the value and the
  * member: `x.values`, `x.shapes`; an optional `x` has `x.has` and either `x.value` or the members
  * of the sequence in it. include/lathe/runtime.h has this for embedders. */
@@ -33,6 +35,12 @@ typedef enum CompoundKind {
     COMPOUND_STRINGS = 4,
     COMPOUND_ANY = 7
 } CompoundKind;
+
+/* How a converter that knows no strings takes them (strings_move.c). */
+enum {
+    STRINGS_MOVED = 8 | COMPOUND_STRINGS,  /* it gives its operands' elements on, in other places */
+    STRINGS_COUNTED = 16 | COMPOUND_STRINGS /* it asks for shapes alone */
+};
 
 /* Instead of a rank. */
 enum {

@@ -1,6 +1,7 @@
 /* compound_pack.c - compounds as a fixed number of tensors: what crosses the borders of branches,
  * loops and the graph. */
 #include "frontends/onnx/sequence.h"
+#include "frontends/onnx/strings.h"
 
 /* T[n] of the elements' data. */
 static Value *flat(Import *im, Value *v) {
@@ -98,6 +99,8 @@ bool lt_onnx_pack(Import *im, Value *v, const CompoundForm *form, Value **member
         return pack_optional(im, v, form, members);
     if (form->kind == COMPOUND_SEQUENCE)
         return c->is_list ? pack_list(im, c, form->element, members) : repack(im, c, form, members);
+    if (form->kind == COMPOUND_STRINGS)
+        return lt_strings_pack(im, v, members);
     for (uint32_t i = 0; i < lt_onnx_form_width(form); i++)
         members[i] = c ? c->members[i] : v;
     return true;
@@ -106,6 +109,8 @@ bool lt_onnx_pack(Import *im, Value *v, const CompoundForm *form, Value **member
 Value *lt_onnx_unpack(Import *im, const CompoundForm *form, Value *const *members) {
     if (form->kind == COMPOUND_NONE)
         return members[0];
+    if (form->kind == COMPOUND_STRINGS)
+        return lt_strings_value(im, &(Strings){.bytes = members[0], .lengths = members[1]});
     if (form->kind != COMPOUND_OPTIONAL)
         return lt_onnx_compound(im, form, members, lt_onnx_form_width(form));
     Value *parts[] = {members[0], lt_onnx_unpack(im, form->element, members + 1)};

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "frontends/onnx/sequence.h"
+#include "frontends/onnx/strings.h"
 
 #define ONNX_OP(name, low, high, function, least, most, outputs, attributes) \
     {name, low, high, lt_onnx_##function, least, most, outputs, attributes, COMPOUND_NONE},
@@ -257,7 +258,7 @@ static bool convert_node(Import *im, const OnnxNode *written) {
         return false;
     uint32_t before = im->module->diags.errors;
     const bool may_convert = ok && ready == READY && check_absent(im, op) && check_kinds(im, op);
-    bool converted = may_convert && op->convert(im);
+    bool converted = may_convert && lt_strings_convert(im, op);
     if (is_malformed(im, errors))
         return false;
     converted = converted && im->module->diags.errors == before;

@@ -39,6 +39,12 @@ static void read_raw(Scan *s, OnnxTensor *t) {
     t->raw_size = s->field.len;
 }
 
+static OnnxText read_text(Scan *s) {
+    if (!lt_pb_expect(&s->pb, &s->field, PB_BYTES))
+        return (OnnxText){"", 0};
+    return (OnnxText){(const char *)s->pb.data + s->field.pos, s->field.len};
+}
+
 static OnnxTensor read_tensor(Scan s) {
     OnnxTensor t = {.name = ""};
     while (scan_next(&s)) {
@@ -53,7 +59,7 @@ static OnnxTensor read_tensor(Scan s) {
             break;
         case 4: lt_pb_words32(pb, field, s.arena, &t.floats); break;
         case 5: lt_pb_ints(pb, field, s.arena, &t.int32s); break;
-        case 6: t.strings++; break;
+        case 6: lt_vec_push(s.arena, &t.strings, read_text(&s)); break;
         case 7: lt_pb_ints(pb, field, s.arena, &t.int64s); break;
         case 8: t.name = scan_string(&s); break;
         case 9: read_raw(&s, &t); break;

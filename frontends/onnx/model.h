@@ -55,6 +55,11 @@ typedef struct OnnxEntry { /* StringStringEntryProto */
     const char *key, *value;
 } OnnxEntry;
 
+typedef struct OnnxText { /* an element of a tensor of strings */
+    const char *text;     /* may hold NUL, and does not end with it */
+    size_t length;
+} OnnxText;
+
 typedef struct OnnxTensor {
     const char *name;
     int64_t data_type;
@@ -64,7 +69,7 @@ typedef struct OnnxTensor {
     PbWords32 floats;  /* float_data: bits */
     PbWords64 doubles; /* double_data: bits */
     PbInts int32s, int64s, uint64s;
-    uint32_t strings; /* how many string_data */
+    Vec(OnnxText) strings; /* string_data: they stay in the file */
     bool is_external;
     Vec(OnnxEntry) external;
     struct OnnxTensor *values, *indices; /* SparseTensorProto: what lies where; NULL: dense */

@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "frontends/onnx/ops.h"
+#include "frontends/onnx/strings.h"
 
 bool lt_onnx_identity(Import *im) { return onnx_set(im, 0, im->inputs[0]); }
 
@@ -19,12 +19,14 @@ bool lt_onnx_constant(Import *im) {
     const OnnxAttribute *a;
     if (im->node->attributes.len != 1)
         return lt_onnx_malformed(im, "it must have one attribute, its value");
-    const bool is_sparse = lt_onnx_has(im, "sparse_value");
-    if (is_sparse || lt_onnx_has(im, "value")) {
-        a = is_sparse ? lt_onnx_attribute(im, "sparse_value", ONNX_ATTR_SPARSE)
-                      : lt_onnx_attribute(im, "value", ONNX_ATTR_TENSOR);
+    if (lt_onnx_has(im, "sparse_value")) {
+        a = lt_onnx_attribute(im, "sparse_value", ONNX_ATTR_SPARSE);
         const Const *c = a ? lt_onnx_tensor(im, a->t, im->node->loc) : NULL;
         return c && onnx_set(im, 0, lt_build_const(&im->b, c));
+    }
+    if (lt_onnx_has(im, "value")) {
+        a = lt_onnx_attribute(im, "value", ONNX_ATTR_TENSOR);
+        return a && onnx_set(im, 0, lt_strings_or_tensor(im, a->t, im->node->loc));
     }
     if (lt_onnx_has(im, "value_int"))
         return onnx_set(im, 0, lt_build_int(&im->b, DT_I64, lt_onnx_int(im, "value_int", 0)));
@@ -35,7 +37,7 @@ bool lt_onnx_constant(Import *im) {
     if (lt_onnx_has(im, "value_floats") &&
         (a = lt_onnx_attribute(im, "value_floats", ONNX_ATTR_FLOATS)))
         return set_list(im, DT_F32, a->floats.len, a->floats.data, 1);
-    return lt_onnx_unsupported(im, "constants of strings are not supported");
+    return lt_strings_constant(im);
 }
 
 bool lt_onnx_constant_of_shape(Import *im) {

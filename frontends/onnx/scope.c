@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "frontends/onnx/compound.h"
+#include "frontends/onnx/strings.h"
 
 typedef struct Capture {
     Import *im;
@@ -61,10 +61,10 @@ Value *lt_onnx_resolve(Import *im, Binding *binding, const char *name) {
         return binding->value;
     Loc *loc = LT_NEW(im->arena, Loc);
     *loc = (Loc){.node = name, .op = "Initializer"};
-    const Const *c = lt_onnx_tensor(im, binding->pending, loc);
-    Builder at = im->b;
-    at.loc = loc;
-    binding->value = c ? lt_build_const(&at, c) : NULL;
+    Builder before = im->b;
+    im->b.loc = loc;
+    binding->value = lt_strings_or_tensor(im, binding->pending, loc);
+    im->b = before;
     if (binding->value)
         binding->value->name = name;
     binding->failed = !binding->value;
@@ -198,7 +198,7 @@ static const Type *declared_type(Import *im, const OnnxValueInfo *v, DType dtype
     return lt_type(im->module, dtype, rank, dims);
 }
 
-/* An extent of a sequence's member: a number, or where that is negative a symbol, "x_length". */
+/* An extent of a member of a sequence or of strings: a number, or where that is negative a symbol, "x_length". */
 static OnnxDim sequence_dim(Import *im, const char *name, const char *what, int number) {
     return (OnnxDim){.kind = number >= 0 ? ONNX_DIM_VALUE : ONNX_DIM_PARAM,
                      .value = number,
@@ -227,13 +227,17 @@ static const Type *member_type(Import *im, const OnnxValueInfo *v, const Compoun
         const OnnxValueInfo inner = {.name = is_tensor ? name : v->name, .type = *v->type.element};
         return member_type(im, &inner, form->element, i - 1);
     }
+    const bool is_strings = form->kind == COMPOUND_STRINGS;
+    if (is_strings && i == 1)
+        return declared_type(im, &(OnnxValueInfo){.name = name, .type = v->type}, DT_I64);
     OnnxValueInfo member = {.name = name, .type = {.has_shape = true}};
     lt_vec_push(im->arena, &member.type.dims,
                 sequence_dim(im, v->name, i == 0 ? "total" : "length", -1));
     if (i == 1)
         lt_vec_push(im->arena, &member.type.dims,
                     sequence_dim(im, v->name, "rank", form->element->rank));
-    const Type *type = declared_type(im, &member, i == 0 ? form->element->dtype : DT_I64);
+    const DType values = is_strings ? DT_U8 : form->element->dtype;
+    const Type *type = declared_type(im, &member, i == 0 ? values : DT_I64);
     if (type)
         allow_nothing(im, type, LT_MAX_RANK);
     return type;
