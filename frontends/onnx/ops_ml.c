@@ -105,25 +105,6 @@ bool lt_onnx_imputer(Import *im) {
            onnx_set(im, 0, lt_build_map3(&im->b, FN_SELECT, is_missing, by, x));
 }
 
-/* x == category, along a new last axis. */
-bool lt_onnx_one_hot_encoder(Import *im) {
-    Value *x = im->inputs[0];
-    const int64_t last = x->type->rank;
-    ClassLabels categories;
-    if (!lt_onnx_class_labels(im, "cats_int64s", "cats_strings", &categories))
-        return false;
-    if (categories.count == 0)
-        return lt_onnx_malformed(im, "there are no categories");
-    if (!lt_onnx_int(im, "zeros", 1))
-        return lt_onnx_unsupported(im, "zeros must be 1: an unknown category is no error");
-    if (lt_dtype_is_float(x->type->dtype)) /* as onnxruntime: towards 0 */
-        x = lt_build_convert(&im->b, x, DT_I64);
-    x = lt_build_unsqueeze(&im->b, x, &last, 1);
-    Value *list = lt_build_ints(&im->b, categories.count, categories.ints);
-    Value *is_it = map2(im, FN_EQ, lt_build_convert(&im->b, x, DT_I64), list);
-    return onnx_set(im, 0, lt_build_convert(&im->b, is_it, DT_F32));
-}
-
 /* Rows side by side, each input with the columns that inputdimensions gives: cut, or with zeros. A
  * vector is one row. */
 bool lt_onnx_feature_vectorizer(Import *im) {

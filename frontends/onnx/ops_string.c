@@ -53,7 +53,7 @@ bool lt_onnx_equal(Import *im) {
 bool lt_onnx_string_concat(Import *im) {
     Strings pair[2];
     const Type *type;
-    Spread spread;
+    Spread spread = {0};
     if (!broadcast_pair(im, pair, &type))
         return false;
     Value *parts[] = {pair[0].bytes, pair[1].bytes};

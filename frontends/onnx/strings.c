@@ -44,9 +44,11 @@ Value *lt_onnx_scatter_add(Import *im, Value *data, Value *indices, Value *updat
 /* The owner of a position is as many as end at it or before: a one is added where each ends, and
  * the sums tell. One place more holds those that end behind the last position. */
 bool lt_onnx_spread(Import *im, Value *counts, Spread *out) {
-    Value *sum = lt_build_reduce(&im->b, FN_ADD, counts, first_axis, 1, false);
-    out->total = sum ? lt_onnx_extent(im, sum, "the number of bytes") : NULL;
-    if (!out->total)
+    if (!out->total) {
+        Value *sum = lt_build_reduce(&im->b, FN_ADD, counts, first_axis, 1, false);
+        out->total = sum ? lt_onnx_extent(im, sum, "the number of bytes") : NULL;
+    }
+    if (!out->total || !counts)
         return false;
     const Dim *places = lt_dim_add_const(im->dims, out->total, 1);
     out->starts = lt_onnx_sums_before(im, counts);
@@ -101,7 +103,7 @@ Strings lt_strings_flat(Import *im, const Strings *s) {
 Strings lt_strings_dense(Import *im, const Strings *s) {
     if (!s->starts)
         return *s;
-    Spread spread;
+    Spread spread = {0};
     if (!lt_onnx_spread(im, flat(im, s->lengths), &spread))
         return (Strings){0};
     Value *at = lt_build_gather(&im->b, flat(im, s->starts), spread.owner, 0);

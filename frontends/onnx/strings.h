@@ -59,7 +59,7 @@ const Dim *lt_strings_longest(Import *im, Value *lengths);
 
 /* Positions that each of n things has counts[i] of, one behind the other: total of them. */
 typedef struct Spread {
-    const Dim *total;
+    const Dim *total; /* NULL: not known before */
     Value *starts; /* i64[n]: at which position each begins */
     Value *owner;  /* i64[total]: whose it is */
     Value *offset; /* i64[total]: the how manieth of its owner */
