@@ -1,7 +1,9 @@
-/* ops_text.c - TfIdfVectorizer over numbers: how often each n-gram of a pool occurs in a row. */
+/* ops_text.c - TfIdfVectorizer: how often each n-gram of a pool occurs in a row. Strings become
+ * numbers first: their places in the pool. */
 #include <string.h>
 
-#include "frontends/onnx/ops.h"
+#include "frontends/onnx/strings.h"
+#include "runtime/base/map.h"
 
 typedef struct Grams {
     Value *x;                 /* i64[b, c] */
@@ -14,9 +16,8 @@ static bool read_grams(Import *im, Grams *g) {
     g->shortest = lt_onnx_int(im, "min_gram_length", 0);
     g->longest = lt_onnx_int(im, "max_gram_length", 0);
     g->skips = lt_onnx_int(im, "max_skip_count", 0);
-    if (lt_onnx_has(im, "pool_strings"))
-        return lt_onnx_unsupported(im, "n-grams of strings are not supported");
-    g->pool = lt_onnx_ints(im, "pool_int64s", &g->pool_size);
+    if (!g->pool)
+        g->pool = lt_onnx_ints(im, "pool_int64s", &g->pool_size);
     g->indexes = lt_onnx_ints(im, "ngram_indexes", &g->index_count);
     g->starts = lt_onnx_ints(im, "ngram_counts", &g->lengths);
     if (!g->pool || !g->indexes || !g->starts || g->shortest < 1 || g->longest < g->shortest ||
@@ -122,13 +123,47 @@ static Value *weights_of(Import *im, const Grams *g, bool *ok) {
         &im->b, lt_const(im->module, lt_type_static(im->module, DT_F32, 1, &count), weights));
 }
 
+/* The last place that each text of the pool has in it. */
+static int64_t *last_places(Import *im, const OnnxText *texts, int64_t count) {
+    int64_t *places = lt_onnx_int_array(im, count, 0);
+    Map seen;
+    lt_map_init(&seen, im->arena);
+    for (int64_t i = count - 1; i >= 0; i--) {
+        int64_t *known = lt_strmap_get(&seen, texts[i].text);
+        places[i] = known ? *known : i;
+        if (!known)
+            lt_strmap_set(&seen, texts[i].text, &places[i]);
+    }
+    return places;
+}
+
+/* The operand as numbers: i64 in its shape. NULL after an error. */
+static Value *read_operand(Import *im, Grams *g) {
+    Strings s;
+    if (!compound_of(im->inputs[0]))
+        return lt_build_convert(&im->b, im->inputs[0], DT_I64);
+    const OnnxText *texts = lt_strings_attribute(im, "pool_strings", &g->pool_size);
+    if (!texts)
+        lt_onnx_malformed(im, "it has no pool_strings");
+    if (!texts || !lt_strings_in(im, 0, &s))
+        return NULL;
+    const Type *type = s.lengths->type;
+    s = lt_strings_flat(im, &s);
+    g->pool = last_places(im, texts, g->pool_size);
+    Value *places = lt_strings_search(im, &s, texts, g->pool_size);
+    return lt_build_reshape(&im->b, places, type->rank, type->dims);
+}
+
 bool lt_onnx_tf_idf_vectorizer(Import *im) {
     const char *mode = lt_onnx_string(im, "mode", "");
     const bool is_idf = strcmp(mode, "IDF") == 0, is_tf = strcmp(mode, "TF") == 0;
-    const int rank = im->inputs[0]->type->rank;
     const int64_t first = 0;
-    Grams g = {.x = lt_build_convert(&im->b, im->inputs[0], DT_I64)};
+    Grams g = {0};
     bool ok;
+    g.x = read_operand(im, &g);
+    if (!g.x)
+        return false;
+    const int rank = g.x->type->rank;
     if (!is_idf && !is_tf && strcmp(mode, "TFIDF") != 0)
         return lt_onnx_malformed(im, "mode is '%s'; expected TF, IDF or TFIDF", mode);
     if (rank < 1 || rank > 2)
