@@ -65,7 +65,8 @@ const CompoundForm *lt_onnx_form_of_type(Import *im, const OnnxType *type, const
     const CompoundForm *element = lt_onnx_form_of_type(im, inner, reason);
     if (element && element->kind == COMPOUND_NONE)
         return lt_onnx_form(im, is_list ? COMPOUND_SEQUENCE : COMPOUND_OPTIONAL, element);
-    if (element && element->kind == COMPOUND_SEQUENCE && !is_list)
+    const bool is_whole = element && element->kind != COMPOUND_OPTIONAL;
+    if (is_whole && !is_list)
         return lt_onnx_form(im, COMPOUND_OPTIONAL, element);
     if (element)
         *reason = lt_arena_printf(im->arena, "%s of which each is %s",

@@ -23,7 +23,7 @@ Value *lt_onnx_search(Import *im, Value *x, Value *sorted) {
     Value *at = lt_build_int(&im->b, DT_I64, 0);
     for (; step > 0; step /= 2) { /* at: the last that is known not to be behind x */
         Value *next = lt_onnx_map_scalar(im, FN_ADD, at, (double)step);
-        Value *fits = map2(im, FN_LE, lt_build_gather(&im->b, sorted, next, 0), x);
+        Value *fits = map2(im, FN_LE, lt_onnx_gather_open(im, sorted, next), x);
         fits = map2(im, FN_AND, fits, lt_onnx_map_scalar(im, FN_LT, next, (double)count));
         at = lt_build_map3(&im->b, FN_SELECT, fits, next, at);
     }
@@ -117,14 +117,14 @@ Value *lt_strings_search(Import *im, const Strings *s, const OnnxText *texts, in
     if (!find_hash(im, &k))
         return NULL;
     int64_t *hashes = lt_onnx_int_array(im, k.distinct, 0);
-    int64_t *indices = lt_onnx_int_array(im, k.distinct, 0);
+    int64_t *indices = lt_onnx_int_array(im, k.distinct + 1, 0);
     for (int64_t i = 0; i < k.distinct; i++) {
         hashes[i] = k.sorted[i].hash;
         indices[i] = k.sorted[i].index;
     }
     Value *at =
         lt_onnx_search(im, hash_strings(im, s, &k), lt_build_ints(&im->b, k.distinct, hashes));
-    Value *index = lt_build_gather(&im->b, lt_build_ints(&im->b, k.distinct, indices), at, 0);
+    Value *index = lt_build_gather(&im->b, lt_build_ints(&im->b, k.distinct + 1, indices), at, 0);
     const Strings all = lt_strings_const(im, texts, 1, &count);
     const Strings found = lt_strings_gather(im, &all, index);
     Value *same = lt_strings_same(im, s, &found, lt_dim_const(im->dims, k.longest));

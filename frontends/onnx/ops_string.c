@@ -94,7 +94,7 @@ static Value *run_automaton(Import *im, const Strings *s, const RegexAutomaton *
     Value *lengths = lt_onnx_loop_capture(im, &l, s->lengths);
     Value *at =
         map2(im, FN_ADD, lt_onnx_loop_capture(im, &l, lt_strings_starts(im, s)), l.position);
-    Value *byte = lt_build_gather(&im->b, lt_onnx_loop_capture(im, &l, s->bytes), at, 0);
+    Value *byte = lt_onnx_gather_open(im, lt_onnx_loop_capture(im, &l, s->bytes), at);
     Value *class = lt_build_gather(&im->b, lt_onnx_loop_capture(im, &l, class_of),
                                    lt_build_convert(&im->b, byte, DT_I32), 0);
     Value *cell = map2(im, FN_ADD, lt_onnx_map_scalar(im, FN_MUL, l.state[0], a->classes), class);

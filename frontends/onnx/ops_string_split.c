@@ -62,8 +62,8 @@ static bool split_words(Import *im, Splitting *p) {
     Value *last = map2(im, FN_SUB, at(im, p->s.lengths, p->bytes.owner), p->bytes.offset);
     Value *begins = map2(im, FN_OR, scalar(im, FN_EQ, p->bytes.offset, 0),
                          at(im, space, scalar(im, FN_MAX, scalar(im, FN_SUB, place, 1), 0)));
-    Value *ends =
-        map2(im, FN_OR, scalar(im, FN_EQ, last, 1), at(im, space, scalar(im, FN_ADD, place, 1)));
+    Value *ends = map2(im, FN_OR, scalar(im, FN_EQ, last, 1),
+                       lt_onnx_gather_open(im, space, scalar(im, FN_ADD, place, 1)));
     p->from = lt_onnx_find(im, map2(im, FN_AND, ink, begins));
     if (!p->from)
         return false;
@@ -93,7 +93,7 @@ static Value *find_delimiter(Import *im, const Splitting *p, const char *delimit
     Value *here = scalar(im, FN_GE, left, length);
     Value *place = lt_build_iota(&im->b, DT_I64, 1, &p->bytes.total, 0);
     for (int64_t i = 0; i < length; i++) {
-        Value *byte = at(im, p->s.bytes, scalar(im, FN_ADD, place, i));
+        Value *byte = lt_onnx_gather_open(im, p->s.bytes, scalar(im, FN_ADD, place, i));
         Value *same = map2(im, FN_EQ, byte, lt_build_int(&im->b, DT_U8, (uint8_t)delimiter[i]));
         here = map2(im, FN_AND, here, same);
     }
@@ -164,8 +164,8 @@ static bool split_at(Import *im, Splitting *p, const char *delimiter) {
     Value *behind = at(im, lt_onnx_sums_before(im, count), p->owner);
     behind = map2(im, FN_ADD, behind, p->rank);
     Value *is_last = map2(im, FN_EQ, p->rank, at(im, count, p->owner));
-    p->to =
-        lt_build_map3(&im->b, FN_SELECT, is_last, at(im, p->ends, p->owner), at(im, cuts, behind));
+    p->to = lt_build_map3(&im->b, FN_SELECT, is_last, at(im, p->ends, p->owner),
+                          lt_onnx_gather_open(im, cuts, behind));
     return p->to != NULL;
 }
 

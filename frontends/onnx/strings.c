@@ -41,6 +41,22 @@ Value *lt_onnx_scatter_add(Import *im, Value *data, Value *indices, Value *updat
     return data && indices && updates ? lt_build(&im->b, &spec) : NULL;
 }
 
+/* Where there may be no element at all, one is put behind. */
+Value *lt_onnx_gather_open(Import *im, Value *data, Value *index) {
+    int64_t least, most;
+    if (!data || !index)
+        return NULL;
+    const Dim *last = lt_dim_add_const(im->dims, data->type->dims[0], -1);
+    lt_dim_range(im->dims, last, &least, &most);
+    if (least < 0) {
+        const Dim *none = lt_dim_const(im->dims, 0), *one = lt_dim_const(im->dims, 1);
+        data = lt_build_pad(&im->b, data, &none, &one, NULL, NULL);
+        last = lt_dim_add_const(im->dims, last, 1);
+    }
+    index = map2(im, FN_MIN, index, lt_onnx_dim_value(im, last, DT_I64));
+    return lt_build_gather(&im->b, data, index, 0);
+}
+
 /* The owner of a position is as many as end at it or before: a one is added where each ends, and
  * the sums tell. One place more holds those that end behind the last position. */
 bool lt_onnx_spread(Import *im, Value *counts, Spread *out) {
@@ -126,7 +142,7 @@ static Value *places(Import *im, const Dim *longest) {
 
 Value *lt_strings_rows(Import *im, const Strings *s, const Dim *longest) {
     Value *at = map2(im, FN_ADD, column(im, lt_strings_starts(im, s)), places(im, longest));
-    return lt_build_gather(&im->b, s->bytes, at, 0);
+    return lt_onnx_gather_open(im, s->bytes, at);
 }
 
 Value *lt_strings_inside(Import *im, Value *lengths, const Dim *longest) {

@@ -68,6 +68,8 @@ typedef struct Spread {
 bool lt_onnx_spread(Import *im, Value *counts, Spread *out);
 /* The sum of those before each, i64[n]. */
 Value *lt_onnx_sums_before(Import *im, Value *counts);
+/* data at these positions, 0 or more, of its one axis; behind its end is any value. */
+Value *lt_onnx_gather_open(Import *im, Value *data, Value *index);
 /* data with updates added, all of rank 1. */
 Value *lt_onnx_scatter_add(Import *im, Value *data, Value *indices, Value *updates);
 

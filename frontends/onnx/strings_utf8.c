@@ -40,6 +40,10 @@ static Value *join_bits(Import *im, Value *const *byte, int size) {
     return code;
 }
 
+static Value *next_byte(Import *im, const Strings *s, Value *place) {
+    return lt_build_convert(&im->b, lt_onnx_gather_open(im, s->bytes, place), DT_I32);
+}
+
 /* Sizes are tried from the longest; each needs its first byte, bytes that continue it, a code point
  * that no fewer bytes have, and room in the string. */
 static bool decode(Import *im, const Strings *s, const Spread *bytes, Characters *c) {
@@ -48,7 +52,7 @@ static bool decode(Import *im, const Strings *s, const Spread *bytes, Characters
     Value *byte[4], *left = map2(im, FN_SUB, at(im, s->lengths, bytes->owner), bytes->offset);
     c->place = lt_build_iota(&im->b, DT_I64, 1, &bytes->total, 0);
     for (int i = 0; i < 4; i++)
-        byte[i] = lt_build_convert(&im->b, at(im, s->bytes, with(im, FN_ADD, c->place, i)), DT_I32);
+        byte[i] = next_byte(im, s, with(im, FN_ADD, c->place, i));
     c->byte = byte[0];
     c->code = byte[0];
     c->size = lt_onnx_full(im, DT_I32, 1, &bytes->total, lt_build_int(&im->b, DT_I32, 0));
