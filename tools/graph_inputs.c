@@ -85,8 +85,9 @@ static void make_input(Gather *g, size_t index) {
     memcpy(view.dims, dims, sizeof view.dims);
     if (g->seeds[index] >= 0)
         lt_host_tensor_random(&view, g->seeds[index]);
-    if (index > 0 && lt_is_sequence(input_name(g, index - 1), input_name(g, index)))
-        lt_fill_shapes(&view, lt_tensor_elements(g->inputs[index - 1]));
+    if (index > 0)
+        lt_fill_member(&view, input_name(g, index), input_name(g, index - 1),
+                       lt_tensor_elements(g->inputs[index - 1]));
     g->inputs[index] = t;
 }
 

@@ -204,8 +204,9 @@ static int make_input(Run *run, uint32_t index) {
     tensor->data = lt_arena_alloc_aligned(run->arena, tensor->bytes, 64);
     if (source->kind != SOURCE_ZEROS)
         lt_host_tensor_random(tensor, source->seed);
-    if (index > 0 && lt_is_sequence(lathe_input_info(run->model, index - 1)->name, info->name))
-        lt_fill_shapes(tensor, lt_host_tensor_count(tensor - 1));
+    if (index > 0)
+        lt_fill_member(tensor, info->name, lathe_input_info(run->model, index - 1)->name,
+                       lt_host_tensor_count(tensor - 1));
     return GO_ON;
 }
 

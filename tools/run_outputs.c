@@ -8,6 +8,7 @@
 #include "runtime/base/narrow.h"
 #include "runtime/base/str.h"
 #include "tools/run.h"
+#include "tools/value_pb.h"
 
 enum { GO_ON = -1, PRINT_LIMIT = 1000 };
 
@@ -77,6 +78,39 @@ static void print_values(const Run *run, const HostTensor *tensor) {
                 count - PRINT_LIMIT);
 }
 
+/* In quotes, as UTF-8. */
+static void append_string(Str *text, const uint8_t *bytes, int64_t length) {
+    lt_str_char(text, '"');
+    for (int64_t i = 0; i < length; i++)
+        if (bytes[i] < 0x20 || bytes[i] == 0x7f)
+            lt_str_printf(text, "\\x%02x", bytes[i]);
+        else
+            lt_str_printf(text, "%s%c", strchr("\\\"", bytes[i]) ? "\\" : "", bytes[i]);
+    lt_str_char(text, '"');
+}
+
+/* One line for each row, as print_values. */
+static void print_strings(const Run *run, const char *name, const HostTensor *members) {
+    const HostTensor *bytes = &members[0], *lengths = &members[1];
+    const int64_t *length = lengths->data, count = lt_host_tensor_count(lengths);
+    const int64_t width = lengths->rank && count ? lengths->dims[lengths->rank - 1] : 1;
+    const uint8_t *at = bytes->data;
+    int64_t left = bytes->dims[0];
+    Str text;
+    lt_str_init(&text, run->arena);
+    lt_str_printf(&text, "%s string%s\n", name, strchr(type_text(run->arena, lengths), '['));
+    for (int64_t i = 0; i < count && i < PRINT_LIMIT && length[i] <= left; i++) {
+        append_string(&text, at, length[i]);
+        at += length[i];
+        left -= length[i];
+        lt_str_char(&text, (i + 1) % width ? ' ' : '\n');
+    }
+    if (count > PRINT_LIMIT)
+        lt_str_printf(&text, "%s... %" PRId64 " more\n", PRINT_LIMIT % width ? "\n" : "",
+                      count - PRINT_LIMIT);
+    fputs(text.text, run->cli->out);
+}
+
 /* --- files --- */
 
 /* An output's name with '/' as '_'. */
@@ -113,24 +147,41 @@ static int make_folder(const Run *run) {
     return lt_cli_exit_code(LATHE_IO);
 }
 
+static int take_output(const Run *run, uint32_t index, HostTensor *out) {
+    lathe_tensor view;
+    lathe_status status = lathe_get_output(run->context, index, &view);
+    if (status)
+        return lt_run_fail(run, status, "%s", lathe_context_error(run->context));
+    *out = (HostTensor){.dtype = view.dtype, .rank = view.rank, .data = view.data};
+    memcpy(out->dims, view.dims, (size_t)view.rank * sizeof *view.dims);
+    return lt_host_tensor_bytes(out, &out->bytes)
+               ? GO_ON
+               : lt_run_fail(run, LATHE_INTERNAL, "output %u has malformed dims", index);
+}
+
+static void print_output(const Run *run, const ValueSlot *slot, const HostTensor *members) {
+    const uint32_t numbers = slot->is_strings ? slot->count - 2 : slot->count;
+    for (uint32_t i = 0; i < numbers; i++) {
+        fprintf(run->cli->out, "%s %s\n", slot->info[i]->name, type_text(run->arena, &members[i]));
+        print_values(run, &members[i]);
+    }
+    if (slot->is_strings)
+        print_strings(run, slot->name, members + numbers);
+}
+
 int lt_run_write_outputs(const Run *run) {
     int code = make_folder(run);
-    for (uint32_t i = 0; i < lathe_output_count(run->model) && code == GO_ON; i++) {
-        lathe_tensor view;
-        lathe_status status = lathe_get_output(run->context, i, &view);
-        if (status)
-            return lt_run_fail(run, status, "%s", lathe_context_error(run->context));
-        HostTensor tensor = {.dtype = view.dtype, .rank = view.rank, .data = view.data};
-        memcpy(tensor.dims, view.dims, (size_t)view.rank * sizeof *view.dims);
-        if (!lt_host_tensor_bytes(&tensor, &tensor.bytes))
-            return lt_run_fail(run, LATHE_INTERNAL, "output %u has malformed dims", i);
-        if (run->options->output_dir)
-            code = write_output(run, i, &tensor);
-        if (run->options->print && code == GO_ON) {
-            fprintf(run->cli->out, "%s %s\n", lathe_output_info(run->model, i)->name,
-                    type_text(run->arena, &tensor));
-            print_values(run, &tensor);
+    for (uint32_t first = 0; first < lathe_output_count(run->model) && code == GO_ON;) {
+        const ValueSlot slot = lt_output_slot(run->arena, run->model, first);
+        HostTensor members[SLOT_MEMBERS];
+        for (uint32_t i = 0; i < slot.count && code == GO_ON; i++) {
+            code = take_output(run, first + i, &members[i]);
+            if (run->options->output_dir && code == GO_ON)
+                code = write_output(run, first + i, &members[i]);
         }
+        if (run->options->print && code == GO_ON)
+            print_output(run, &slot, members);
+        first += slot.count;
     }
     return code;
 }

@@ -34,8 +34,7 @@ static ValueSlot find_slot(Arena *arena, InfoOf *info_of, const lathe_model *mod
     const uint32_t has = is_member(first, stem, "has");
     const lathe_tensor_info *value = info_of(model, index + has);
     const lathe_tensor_info *shapes = info_of(model, index + has + 1);
-    const bool is_sequence =
-        is_member(value, stem, "values") && shapes && lt_is_sequence(value->name, shapes->name);
+    const bool is_sequence = is_member(value, stem, "values") && is_member(shapes, stem, "shapes");
     const bool is_strings = is_member(value, stem, "bytes") && is_member(shapes, stem, "lengths");
     if (!is_sequence && !is_strings && !(has && is_member(value, stem, "value")))
         return slot;
@@ -261,15 +260,30 @@ lathe_status lt_value_unpack(Arena *arena, const ValueSlot *slot, const lathe_te
 
 /* --- values that no file tells --- */
 
-bool lt_is_sequence(const char *values, const char *shapes) {
-    const char *dot = strrchr(values, '.');
-    const size_t length = dot ? (size_t)(dot - values) : 0;
-    return dot && strcmp(dot, ".values") == 0 && strncmp(values, shapes, length) == 0 &&
-           strcmp(shapes + length, ".shapes") == 0;
+/* Whether they are called NAME.FIRST and NAME.SECOND. */
+static bool is_pair(const char *name, const char *first, const char *other, const char *second) {
+    const char *dot = strrchr(name, '.');
+    const size_t length = dot ? (size_t)(dot - name) + 1 : 0;
+    return dot && strcmp(dot + 1, first) == 0 && strncmp(name, other, length) == 0 &&
+           strcmp(other + length, second) == 0;
 }
 
-void lt_fill_shapes(HostTensor *shapes, int64_t total) {
+static void fill_shapes(HostTensor *shapes, int64_t total) {
     int64_t *row = shapes->data;
     for (int64_t i = 0; i < lt_host_tensor_count(shapes); i++)
         row[i] = i % shapes->dims[1] > 0 ? 1 : i == 0 ? total : 0;
+}
+
+static void fill_lengths(HostTensor *lengths, int64_t total) {
+    const int64_t count = lt_host_tensor_count(lengths);
+    int64_t *length = lengths->data;
+    for (int64_t i = 0; i < count; i++)
+        length[i] = total / count + (i < total % count);
+}
+
+void lt_fill_member(HostTensor *tensor, const char *name, const char *before, int64_t total) {
+    if (is_pair(before, "values", name, "shapes"))
+        fill_shapes(tensor, total);
+    else if (is_pair(before, "bytes", name, "lengths"))
+        fill_lengths(tensor, total);
 }

@@ -39,9 +39,8 @@ lathe_status lt_value_pack(Arena *arena, const ValueSlot *slot, const HostValue 
 lathe_status lt_value_unpack(Arena *arena, const ValueSlot *slot, const lathe_tensor *members,
                              HostValue *out, const char **error);
 
-/* Whether two tensors of these names are the values and the shapes of a sequence. */
-bool lt_is_sequence(const char *values, const char *shapes);
-/* Shapes that fit so many values: the first element has them all. */
-void lt_fill_shapes(HostTensor *shapes, int64_t total);
+/* Shapes or lengths that fit what they are of, where the names say so: `total` elements of the
+ * tensor `before`. The first element of a sequence has them all; strings have as many each. */
+void lt_fill_member(HostTensor *tensor, const char *name, const char *before, int64_t total);
 
 #endif

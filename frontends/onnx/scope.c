@@ -329,17 +329,26 @@ static const OnnxType *tensor_type(const OnnxValueInfo *v) {
     return is_optional ? v->type.element : &v->type;
 }
 
+static bool is_called(Import *im, const char *symbol, const char *name) {
+    return strcmp(symbol, name) == 0 || strcmp(symbol_name(im, symbol), name) == 0;
+}
+
 static bool names_dim(Import *im, const OnnxValueInfo *v, const char *name) {
+    static const char *const of_members[] = {"total", "length", "rank"};
     const OnnxType *type = tensor_type(v);
+    const bool is_strings = type->elem_type == ONNX_STRING;
     for (size_t i = 0; i < type->dims.len; i++) {
         const OnnxDim *d = &type->dims.data[i];
-        if (d->kind == ONNX_DIM_PARAM &&
-            (strcmp(d->param, name) == 0 || strcmp(symbol_name(im, d->param), name) == 0))
-            return true;
-        const char *fresh = lt_arena_printf(im->arena, "%s_d%zu", v->name, i);
-        if (strcmp(fresh, name) == 0 || strcmp(symbol_name(im, fresh), name) == 0)
+        if ((d->kind == ONNX_DIM_PARAM && is_called(im, d->param, name)) ||
+            is_called(
+                im,
+                lt_arena_printf(im->arena, is_strings ? "%s.lengths_d%zu" : "%s_d%zu", v->name, i),
+                name))
             return true;
     }
+    for (int i = 0; (is_strings || type->kind == ONNX_TYPE_SEQUENCE) && i < 3; i++)
+        if (is_called(im, sequence_dim(im, v->name, of_members[i], -1).param, name))
+            return true;
     return false;
 }
 
@@ -359,7 +368,8 @@ static bool is_known_input(const Import *im, const char *name) {
     const OnnxGraph *g = im->model->graph;
     for (size_t i = 0; i < g->inputs.len; i++)
         if (strcmp(g->inputs.data[i].name, name) == 0 &&
-            g->inputs.data[i].type.kind == ONNX_TYPE_TENSOR)
+            g->inputs.data[i].type.kind == ONNX_TYPE_TENSOR &&
+            g->inputs.data[i].type.elem_type != ONNX_STRING)
             return true;
     for (size_t i = 0; i < im->b.graph->inputs.len; i++)
         if (strcmp(im->b.graph->inputs.data[i]->name, name) == 0)

@@ -489,7 +489,11 @@ START_TEST(wrong_files_do_no_harm) {
     static const lathe_tensor_info infos[] = {{.name = "s.has", .dtype = LATHE_BOOL},
                                               {"s.values", LATHE_F32, 1, row},
                                               {"s.shapes", LATHE_I64, 2, row}};
-    const ValueSlot slot = {"s", 3, {&infos[0], &infos[1], &infos[2]}, true, true};
+    const ValueSlot slot = {.name = "s",
+                            .count = 3,
+                            .info = {&infos[0], &infos[1], &infos[2]},
+                            .is_optional = true,
+                            .is_sequence = true};
     Bytes list = {.len = 0}, optional = {.len = 0};
     for (int64_t i = 1; i <= 2; i++) {
         Bytes t = new_tensor("", FLOATS, (int64_t[]){i, 2}, 2);
