@@ -1,6 +1,6 @@
-/* value_pb.h - sequences, optionals and strings of a model as an artifact takes and gives them: several
- * tensors (lathe/runtime.h), which belong together by their names; and as ONNX test data holds
- * them: one SequenceProto or OptionalProto a file (onnx.proto). */
+/* value_pb.h - sequences, optionals and strings of a model as an artifact takes and gives them:
+ * several tensors (lathe/runtime.h), which belong together by their names; and as ONNX test data
+ * holds them: one SequenceProto, OptionalProto or TensorProto a file (onnx.proto). */
 #ifndef LATHE_TOOLS_VALUE_PB_H
 #define LATHE_TOOLS_VALUE_PB_H
 

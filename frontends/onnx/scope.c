@@ -198,7 +198,8 @@ static const Type *declared_type(Import *im, const OnnxValueInfo *v, DType dtype
     return lt_type(im->module, dtype, rank, dims);
 }
 
-/* An extent of a member of a sequence or of strings: a number, or where that is negative a symbol, "x_length". */
+/* An extent of a member of a sequence or of strings: a number, or where that is negative a symbol,
+ * "x_length". */
 static OnnxDim sequence_dim(Import *im, const char *name, const char *what, int number) {
     return (OnnxDim){.kind = number >= 0 ? ONNX_DIM_VALUE : ONNX_DIM_PARAM,
                      .value = number,

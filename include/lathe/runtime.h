@@ -130,7 +130,10 @@ typedef struct lathe_dim {
  *                               have several ranks, rows of those with fewer axes end with -1
  *   an optional x     x.has     bool[]: whether there is a value. Where there is none, the others
  *                               are there all the same, and say nothing
- *                     x.value   T[...]: a tensor; or x.values and x.shapes: a sequence */
+ *                     x.value   T[...]: a tensor; or x.values and x.shapes: a sequence
+ *   strings x         x.bytes   u8[total]: the strings, one behind the other, in row-major order,
+ *                               as UTF-8, without a NUL at their ends
+ *                     x.lengths i64[shape of x]: how many bytes each has */
 typedef struct lathe_tensor_info {
     const char *name;
     lathe_dtype dtype;

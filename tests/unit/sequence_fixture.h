@@ -1,8 +1,9 @@
-/* sequence_fixture.h - models of sequences and optionals: written, compiled, run, and compared with
- * answers that are known and with the evaluator's.
+/* sequence_fixture.h - models of sequences, optionals and strings: written, compiled, run, and
+ * compared with answers that are known and with the evaluator's.
  *
  * Values are texts: elements behind one another, each its extents and its numbers,
- * "2:1 2; 0:; 2x2:1 2 3 4; :5"; "none" is an optional without a value. */
+ * "2:1 2; 0:; 2x2:1 2 3 4; :5"; "none" is an optional without a value. A tensor of strings is its
+ * extents and its elements, "3:one|two|". */
 #ifndef LATHE_TESTS_SEQUENCE_FIXTURE_H
 #define LATHE_TESTS_SEQUENCE_FIXTURE_H
 
@@ -15,7 +16,7 @@
 #include "tools/compile.h"
 #include "tools/value_pb.h"
 
-enum { OPSET = 18, MOST_VALUES = 8, FLOATS = 1, INTS = 7, BOOLS = 9 };
+enum { OPSET = 20, ML_OPSET = 4, MOST_VALUES = 8, FLOATS = 1, INTS = 7, STRINGS = 8, BOOLS = 9 };
 
 static Arena arena;
 static char folder[64];
@@ -87,7 +88,8 @@ static inline void add_node_int(Bytes *graph, const char *op, const char *names,
 
 /* --- texts and values --- */
 
-static inline HostTensor read_element(const char *text, lathe_dtype dtype) {
+/* The extents before ':'; *rest: what is behind. */
+static inline HostTensor read_extents(const char *text, lathe_dtype dtype, char **rest) {
     HostTensor t = {.dtype = dtype};
     char *end = (char *)text;
     while (*end != ':') {
@@ -96,7 +98,13 @@ static inline HostTensor read_element(const char *text, lathe_dtype dtype) {
     }
     ck_assert(lt_host_tensor_bytes(&t, &t.bytes));
     t.data = lt_arena_alloc(&arena, t.bytes + 1);
-    end++;
+    *rest = end + 1;
+    return t;
+}
+
+static inline HostTensor read_element(const char *text, lathe_dtype dtype) {
+    char *end;
+    const HostTensor t = read_extents(text, dtype, &end);
     for (int64_t i = 0; i < lt_host_tensor_count(&t); i++) {
         const double number = strtod(end, &end);
         switch (dtype) {
@@ -108,12 +116,51 @@ static inline HostTensor read_element(const char *text, lathe_dtype dtype) {
     return t;
 }
 
+static inline HostValue read_strings(const char *text) {
+    HostValue v = {.elements = LT_ARRAY(&arena, HostTensor, 2), .count = 2};
+    HostTensor *bytes = &v.elements[0], *lengths = &v.elements[1];
+    char *at;
+    *lengths = read_extents(text, LATHE_I64, &at);
+    *bytes = (HostTensor){.dtype = LATHE_U8, .rank = 1, .data = lt_arena_alloc(&arena, 4096)};
+    for (int64_t i = 0; i < lt_host_tensor_count(lengths); i++) {
+        const size_t length = strcspn(at, "|");
+        memcpy((char *)bytes->data + bytes->dims[0], at, length);
+        ((int64_t *)lengths->data)[i] = (int64_t)length;
+        bytes->dims[0] += (int64_t)length;
+        at += length + (at[length] == '|');
+    }
+    ck_assert_int_eq(*at, 0);
+    bytes->bytes = (size_t)bytes->dims[0];
+    return v;
+}
+
+static inline const char *text_of_strings(const HostValue *v) {
+    const HostTensor *lengths = &v->elements[1];
+    const char *at = v->elements[0].data, *end = at + v->elements[0].dims[0];
+    Str text;
+    lt_str_init(&text, &arena);
+    for (int32_t axis = 0; axis < lengths->rank; axis++)
+        lt_str_printf(&text, "%s%d", axis ? "x" : "", (int)lengths->dims[axis]);
+    lt_str_char(&text, ':');
+    for (int64_t i = 0; i < lt_host_tensor_count(lengths); i++) {
+        const int64_t length = ((const int64_t *)lengths->data)[i];
+        ck_assert(length >= 0 && length <= end - at);
+        lt_str_append(&text, i ? "|" : "");
+        lt_str_append_n(&text, at, (size_t)length);
+        at += length;
+    }
+    ck_assert_ptr_eq(at, end);
+    return v->is_absent ? "none" : text.text;
+}
+
 static inline HostValue read_text(const char *text, const ValueSlot *slot) {
     HostValue v = {.elements = LT_ARRAY(&arena, HostTensor, MOST_VALUES)};
     const lathe_dtype dtype = slot->info[slot->is_optional]->dtype;
     char *rest = lt_arena_strdup(&arena, text), *part;
     if (strcmp(text, "none") == 0)
         return (HostValue){.is_absent = true};
+    if (slot->is_strings)
+        return read_strings(text);
     while ((part = strsep(&rest, ";")))
         if (strchr(part, ':'))
             v.elements[v.count++] = read_element(part + strspn(part, " "), dtype);
@@ -156,6 +203,7 @@ static inline int compile(Running *r, const Bytes *graph) {
     const char *artifact = lt_arena_printf(&arena, "%s/m.so", folder);
     Compilation c;
     r->bytes = new_model(graph, OPSET);
+    add_opset(&r->bytes, "ai.onnx.ml", ML_OPSET);
     FILE *f = fopen(path, "wb");
     ck_assert(f && fwrite(r->bytes.data, 1, r->bytes.len, f) == r->bytes.len && fclose(f) == 0);
     lt_compile_init(&c, path, &options);
@@ -213,7 +261,7 @@ static inline void check_evaluator(Running *r) {
 
 /* Inputs, then what the outputs are; or "!" and words of why the run fails. */
 typedef struct Try {
-    const char *inputs[MOST_VALUES], *outputs[MOST_VALUES];
+    const char *inputs[MOST_VALUES], *outputs[MOST_VALUES + 1];
 } Try;
 
 static inline void check_outputs(Running *r, const Try *t) {
@@ -227,7 +275,7 @@ static inline void check_outputs(Running *r, const Try *t) {
         for (uint32_t i = 0; i < slot.count; i++)
             ck_assert(!lathe_get_output(r->context, at++, &members[i]));
         ck_assert_msg(!lt_value_unpack(&arena, &slot, members, &found, &error), "%s", error);
-        ck_assert_str_eq(text_of(&found), *wanted);
+        ck_assert_str_eq(slot.is_strings ? text_of_strings(&found) : text_of(&found), *wanted);
     }
     ck_assert_int_eq(at, lathe_output_count(r->model));
     check_evaluator(r);

@@ -438,7 +438,7 @@ START_TEST(refuses_with_the_reason) {
         void (*fill)(Bytes *g);
         const char *words;
     } cases[] = {
-        {adds, "Add v18): error: input 1 is a sequence, which the op does not take"},
+        {adds, "Add v20): error: input 1 is a sequence, which the op does not take"},
         {measures, "input 0 must be a sequence, not a tensor"},
         {indexes, "input 1 must be a tensor, not a sequence"},
         {has_no_rank, "the rank of the sequence's elements is not known"},
