@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "frontends/onnx/ops.h"
+#include "frontends/onnx/strings.h"
 #include "runtime/base/narrow.h"
 
 typedef struct FnName {
@@ -217,6 +217,12 @@ Value *lt_onnx_cast_to(Import *im, Value *x, DType dtype) {
 bool lt_onnx_cast(Import *im) {
     DType dtype;
     int64_t to = lt_onnx_int(im, "to", 0);
+    if (compound_of(im->inputs[0]))
+        return to == ONNX_STRING
+                   ? onnx_set(im, 0, im->inputs[0])
+                   : lt_onnx_unsupported(im, "a cast of strings to numbers is not supported");
+    if (to == ONNX_STRING)
+        return lt_strings_from_numbers(im);
     if (!lt_onnx_dtype(to, &dtype))
         return lt_onnx_unsupported(im, "a cast to %s is not supported", lt_onnx_data_type_name(to));
     return onnx_set(im, 0, lt_onnx_cast_to(im, im->inputs[0], dtype));

@@ -31,6 +31,8 @@ Value *lt_strings_or_tensor(Import *im, const OnnxTensor *t, const Loc *loc);
 bool lt_strings_constant(Import *im);
 /* Calls the op's converter, with operands that it understands (STRINGS_MOVED). */
 bool lt_strings_convert(Import *im, const OnnxOp *op);
+/* Cast of input 0, a tensor, to strings. */
+bool lt_strings_from_numbers(Import *im);
 /* The strings of an attribute; a list of them, or one. NULL and *count = 0 when absent. */
 const OnnxText *lt_strings_attribute(Import *im, const char *name, int64_t *count);
 

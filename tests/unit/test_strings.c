@@ -303,6 +303,29 @@ START_TEST(labels_of_numbers) {
 }
 END_TEST
 
+/* What sklearn's converters write: classes picked by their numbers; numbers as labels. */
+START_TEST(numbers_become_strings) {
+    setup();
+    Bytes n = new_node("Cast", "x", "y"),
+          pick = new_node("ArrayFeatureExtractor", "classes x", "z");
+    add_int(&n, "to", STRINGS);
+    put_string(&pick, 7, "ai.onnx.ml");
+    Bytes g = graph_of(&n, tensor_type(INTS, "n"), tensor_type(STRINGS, "n"));
+    add_texts(&g, "classes", 3, "setosa||virginica");
+    declare(&g, OUTPUT, "z", tensor_type(STRINGS, "1xn"));
+    put_message(&g, 1, &pick);
+    static const Try tries[] = {{{"3:2 0 1"}, {"3:2|0|1", "1x3:virginica|setosa|"}}};
+    CHECK_MODEL(g, tries);
+    g = graph_of(&n, tensor_type(INTS, "nx2"), tensor_type(STRINGS, "nx2"));
+    static const Try large[] = {{{"2x2:0 -10 99 100"}, {"2x2:0|-10|99|100"}},
+                                {{"1x2:1152921504606846976 -9007199254740992"},
+                                 {"1x2:1152921504606846976|-9007199254740992"}},
+                                {{"1x2:-9223372036854775808 -1"}, {"1x2:-9223372036854775808|-1"}}};
+    CHECK_MODEL(g, large);
+    teardown();
+}
+END_TEST
+
 START_TEST(categories) {
     setup();
     Bytes n = ml_node("CategoryMapper"), h = new_node("OneHotEncoder", "x", "z");
@@ -374,6 +397,9 @@ START_TEST(refuses_with_the_reason) {
     check_refusal(graph_of(&n, numbers, strings), "must be a tensor of strings, not a tensor");
     n = new_node("Gather", "x x", "y");
     check_refusal(graph_of(&n, strings, strings), "input 1 must be a tensor of numbers");
+    n = new_node("Cast", "x", "y");
+    add_int(&n, "to", INTS);
+    check_refusal(graph_of(&n, strings, numbers), "a cast of strings to numbers");
     n = ml_node("LabelEncoder");
     add_words(&n, "keys_strings", "a|b");
     add_ints(&n, "values_int64s", (int64_t[]){1}, 1);
@@ -431,5 +457,5 @@ END_TEST
 LT_TEST_MAIN("test_strings", strings_are_compared_and_joined, constants_of_strings,
              strings_are_moved, strings_in_branches_and_loops, optionals_of_strings,
              strings_are_split, strings_are_normalized, labels_of_strings, labels_of_numbers,
-             categories, grams_of_strings, patterns, refuses_with_the_reason,
-             wrong_files_do_no_harm)
+             numbers_become_strings, categories, grams_of_strings, patterns,
+             refuses_with_the_reason, wrong_files_do_no_harm)
