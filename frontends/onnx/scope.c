@@ -123,21 +123,21 @@ static const Dim *declared_dim(Import *im, const OnnxValueInfo *v, size_t axis) 
     return symbol_dim(im, lt_arena_printf(im->arena, "%s_d%zu", v->name, axis));
 }
 
-static const Dim *override_part(Import *im, const char *text) {
+static const Dim *override_part(Import *im, const char *text, int64_t least) {
     char *end;
     long long number = strtoll(text, &end, 10);
     if (end != text && !*end)
-        return number >= 0 ? lt_dim_const(im->dims, number) : NULL;
+        return number >= least ? lt_dim_const(im->dims, number) : NULL;
     return isalpha((unsigned char)*text) || *text == '_' ? symbol_dim(im, text) : NULL;
 }
 
 /* "1x3xHxW". A name may hold an 'x' only where no extent could end: between two names there is
  * none. */
-static int override_shape(Import *im, const char *shape, const Dim **dims) {
+static int override_shape(Import *im, const char *shape, int64_t least, const Dim **dims) {
     char *copy = lt_arena_strdup(im->arena, shape), *rest = copy, *part;
     int rank = 0;
     while ((part = strsep(&rest, "x"))) {
-        if (rank == LT_MAX_RANK || !(dims[rank] = override_part(im, part)))
+        if (rank == LT_MAX_RANK || !(dims[rank] = override_part(im, part, least)))
             return -1;
         rank++;
     }
@@ -154,7 +154,9 @@ static bool fail_option(Import *im, const char *text, const char *name) {
 static bool apply_override(Import *im, const OnnxValueInfo *v, const InputOverride *o, int *rank,
                            const Dim **dims) {
     const Dim *given[LT_MAX_RANK];
-    int given_rank = override_shape(im, o->shape, given);
+    /* What a sequence or strings are made of may have no elements. */
+    const int64_t least = v->type.kind == ONNX_TYPE_NONE ? 0 : 1;
+    int given_rank = override_shape(im, o->shape, least, given);
     if (given_rank < 0)
         return fail_option(im, "expected extents like 1x3xHxW, not", o->shape);
     if (v->type.has_shape && given_rank != *rank)

@@ -139,7 +139,7 @@ static const Refusal refusals[] = {
     {conv_channels, "2x3", LT_MALFORMED, "input 0 has 2 channels, the weight expects 5"},
     {pool_of_a_scalar, "", LT_MALFORMED, "input 0 has rank 0; expected at least 3"},
     {stored_outside, "1", LT_MALFORMED, "which is outside the model's folder"},
-    {string_tensor, "1", LT_UNSUPPORTED, "tensor 'w' has data type string"},
+    {string_tensor, "1", LT_UNSUPPORTED, "input 1 is a tensor of strings, which the op does not"},
     {unknown_attribute, "2", LT_UNSUPPORTED,
      "y (ai.onnx::Relu v17): error: attribute 'slope' is not supported"},
     {nameless_attribute, "2", LT_UNSUPPORTED, "attribute '' is not supported"},
