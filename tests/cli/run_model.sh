@@ -104,6 +104,30 @@ expect 2 sequence.lir --input t=s.pb
 expect 74 sequence.lir --input s=missing.pb
 expect 0 sequence.lir --dim total=5 --dim n=3 --check sequence.lir
 
+# ---- strings are two inputs, or one file; they are printed in quotes ----
+cat >strings.lir <<'END'
+symbol total in 0..
+graph main(%b "x.bytes": u8[total], %l "x.lengths": i64[n]) {
+  %1 = neg %b
+  %2 = neg %l
+  %3 "y.bytes" = neg %1
+  %4 "y.lengths" = neg %2
+  yield %3, %4
+}
+END
+printf '\x08\x03\x10\x08\x32\x02a"\x32\x00\x32\x03\xc3\xa9\n' >t.pb
+expect 0 strings.lir --input x=t.pb --print --check strings.lir
+says out 'y string[3]'
+says out '"a\"" "" "é\x0a"'
+printf '\x08\x02\x10\x08\x32\x02ab' >few.pb
+expect 4 strings.lir --input x=few.pb
+says err 'few.pb: error: its dims are not as many strings as it holds'
+printf '\x08\x01\x10\x01\x4a\x04\x00\x00\x00\x40' >number.pb
+expect 2 strings.lir --input x=number.pb
+says err 'number.pb: error: its elements are no strings'
+expect 0 strings.lir --dim total=7 --dim n=3 --print
+says out 'y string[3]'
+
 # ---- stopped while it compiles ----
 "$run" "$root/build/models/bert_base.onnx" >out 2>err &
 pid=$!
