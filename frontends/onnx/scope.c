@@ -123,21 +123,21 @@ static const Dim *declared_dim(Import *im, const OnnxValueInfo *v, size_t axis) 
     return symbol_dim(im, lt_arena_printf(im->arena, "%s_d%zu", v->name, axis));
 }
 
-static const Dim *override_part(Import *im, const char *text, int64_t least) {
+static const Dim *override_part(Import *im, const char *text) {
     char *end;
     long long number = strtoll(text, &end, 10);
     if (end != text && !*end)
-        return number >= least ? lt_dim_const(im->dims, number) : NULL;
+        return number >= 0 ? lt_dim_const(im->dims, number) : NULL;
     return isalpha((unsigned char)*text) || *text == '_' ? symbol_dim(im, text) : NULL;
 }
 
 /* "1x3xHxW". A name may hold an 'x' only where no extent could end: between two names there is
  * none. */
-static int override_shape(Import *im, const char *shape, int64_t least, const Dim **dims) {
+static int override_shape(Import *im, const char *shape, const Dim **dims) {
     char *copy = lt_arena_strdup(im->arena, shape), *rest = copy, *part;
     int rank = 0;
     while ((part = strsep(&rest, "x"))) {
-        if (rank == LT_MAX_RANK || !(dims[rank] = override_part(im, part, least)))
+        if (rank == LT_MAX_RANK || !(dims[rank] = override_part(im, part)))
             return -1;
         rank++;
     }
@@ -154,9 +154,7 @@ static bool fail_option(Import *im, const char *text, const char *name) {
 static bool apply_override(Import *im, const OnnxValueInfo *v, const InputOverride *o, int *rank,
                            const Dim **dims) {
     const Dim *given[LT_MAX_RANK];
-    /* What a sequence or strings are made of may have no elements. */
-    const int64_t least = v->type.kind == ONNX_TYPE_NONE ? 0 : 1;
-    int given_rank = override_shape(im, o->shape, least, given);
+    int given_rank = override_shape(im, o->shape, given);
     if (given_rank < 0)
         return fail_option(im, "expected extents like 1x3xHxW, not", o->shape);
     if (v->type.has_shape && given_rank != *rank)
@@ -164,7 +162,9 @@ static bool apply_override(Import *im, const OnnxValueInfo *v, const InputOverri
                            v->name);
     for (int i = 0; i < given_rank; i++) {
         const bool is_empty = v->type.has_shape && lt_dim_is(dims[i], 0);
-        if (lt_dim_is(given[i], 0) && !is_empty)
+        /* What a sequence or strings are made of may have no elements. */
+        const bool may_be_empty = is_empty || v->type.kind == ONNX_TYPE_NONE;
+        if (lt_dim_is(given[i], 0) && !may_be_empty)
             return fail_option(im, "an extent of 0 is not what the model declares for input",
                                v->name);
         bool fixed = v->type.has_shape && lt_dim_is_const(dims[i]) &&

@@ -65,7 +65,7 @@ static bool counts_axes(const OnnxGraph *graph, const char *name) {
     return false;
 }
 
-/* "x=3xi0_1xi0_2"; NULL: nothing of it becomes a symbol. */
+/* "x=3xi0_1xi0_2"; NULL: nothing of it becomes a symbol. Strings are shaped as their lengths. */
 static const char *shape_of(Arena *arena, const OnnxGraph *graph, size_t input, DimsForm dims) {
     const OnnxValueInfo *v = &graph->inputs.data[input];
     const size_t rank = v->type.dims.len, opened = dims == DIMS_BATCH && rank > 1 ? 1 : rank;
@@ -73,7 +73,7 @@ static const char *shape_of(Arena *arena, const OnnxGraph *graph, size_t input, 
     bool any = false;
     Str text;
     lt_str_init(&text, arena);
-    lt_str_printf(&text, "%s=", v->name);
+    lt_str_printf(&text, "%s%s=", v->name, v->type.elem_type == ONNX_STRING ? ".lengths" : "");
     for (size_t i = 0; i < rank; i++) {
         const OnnxDim *d = &v->type.dims.data[i];
         const bool is_number = d->kind == ONNX_DIM_VALUE && d->value >= 0;
