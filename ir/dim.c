@@ -395,3 +395,20 @@ const Dim *lt_dim_product(DimTable *t, const Dim *const *dims, int count) {
         product = lt_dim_mul(t, product, dims[i]);
     return product;
 }
+
+/* --- copies of the table --- */
+
+void lt_dims_fork(DimTable *out, const DimTable *table, Arena *arena) {
+    *out = *table;
+    out->arena = arena;
+    out->interned.arena = arena;
+    const Map *map = &table->interned;
+    if (map->cap > 0)
+        out->interned.entries = lt_arena_copy(arena, map->entries, map->cap * sizeof *map->entries);
+    if (map->slot_count > 0)
+        out->interned.slots =
+            lt_arena_copy(arena, map->slots, map->slot_count * sizeof *map->slots);
+    out->symbols.data =
+        lt_arena_copy(arena, table->symbols.data, table->symbols.len * sizeof *table->symbols.data);
+    out->symbols.cap = table->symbols.len;
+}

@@ -102,6 +102,9 @@ bool lt_dim_is_bound(const Dim *d, const int64_t *symbol_values);
 /* Marks used[s] for every symbol in d. */
 void lt_dim_symbols_used(const Dim *d, bool *used);
 
+/* A copy that shares the dims that there are: what is made in it is not seen in the table. */
+void lt_dims_fork(DimTable *out, const DimTable *table, Arena *arena);
+
 /* Text: `64`, `batch`, `2*h + 1`, `(h + 1) floordiv 2`, `min(h, 8)`; reads back to the same
  * pointer. */
 void lt_dim_print(Str *out, const Dim *d);

@@ -22,10 +22,10 @@ Kernel *lt_kernel_new(Arena *arena, const char *name, const Loc *loc) {
 /* --- names ------------------------------------------------------------------------------------ */
 
 /* Words with a meaning of their own where a name may stand in the text form. */
-static const char *const reserved[] = {"for",   "parallel", "unroll", "vector",   "if",      "else",
-                                       "where", "let",      "alloc",  "in",       "inf",     "nan",
-                                       "true",  "false",    "and",    "floordiv", "ceildiv", "mod",
-                                       "min",   "max",      "or",     "prefetch", "barrier"};
+static const char *const reserved[] = {
+    "for", "parallel", "unroll", "vector",   "if",      "else", "where",    "let",     "alloc",
+    "in",  "inf",      "nan",    "true",     "false",   "and",  "floordiv", "ceildiv", "mod",
+    "min", "max",      "or",     "prefetch", "barrier", "grid", "thread"};
 
 bool lt_kernel_name_is_reserved(const char *name) {
     for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++) {
@@ -360,4 +360,51 @@ bool lt_kernel_knows_dim(const Kernel *k, const Dim *d) {
     for (size_t i = 0; i < k->ints.len && !is_known; i++)
         is_known = k->ints.data[i] == d;
     return is_known;
+}
+
+/* --- blocks and threads ----------------------------------------------------------------------- */
+
+static int64_t most_threads(const Stmt *list) {
+    int64_t most = 0;
+    for (const Stmt *s = list; s; s = s->next) {
+        int64_t inside = 0;
+        if (s->kind == STMT_FOR)
+            inside = s->u.loop.kind != LOOP_THREAD       ? most_threads(s->u.loop.body)
+                     : lt_dim_is_const(s->u.loop.extent) ? s->u.loop.extent->value
+                                                         : 1;
+        else if (s->kind == STMT_IF)
+            inside = most_threads(s->u.branch.body);
+        most = inside > most ? inside : most;
+    }
+    return most;
+}
+
+int64_t lt_kernel_threads(const Kernel *k) { return most_threads(k->body); }
+
+const Dim *lt_kernel_blocks(Kernel *k) {
+    const Dim *blocks = lt_dim_const(&k->dims, 1);
+    for (const Stmt *s = k->body; s && s->kind == STMT_FOR && s->u.loop.kind == LOOP_GRID;
+         s = s->u.loop.body)
+        blocks = lt_dim_mul(&k->dims, blocks, s->u.loop.extent);
+    return blocks;
+}
+
+typedef struct Export {
+    const Kernel *kernel;
+    const Dim *const *ints;
+} Export;
+
+static const Dim *export_symbol(void *user, const Dim *symbol) {
+    const Export *e = user;
+    size_t i = 0;
+    while (i < e->kernel->ints.len && e->kernel->ints.data[i] != symbol)
+        i++;
+    assert(i < e->kernel->ints.len && "only integer arguments are known outside");
+    return e->ints[i];
+}
+
+const Dim *lt_kernel_export_dim(const Kernel *k, DimTable *t, const Dim *const *ints,
+                                const Dim *d) {
+    Export e = {k, ints};
+    return lt_dim_rebuild(t, d, export_symbol, &e);
 }

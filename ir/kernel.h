@@ -13,7 +13,12 @@
  * kernel: all its threads run the whole body, each its range of every parallel loop and all of
  * everything else, which therefore writes nothing but a thread's own locals. What a thread writes
  * in a parallel loop is seen by the others behind the next BARRIER, where all wait for each other.
- * A kernel without a parallel loop is called with [0, 1). */
+ * A kernel without a parallel loop is called with [0, 1).
+ *
+ * A GPU's kernel is marked otherwise: GRID loops are around everything, THREAD loops lie inside of
+ * them. An iteration of the grid loops is a block, whose threads run all of what is inside, each
+ * its iteration of every thread loop; as in a team, what is outside of thread loops writes nothing
+ * but a thread's own locals, and a BARRIER makes what threads write seen by the others. */
 #ifndef LATHE_IR_KERNEL_H
 #define LATHE_IR_KERNEL_H
 
@@ -37,8 +42,9 @@ typedef enum {
     BUFFER_STACK,   /* local: constant extents, on the stack, at most LT_MAX_STACK bytes a kernel */
     BUFFER_SCRATCH, /* local: constant extents, in memory that each thread brings, at most
                        LT_MAX_SCRATCH bytes a kernel; for what fills a cache */
-    BUFFER_SHARED   /* local: the same, one for all threads of a team */
+    BUFFER_SHARED   /* local: the same, one for all threads of a team or of a block */
 } BufferKind;
+#define LT_MAX_THREADS 1024 /* of a block */
 #define LT_MAX_STACK 262144
 #define LT_MAX_SCRATCH (INT64_C(1) << 26)
 
@@ -81,7 +87,14 @@ struct Expr {
     } u;
 };
 
-typedef enum { LOOP_SERIAL, LOOP_PARALLEL, LOOP_UNROLL, LOOP_VECTOR } LoopKind;
+typedef enum {
+    LOOP_SERIAL,
+    LOOP_PARALLEL,
+    LOOP_UNROLL,
+    LOOP_VECTOR,
+    LOOP_GRID,  /* GPU: an iteration is a block */
+    LOOP_THREAD /* GPU: an iteration is a thread of the block; constant extent */
+} LoopKind;
 typedef enum {
     STMT_FOR,
     STMT_IF,
@@ -242,6 +255,12 @@ bool lt_kernel_knows_dim(const Kernel *k, const Dim *d);
 const Stmt *lt_kernel_parallel_loop(const Kernel *k);
 /* Whether a team runs the kernel: its parallel loops are not the whole body. */
 bool lt_kernel_is_team(const Kernel *k);
+/* Threads of a block: the greatest extent of its thread loops; 0: there is none, as on a CPU. */
+int64_t lt_kernel_threads(const Kernel *k);
+/* The blocks of a launch: the product of the extents of the grid loops; 1 without any. */
+const Dim *lt_kernel_blocks(Kernel *k);
+/* A dim of k in the table t, with ints[i] for the integer argument i. */
+const Dim *lt_kernel_export_dim(const Kernel *k, DimTable *t, const Dim *const *ints, const Dim *d);
 /* Each thread of a team has its own. */
 static inline bool lt_buffer_is_private(const Buffer *b) {
     return b->kind > BUFFER_OUTPUT && b->kind != BUFFER_SHARED;

@@ -350,8 +350,10 @@ static Stmt *parse_stmt(KernelParser *p, const Loc *around) {
     static const char *const loops[] = {[LOOP_SERIAL] = "for",
                                         [LOOP_PARALLEL] = "parallel",
                                         [LOOP_UNROLL] = "unroll",
-                                        [LOOP_VECTOR] = "vector"};
-    for (int kind = LOOP_SERIAL; kind <= LOOP_VECTOR; kind++) {
+                                        [LOOP_VECTOR] = "vector",
+                                        [LOOP_GRID] = "grid",
+                                        [LOOP_THREAD] = "thread"};
+    for (int kind = LOOP_SERIAL; kind <= LOOP_THREAD; kind++) {
         if (lt_read_word(p, loops[kind]))
             return parse_loop(p, (LoopKind)kind, around);
     }

@@ -21,6 +21,11 @@
     X(INDEX_RANGE, "index-range", "no access is out of range wherever it runs") \
     X(PARALLEL_PLACE, "parallel-place", \
       "a parallel loop is in no other one, no vector loop and no condition") \
+    X(GRID_PLACE, "grid-place", \
+      "grid loops are around everything, and their extents are made of integer arguments") \
+    X(THREAD_PLACE, "thread-place", \
+      "a thread loop is in no other one, no vector loop and no condition that threads may differ " \
+      "in, and has a constant extent of at most LT_MAX_THREADS") \
     X(TEAM_EXTENT, "team-extent", "parallel loops have one extent, made of integer arguments") \
     X(TEAM_STORE, "team-store", \
       "outside of its parallel loops, a team's kernel stores to private buffers alone") \
@@ -72,6 +77,7 @@ typedef struct Verifier {
     int uneven;       /* how many statements around this one may differ between threads */
     bool *lets;       /* by symbol: defined by a let */
     const Stmt *team; /* of a team's kernel, the first parallel loop; NULL: not one */
+    bool has_threads; /* a GPU's kernel with thread loops */
     const Concurrent *concurrent;           /* the innermost */
     int64_t local_bytes[BUFFER_SHARED + 1]; /* by kind */
     int breaches;
@@ -168,7 +174,7 @@ static bool dim_depends(const bool *depends, const Dim *d) {
 
 static void check_race(Verifier *v, const Buffer *b, const Dim *const *index) {
     for (const Concurrent *loop = v->concurrent; loop; loop = loop->around) {
-        bool differs = !loop->outside[b->index];
+        bool differs = !loop->outside[b->index] || (v->has_threads && lt_buffer_is_private(b));
         for (int i = 0; i < b->rank && !differs; i++)
             differs = dim_depends(loop->depends, index[i]);
         if (!differs)
@@ -208,6 +214,21 @@ static void check_parallel(Verifier *v, const Stmt *s) {
         breach(v, RULE_TEAM_EXTENT, name);
 }
 
+static void check_grid(Verifier *v, const Stmt *s) {
+    const Stmt *at = v->kernel->body;
+    while (at != s && at && !at->next && at->kind == STMT_FOR && at->u.loop.kind == LOOP_GRID)
+        at = at->u.loop.body;
+    if (at != s || s->next || !lt_kernel_knows_dim(v->kernel, s->u.loop.extent))
+        breach(v, RULE_GRID_PLACE, s->u.loop.var->name);
+}
+
+static void check_threads(Verifier *v, const Stmt *s) {
+    const Dim *extent = s->u.loop.extent;
+    if (v->in_parallel || v->in_vector || v->uneven || !lt_dim_is_const(extent) ||
+        extent->value > LT_MAX_THREADS)
+        breach(v, RULE_THREAD_PLACE, s->u.loop.var->name);
+}
+
 static void check_loop_rules(Verifier *v, const Stmt *s) {
     const LoopKind kind = s->u.loop.kind;
     const Dim *var = s->u.loop.var, *extent = s->u.loop.extent;
@@ -215,6 +236,10 @@ static void check_loop_rules(Verifier *v, const Stmt *s) {
     define_symbol(v, var);
     if (kind == LOOP_PARALLEL)
         check_parallel(v, s);
+    if (kind == LOOP_GRID)
+        check_grid(v, s);
+    if (kind == LOOP_THREAD)
+        check_threads(v, s);
     if ((kind == LOOP_UNROLL || kind == LOOP_VECTOR) && !lt_dim_is_const(extent))
         breach(v, RULE_CONSTANT_EXTENT, var->name);
     if (kind == LOOP_VECTOR && v->in_vector)
@@ -228,13 +253,14 @@ static void check_loop(Verifier *v, const Stmt *s) {
     int64_t lo, hi;
     lt_dim_range(&v->kernel->dims, extent, &lo, &hi);
     const bool may_be_empty = lo < 1, was_in_vector = v->in_vector, was_parallel = v->in_parallel;
-    const bool is_uneven =
-        kind == LOOP_VECTOR || kind == LOOP_PARALLEL || dim_depends(v->lets, extent);
+    const bool is_shared_out = kind == LOOP_PARALLEL || kind == LOOP_THREAD;
+    const bool is_concurrent = is_shared_out || kind == LOOP_VECTOR || kind == LOOP_GRID;
+    const bool is_uneven = kind == LOOP_VECTOR || is_shared_out || dim_depends(v->lets, extent);
     v->conditions += may_be_empty;
     v->uneven += is_uneven;
     v->in_vector |= kind == LOOP_VECTOR;
-    v->in_parallel |= kind == LOOP_PARALLEL;
-    if ((kind == LOOP_VECTOR || kind == LOOP_PARALLEL) && !lt_dim_is(extent, 1))
+    v->in_parallel |= is_shared_out;
+    if (is_concurrent && !lt_dim_is(extent, 1))
         check_concurrent(v, s);
     else
         check_list(v, s->u.loop.body);
@@ -267,7 +293,7 @@ static void check_store(Verifier *v, const Stmt *s) {
         breach(v, RULE_STORE_DTYPE,
                lt_arena_printf(v->kernel->arena, "%s holds %s, found %s", b->name,
                                lt_dtype_name(b->dtype), lt_dtype_name(s->u.store.value->dtype)));
-    if (v->team && !v->in_parallel && !lt_buffer_is_private(b))
+    if ((v->team || v->has_threads) && !v->in_parallel && !lt_buffer_is_private(b))
         breach(v, RULE_TEAM_STORE, b->name);
     check_race(v, b, s->u.store.index);
 }
@@ -411,6 +437,7 @@ bool lt_kernel_verify(const Kernel *k, DiagList *diags) {
     v.symbols = LT_ARRAY(k->arena, bool, k->dims.symbols.len);
     v.buffers = LT_ARRAY(k->arena, bool, k->buffers.len);
     v.lets = LT_ARRAY(k->arena, bool, k->dims.symbols.len);
+    v.has_threads = lt_kernel_threads(k) > 0;
     v.team = lt_kernel_is_team(k) ? lt_kernel_parallel_loop(k) : NULL;
     v.seen = LT_ARRAY(k->arena, uint32_t, k->next_expr);
     for (size_t i = 0; i < k->ints.len; i++)

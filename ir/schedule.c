@@ -177,15 +177,30 @@ const char *lt_schedule_reorder(Kernel *k, const char *const *loops, int count) 
 /* --- marks --------------------------------------------------------------------------------------
  */
 
+static bool only_grid_around(const Kernel *k, const Stmt *loop) {
+    const Stmt *s = k->body;
+    while (s && s != loop && !s->next && s->kind == STMT_FOR && s->u.loop.kind == LOOP_GRID)
+        s = s->u.loop.body;
+    return s == loop && !s->next;
+}
+
 const char *lt_schedule_mark(Kernel *k, const char *loop, LoopKind kind) {
     Stmt *s = lt_schedule_find(k, loop);
     if (!s)
         return no_loop(k, loop);
-    if ((kind == LOOP_UNROLL || kind == LOOP_VECTOR) && !lt_dim_is_const(s->u.loop.extent))
+    if (kind == LOOP_THREAD &&
+        (s->u.loop.kind != LOOP_SERIAL ||
+         (lt_dim_is_const(s->u.loop.extent) && s->u.loop.extent->value > LT_MAX_THREADS)))
+        return lt_arena_printf(k->arena, "thread: '%s' is marked, or runs more than %d times", loop,
+                               LT_MAX_THREADS);
+    if ((kind == LOOP_UNROLL || kind == LOOP_VECTOR || kind == LOOP_THREAD) &&
+        !lt_dim_is_const(s->u.loop.extent))
         return lt_arena_printf(k->arena, "'%s' has no constant extent: split it first", loop);
     if (kind == LOOP_PARALLEL && (k->body != s || s->next))
         return lt_arena_printf(k->arena, "parallel: '%s' is not the outermost loop of everything",
                                loop);
+    if (kind == LOOP_GRID && !only_grid_around(k, s))
+        return lt_arena_printf(k->arena, "grid: '%s' is not around everything", loop);
     s->u.loop.kind = kind;
     return NULL;
 }
@@ -201,6 +216,8 @@ typedef enum {
     VERB_UNROLL,
     VERB_VECTORIZE,
     VERB_PARALLEL,
+    VERB_GRID,
+    VERB_THREAD,
     VERB_TEAM,
     VERB_CACHE,
     VERB_RFACTOR,
@@ -227,6 +244,7 @@ static const struct {
     {"version", VERB_VERSION, 1, 1},   {"peel", VERB_PEEL, 1, 1},
     {"hold", VERB_HOLD, 4, 12},        {"team", VERB_TEAM, 1, MAX_CHAIN},
     {"partial", VERB_PARTIAL, 4, 12},
+    {"grid", VERB_GRID, 1, 1},         {"thread", VERB_THREAD, 1, 1},
 };
 
 static const char *run_verb(Kernel *k, Verb verb, const char *const *words, int count) {
@@ -238,6 +256,8 @@ static const char *run_verb(Kernel *k, Verb verb, const char *const *words, int 
     case VERB_UNROLL: return lt_schedule_mark(k, words[0], LOOP_UNROLL);
     case VERB_VECTORIZE: return lt_schedule_mark(k, words[0], LOOP_VECTOR);
     case VERB_PARALLEL: return lt_schedule_mark(k, words[0], LOOP_PARALLEL);
+    case VERB_GRID: return lt_schedule_mark(k, words[0], LOOP_GRID);
+    case VERB_THREAD: return lt_schedule_mark(k, words[0], LOOP_THREAD);
     case VERB_TEAM: return lt_schedule_team(k, words, count);
     case VERB_CACHE: return lt_schedule_cache(k, words, count);
     case VERB_RFACTOR: return lt_schedule_rfactor(k, words[0], atoll(words[1]));

@@ -7,6 +7,7 @@
  *   fuse A B          A directly around B: one loop named A_B
  *   reorder A B C     perfectly nested loops get this order, outermost first
  *   unroll L, vectorize L, parallel L
+ *   grid L, thread L  on a GPU: iterations of L are blocks; threads of a block
  *   team L M ..       in a kernel with barriers: the threads of a team share out the iterations of
  *                     each of these loops, which have one extent; all that is stored to memory that
  *                     the threads share is stored in them

@@ -36,6 +36,8 @@ const Target *lt_target_find(const char *name) {
     return NULL;
 }
 
+bool lt_target_is_gpu(const Target *t) { return strcmp(t->arch, "cuda") == 0; }
+
 int lt_target_panel(const Target *t, int element_bytes, int64_t columns) {
     enum { WORTH_PERCENT = 92 }; /* what a narrower panel must bring the padded columns down to */
     const int64_t lanes = lt_target_lanes(t, element_bytes);

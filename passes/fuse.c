@@ -191,10 +191,13 @@ static bool has_contraction(const Groups *groups, uint32_t group) {
     return member != NULL;
 }
 
+static void group_attentions(Groups *groups, Graph *g) {
+    LT_EACH_NODE(n, g)
+    if (!groups->of[n->id])
+        group_attention(groups, n);
+}
+
 static void group_anchors(Groups *groups, Graph *g, bool optimize) {
-    for (Node *n = g->first; n && optimize; n = n->next)
-        if (!groups->of[n->id])
-            group_attention(groups, n);
     LT_EACH_NODE(n, g) {
         Prologue kind;
         if (groups->of[n->id] || !anchor_prologue(n, &kind))
@@ -241,6 +244,9 @@ bool lt_pass_fuse(PassContext *ctx) {
         .seen = LT_ARRAY(ctx->scratch, uint32_t, limit + 1),
     };
     lt_groups_find_binders(&groups, g);
+    /* The kernel for an attention has scratch memory that is made for the cache of a core. */
+    if (ctx->level > 0 && !lt_target_is_gpu(ctx->target))
+        group_attentions(&groups, g);
     group_anchors(&groups, g, ctx->level > 0);
     group_maps(&groups, g, ctx->level > 0);
     lt_groups_build(&groups, g);

@@ -211,22 +211,7 @@ void lt_step_copy(Assembly *a, const char *name, uint32_t from, uint32_t to, con
 
 /* A dim of the kernel in terms of the module's. */
 static const Dim *export_dim(Assembly *a, const Kernel *k, const Lowered *lowered, const Dim *d) {
-    DimTable *t = &a->module->dims;
-    static const Dim *(*const fns[])(DimTable *, const Dim *, const Dim *) = {
-        [DIM_ADD] = lt_dim_add,         [DIM_MUL] = lt_dim_mul, [DIM_FLOORDIV] = lt_dim_floordiv,
-        [DIM_CEILDIV] = lt_dim_ceildiv, [DIM_MOD] = lt_dim_mod, [DIM_MIN] = lt_dim_min,
-        [DIM_MAX] = lt_dim_max};
-    if (d->kind == DIM_CONST)
-        return lt_dim_const(t, d->value);
-    for (size_t i = 0; i < k->ints.len; i++)
-        if (k->ints.data[i] == d)
-            return lowered->ints.data[i];
-    const Dim *result = export_dim(a, k, lowered, d->args[0]);
-    for (uint32_t i = 1; i < d->count; i++)
-        result = fns[d->kind](t, result, export_dim(a, k, lowered, d->args[i]));
-    if (d->kind == DIM_MUL)
-        return lt_dim_mul_const(t, result, d->value);
-    return d->kind == DIM_ADD ? lt_dim_add_const(t, result, d->value) : result;
+    return lt_kernel_export_dim(k, &a->module->dims, lowered->ints.data, d);
 }
 
 static const Dim *launch_count(Assembly *a, const Kernel *k, const Lowered *lowered) {

@@ -129,7 +129,7 @@ static bool pack_contraction(PassContext *ctx, Node *n) {
     if (!e.count[EINSUM_OUT])
         return false;
     put_column_right(n, &e);
-    if (!worth_packing(ctx, n, &e))
+    if (lt_target_is_gpu(ctx->target) || !worth_packing(ctx, n, &e))
         return false;
     Builder b = {.graph = n->graph, .before = n, .loc = n->loc};
     Letters order = panel_order(&e);
@@ -286,6 +286,8 @@ static bool pack_convolution(PassContext *ctx, Node *n) {
         pack_contraction(ctx, pointwise_to_contraction(ctx, n));
         return true;
     }
+    if (lt_target_is_gpu(ctx->target))
+        return false;
     Builder b = {.graph = n->graph, .before = n, .loc = n->loc};
     bool spread = !all_ints(n, ATTR_INPUT_DILATION, 1);
     bool padded = !all_dims(n, ATTR_PAD_LO, 0) || !all_dims(n, ATTR_PAD_HI, 0);

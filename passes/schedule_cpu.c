@@ -68,6 +68,8 @@ static ScheduleRow choose_map(Nest *nest) {
 }
 
 static const char *choose(Nest *nest) {
+    if (lt_target_is_gpu(nest->target))
+        return lt_choose_gpu(nest);
     Str out;
     lt_str_init(&out, nest->kernel->arena);
     switch (nest->kernel->class) {
@@ -100,7 +102,7 @@ void lt_schedule_kernel(PassContext *ctx, Kernel *kernel) {
     if (!text) {
         Nest nest = {.kernel = kernel, .target = ctx->target};
         lt_nest_read(&nest);
-        if (kernel->class == KERNEL_CONV && nest.fold_count &&
+        if (kernel->class == KERNEL_CONV && nest.fold_count && !lt_target_is_gpu(ctx->target) &&
             strcmp(nest.folds[nest.fold_count - 1]->u.loop.var->name, "c") == 0) {
             const char *fused = lt_fuse_positions(&nest);
             error = lt_schedule_apply(kernel, fused);

@@ -24,6 +24,18 @@ static void append_folds(Str *out, const Nest *nest) {
         lt_str_printf(out, "%s ", nest->folds[i]->u.loop.var->name);
 }
 
+/* All that append_outer names, as one word. */
+static const char *merged_name(const Nest *nest) {
+    Str name;
+    lt_str_init(&name, nest->kernel->arena);
+    append_outer(&name, nest);
+    for (size_t i = 0; i + 1 < name.len; i++)
+        name.text[i] = name.text[i] == ' ' ? '_' : name.text[i];
+    if (name.len)
+        name.text[name.len - 1] = '\0';
+    return name.text;
+}
+
 static const char *loop_name(const Stmt *loop) { return loop ? loop->u.loop.var->name : NULL; }
 
 static void append_word(Str *out, const Nest *nest, const char *word, size_t len) {
@@ -42,6 +54,8 @@ static void append_word(Str *out, const Nest *nest, const char *word, size_t len
         {"y", loop_name(nest->y), 0},
         {"a", nest->a, 0},
         {"b", nest->b, 0},
+        {"j", merged_name(nest), 0},
+        {"threads", NULL, BLOCK_THREADS},
         {"mr", NULL, nest->mr},
         {"nr", NULL, nest->nr},
         {"mc", NULL, nest->mc},
@@ -68,14 +82,20 @@ static void append_word(Str *out, const Nest *nest, const char *word, size_t len
         append_outer(out, nest);
 }
 
-/* `join a b c` is `fuse a b; fuse a_b c`; `parallel` names what join made. */
-static void append_joined(Str *out, Arena *arena, char *names) {
+/* `merge a b c` is `fuse a b; fuse a_b c`; gives what that makes: a_b_c. */
+static const char *append_merged(Str *out, Arena *arena, char *names) {
     const char *joined = NULL;
     for (char *save, *name = strtok_r(names, " ", &save); name; name = strtok_r(NULL, " ", &save)) {
         if (joined)
             lt_str_printf(out, "; fuse %s %s", joined, name);
         joined = joined ? lt_arena_printf(arena, "%s_%s", joined, name) : name;
     }
+    return joined;
+}
+
+/* The same for `join`; `parallel` names what it made. */
+static void append_joined(Str *out, Arena *arena, char *names) {
+    const char *joined = append_merged(out, arena, names);
     if (joined)
         lt_str_printf(out, "; parallel %s", joined);
 }
@@ -102,7 +122,9 @@ const char *lt_schedule_fill(const Nest *nest, ScheduleRow row) {
     for (char *save, *part = strtok_r(filled.text, ";", &save); part;
          part = strtok_r(NULL, ";", &save)) {
         part += strspn(part, " ");
-        if (lt_str_starts(part, "join"))
+        if (lt_str_starts(part, "merge"))
+            append_merged(&out, arena, part + strlen("merge"));
+        else if (lt_str_starts(part, "join"))
             append_joined(&out, arena, part + strlen("join"));
         else if ((lt_str_starts(part, "prefetch") && !nest->b) ||
                  (lt_str_starts(part, "hold") && !nest->b) ||

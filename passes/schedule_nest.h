@@ -12,7 +12,7 @@ typedef enum {
     SCHEDULE_LIMIT
 } ScheduleRow;
 
-enum { MAX_LOOPS = 16, PACKED_PANELS = 16 };
+enum { MAX_LOOPS = 16, PACKED_PANELS = 16, BLOCK_THREADS = 256 };
 
 /* What a choice is made from. */
 typedef struct Nest {
@@ -41,6 +41,10 @@ bool lt_loop_reaches(const Stmt *loop, int64_t least);
 int lt_nest_lanes(const Nest *nest);
 /* What one step of `var` is in elements of the buffer; NULL: it depends on where one is. */
 const Dim *lt_load_stride(Kernel *k, const Expr *load, const Dim *var);
+
+/* --- schedule_gpu.c: blocks and threads ------------------------------------------------------ */
+
+const char *lt_choose_gpu(Nest *nest);
 
 /* --- schedule_fill.c: a row of schedules.def with its words filled in ----------------------- */
 

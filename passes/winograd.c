@@ -171,6 +171,8 @@ static bool rewrite(PassContext *ctx, Node *n) {
 
 bool lt_pass_winograd(PassContext *ctx) {
     bool changed = false;
+    if (lt_target_is_gpu(ctx->target)) /* its scratch memory is made for the cache of a core */
+        return false;
     LT_EACH_NODE_SAFE(n, lt_pass_graph(ctx))
     if (is_candidate(ctx, n))
         changed |= rewrite(ctx, n);

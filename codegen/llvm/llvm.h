@@ -116,7 +116,6 @@ LLVMValueRef lt_convert(Unit *u, LLVMBuilderRef b, LLVMValueRef v, DType from, D
 
 typedef enum { LANES_UNIFORM, LANES_AFFINE, LANES_ANY } LaneForm;
 
-void lt_dims_fork(DimTable *out, const DimTable *table, Arena *arena);
 /* d under the unrolled loops' constants. */
 const Dim *lt_dim_now(Emitter *e, const Dim *d);
 /* How d (from lt_dim_now) depends on the lane; AFFINE: *stride is what a lane adds, itself uniform.
