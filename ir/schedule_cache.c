@@ -127,7 +127,8 @@ static Stmt *in_tile_loops(Tile *t, Stmt *list) {
 
 /* The guard `position < bound` of one tile variable: position = var + rest. */
 typedef struct TileGuard {
-    const Expr *condition;
+    const Expr *condition; /* position < bound */
+    const Dim *position;
     const Dim *var;
     const Dim *last; /* greatest valid value of var: bound - 1 - rest */
 } TileGuard;
@@ -148,6 +149,7 @@ static bool read_guard(Tile *t, const Expr *condition, TileGuard *out) {
             continue;
         *out = (TileGuard){
             .condition = condition,
+            .position = position,
             .var = t->vars[i],
             .last = lt_dim_add_const(&k->dims, lt_dim_sub(&k->dims, bound, rest), -1),
         };
@@ -172,28 +174,59 @@ typedef struct SafeLoads {
     const Dim **substitution; /* var -> min(var, last) */
 } SafeLoads;
 
+/* The symbol is a term of the position, or a multiple of it is. */
+static bool is_term(const Dim *position, const Dim *symbol) {
+    bool found = position == symbol;
+    const bool may_hold =
+        position->kind == DIM_ADD || (position->kind == DIM_MUL && position->count == 1);
+    for (uint32_t i = 0; i < position->count && may_hold && !found; i++)
+        found = is_term(position->args[i], symbol);
+    return found;
+}
+
+/* Where tiles are whole rows of an image, the number of a row does not mention the variable of the
+ * tile, but others that are terms of the position. */
+static bool goes_along(const Dim *d, const Dim *position) {
+    if (d->kind == DIM_SYMBOL)
+        return is_term(position, d);
+    for (uint32_t i = 0; i < d->count; i++)
+        if (goes_along(d->args[i], position))
+            return true;
+    return false;
+}
+
+/* The same, unless the index is the variable of a loop over just this extent. */
+static bool follows(const Kernel *k, const TileGuard *guard, const Dim *d, const Dim *extent) {
+    const bool walks_all =
+        d->kind == DIM_SYMBOL && d->symbol < k->extents.len && k->extents.data[d->symbol] == extent;
+    return !walks_all && goes_along(d, guard->position);
+}
+
 static const Expr *make_load_safe(Kernel *k, const Expr *e, void *user) {
     const SafeLoads *s = user;
     if (e->kind != EXPR_LOAD || e->u.load.buffer->kind > BUFFER_OUTPUT)
         return e;
     const Buffer *buffer = e->u.load.buffer;
     const Dim **index = LT_ARRAY(k->arena, const Dim *, buffer->rank + 1);
-    bool changed = false;
+    bool changed = false, predicate = s->predicate;
     for (int i = 0; i < buffer->rank; i++) {
         const Dim *d = e->u.load.index[i];
         index[i] = d;
-        if (!lt_dim_mentions(d, s->guard->var) || index_is_safe(k, d, buffer->dims[i]))
+        const bool moves = lt_dim_mentions(d, s->guard->var);
+        if ((!moves && !follows(k, s->guard, d, buffer->dims[i])) ||
+            index_is_safe(k, d, buffer->dims[i]))
             continue;
         changed = true;
-        if (!s->predicate)
+        predicate |= !moves;
+        if (!predicate)
             index[i] = lt_dim_substitute(&k->dims, d, s->substitution);
     }
     if (!changed)
         return e;
-    const Expr *predicate = e->u.load.predicate;
-    if (s->predicate)
-        predicate = lt_expr_and(k, predicate, s->guard->condition);
-    return lt_expr_load(k, buffer, index, predicate);
+    const Expr *condition = e->u.load.predicate;
+    if (predicate)
+        condition = lt_expr_and(k, condition, s->guard->condition);
+    return lt_expr_load(k, buffer, index, condition);
 }
 
 /* A condition of the fold's own mentions the variable: under a clamped index it would be about

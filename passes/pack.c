@@ -121,6 +121,23 @@ static bool worth_packing(const PassContext *ctx, const Node *n, const LtEinsum 
     return !below(rows, contiguous ? LEAST_ROWS_CONTIGUOUS : LEAST_ROWS_GATHERED);
 }
 
+/* Operand 1 in another order of its axes; the transpose goes when it is not worth it. */
+static bool turn_weights(PassContext *ctx, Node *n, Value *turned, const Letters *order) {
+    LtEinsum e;
+    lt_einsum_parse(&e, lt_attr_string(n, ATTR_SPEC, ""));
+    if (turned == lt_input(n, 1))
+        return false;
+    if (!lt_value_const(lt_input(n, 1))) {
+        lt_node_remove(turned->def);
+        return false;
+    }
+    const char *spec = lt_arena_printf(ctx->module->arena, "%s,%s->%s", e.letters[EINSUM_A],
+                                       order->text, e.letters[EINSUM_OUT]);
+    lt_node_set_attr(n, lt_string(ATTR_SPEC, spec));
+    lt_node_set_input(n, 1, turned);
+    return true;
+}
+
 static bool pack_contraction(PassContext *ctx, Node *n) {
     LtEinsum e;
     if (lt_attr_int(n, ATTR_PACKED, 0))
@@ -129,7 +146,7 @@ static bool pack_contraction(PassContext *ctx, Node *n) {
     if (!e.count[EINSUM_OUT])
         return false;
     put_column_right(n, &e);
-    if (lt_target_is_gpu(ctx->target) || !worth_packing(ctx, n, &e))
+    if (!worth_packing(ctx, n, &e))
         return false;
     Builder b = {.graph = n->graph, .before = n, .loc = n->loc};
     Letters order = panel_order(&e);
@@ -144,6 +161,8 @@ static bool pack_contraction(PassContext *ctx, Node *n) {
     const int width = panel_width(ctx, v->type->dtype, columns);
     if (moved)
         v = lt_build_transpose(&b, v, perm);
+    if (lt_target_is_gpu(ctx->target)) /* tiles there are no panels: rows are all that it reads */
+        return turn_weights(ctx, n, v, &order);
     v = lt_build_pack(
         &b, v, &(PackShape){.axis = order.count - 1, .leading = batch_letters(&e), .width = width});
     const char *spec = lt_arena_printf(ctx->module->arena, "%s,%s->%s", e.letters[EINSUM_A],

@@ -102,7 +102,7 @@ void lt_schedule_kernel(PassContext *ctx, Kernel *kernel) {
     if (!text) {
         Nest nest = {.kernel = kernel, .target = ctx->target};
         lt_nest_read(&nest);
-        if (kernel->class == KERNEL_CONV && nest.fold_count && !lt_target_is_gpu(ctx->target) &&
+        if (kernel->class == KERNEL_CONV && nest.fold_count &&
             strcmp(nest.folds[nest.fold_count - 1]->u.loop.var->name, "c") == 0) {
             const char *fused = lt_fuse_positions(&nest);
             error = lt_schedule_apply(kernel, fused);

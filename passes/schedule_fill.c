@@ -38,6 +38,15 @@ static const char *merged_name(const Nest *nest) {
 
 static const char *loop_name(const Stmt *loop) { return loop ? loop->u.loop.var->name : NULL; }
 
+/* The same with the blocks of a tile. */
+static const char *grid_name(const Nest *nest) {
+    const char *outer = merged_name(nest);
+    if (!nest->m || !nest->n)
+        return outer;
+    return lt_arena_printf(nest->kernel->arena, "%s%s%s.0_%s.0", outer, *outer ? "_" : "",
+                           loop_name(nest->m), loop_name(nest->n));
+}
+
 static void append_word(Str *out, const Nest *nest, const char *word, size_t len) {
     const Stmt *k = nest->fold_count ? nest->folds[nest->fold_count - 1] : NULL;
     const struct {
@@ -55,6 +64,9 @@ static void append_word(Str *out, const Nest *nest, const char *word, size_t len
         {"a", nest->a, 0},
         {"b", nest->b, 0},
         {"j", merged_name(nest), 0},
+        {"g", grid_name(nest), 0},
+        {"mt", NULL, nest->mt},
+        {"nt", NULL, nest->nt},
         {"threads", NULL, BLOCK_THREADS},
         {"mr", NULL, nest->mr},
         {"nr", NULL, nest->nr},

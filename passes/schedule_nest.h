@@ -25,7 +25,7 @@ typedef struct Nest {
     const Stmt *m, *n, *v, *u, *y, *p; /* roles; NULL: none */
     const char *a, *b;                 /* the operands that m and n walk; NULL: not simply loaded */
     const Stmt *w; /* the loop that gets a version without conditions, or NULL */
-    int mr, nr, mc, vc, kc;
+    int mr, nr, mc, vc, kc, mt, nt;
     bool has_few_taps; /* the folding loops are to be unrolled */
 } Nest;
 
