@@ -207,7 +207,7 @@ $(SUITE): $(SUITE_OBJ) $(TEST_OBJ) $(OBJ)/tools.a $(ARCHIVES)
 
 # ---- checks -------------------------------------------------------------------------
 
-PACKAGES := gcc llvm-19-dev lld-19 libffi-dev check libsubunit-dev libcjson-dev \
+PACKAGES := gcc g++ llvm-19-dev lld-19 libffi-dev check libsubunit-dev libcjson-dev \
             graphviz pkg-config zlib1g-dev libzstd-dev python3-venv clang universal-ctags
 PARALLEL  = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 

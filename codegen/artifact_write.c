@@ -68,11 +68,14 @@ static void write_weights(const Program *p, Arena *arena, OutputFile *out) {
     lt_output_pad_to(out, start + (uint64_t)p->weights_size);
 }
 
-static bool write_weights_file(const Program *p, Arena *arena, const char *path, DiagList *diags) {
+bool lt_codegen_weights(const Program *p, const char *path, DiagList *diags) {
     OutputFile out;
+    Arena arena;
     if (!lt_output_open(&out, path))
         return fail(diags, path);
-    write_weights(p, arena, &out);
+    lt_arena_init(&arena);
+    write_weights(p, &arena, &out);
+    lt_arena_free(&arena);
     return lt_output_commit(&out, 0644) || fail(diags, path);
 }
 
@@ -138,7 +141,7 @@ bool lt_artifact_write(const Program *p, const CodegenOptions *o, const ObjectCo
     lt_arena_init(&arena);
     LtFooter footer = make_footer(p, o, elf, &arena);
     if (done && footer.weights_file[0])
-        done = write_weights_file(p, &arena, o->weights_path, diags);
+        done = lt_codegen_weights(p, o->weights_path, diags);
     if (done && !lt_output_open(&out, out_path))
         done = fail(diags, out_path);
     else if (done) {

@@ -48,6 +48,13 @@ bool lt_codegen_archive(const Program *p, const CodegenOptions *o, const char *o
 /* Appends the C header that goes with both: a typed call of the model. */
 void lt_codegen_header(Str *out, const Program *p, const CodegenOptions *o);
 
+/* Appends the program as one file of CUDA-C for the target `cuda`: its kernels, and functions of C
+ * linkage named after o->static_name that launch them in order; see codegen/cuda/program.c. What
+ * there is no CUDA-C for is an error in diags, and false. */
+bool lt_codegen_cuda(const Program *p, const CodegenOptions *o, Str *out, DiagList *diags);
+/* Writes the weights alone, as --weights does. */
+bool lt_codegen_weights(const Program *p, const char *path, DiagList *diags);
+
 /* The best row of the target table that this machine can run. */
 const Target *lt_codegen_host_target(void);
 

@@ -150,7 +150,8 @@ int lt_emit_kind(const char *out) {
                     {".a", EMIT_LIB},
                     {".lir", EMIT_IR},
                     {".ll", EMIT_LLVM_IR},
-                    {".s", EMIT_ASM}};
+                    {".s", EMIT_ASM},
+                    {".cu", EMIT_CUDA}};
     for (size_t i = 0; out && i < sizeof suffixes / sizeof *suffixes; i++)
         if (lt_str_ends(out, suffixes[i].suffix))
             return suffixes[i].kind;
@@ -184,6 +185,8 @@ int lt_compile_emit(Compilation *c, const char *out) {
         ok = lt_codegen_so(c->ctx.program, &options, out, c->diags);
     else if (o->emit == EMIT_OBJ || o->emit == EMIT_LIB)
         ok = lt_compile_static(c, &options, out);
+    else if (o->emit == EMIT_CUDA)
+        ok = lt_compile_cuda(c, &options, out, &text);
     else
         ok = lt_codegen_text(c->ctx.program, &options,
                              o->emit == EMIT_ASM ? CODEGEN_ASM : CODEGEN_LLVM_IR, &text, c->diags);

@@ -19,9 +19,9 @@ typedef enum {
     EMIT_KERNELS,
     EMIT_LLVM_IR,
     EMIT_ASM,
-    EMIT_LIMIT
+    EMIT_CUDA
 } EmitKind;
-#define EMIT_CHOICES "so|obj|lib|ir|kernels|llvm-ir|asm"
+#define EMIT_CHOICES "so|obj|lib|ir|kernels|llvm-ir|asm|cuda"
 
 /* What the user may ask of a compilation; the fields that a table of options fills. */
 typedef struct CompileOptions {
@@ -55,7 +55,8 @@ typedef struct CompileOptions {
 #define COMPILE_ROWS(S, f) \
     CLI_HEADING("What is compiled"), \
         CLI_ROW(S, f.target, CLI_STRING, "--target", "NAME", \
-                "a row of --list-targets, or a triple for the least of its machines\n" \
+                "a row of --list-targets, a triple for the least of its machines, or\n" \
+                "cuda:sm_90 for an architecture of GPUs\n" \
                 "(default: the best that this machine can run)", \
                 .words = "lathec --list-targets"), \
         CLI_ROW(S, f.cpu, CLI_STRING, "--cpu", "NAME", \
@@ -118,6 +119,9 @@ static inline bool lt_emit_is_binary(int kind) {
 }
 /* --emit obj and lib: `out`, and the header beside it. */
 bool lt_compile_static(Compilation *c, CodegenOptions *codegen, const char *out);
+/* --emit cuda: the text, and the weights in a file of their own (--weights, or `out` with .weights
+ * for its suffix). */
+bool lt_compile_cuda(Compilation *c, CodegenOptions *codegen, const char *out, Str *text);
 /* OUT with .h for its suffix: the header. In the arena. */
 const char *lt_header_path(Arena *arena, const char *out);
 /* The named passes, or the pipeline when names is NULL. */

@@ -1,4 +1,5 @@
-/* compile_static.c - --emit obj and lib: the object or library, and the header beside it. */
+/* compile_static.c - --emit obj and lib: the object or library, and the header beside it. --emit
+ * cuda: the text, and the weights beside it. */
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
@@ -50,4 +51,15 @@ bool lt_compile_static(Compilation *c, CodegenOptions *codegen, const char *out)
     bool ok = c->options->emit == EMIT_OBJ ? lt_codegen_object(p, codegen, out, c->diags)
                                            : lt_codegen_archive(p, codegen, out, c->diags);
     return ok && write_header(c, codegen, lt_header_path(&c->arena, out));
+}
+
+bool lt_compile_cuda(Compilation *c, CodegenOptions *codegen, const char *out, Str *text) {
+    const Program *p = c->ctx.program;
+    const bool is_file = strcmp(out, "-") != 0;
+    const char *weights = codegen->weights_path;
+    if (!weights && is_file)
+        weights = lt_arena_printf(&c->arena, "%.*s.weights", (int)stem_length(out), out);
+    codegen->static_name = is_file ? static_name(&c->arena, out) : NULL;
+    return lt_codegen_cuda(p, codegen, text, c->diags) &&
+           (!weights || p->weights_size == 0 || lt_codegen_weights(p, weights, c->diags));
 }

@@ -18,16 +18,42 @@ static const Target *find_triple(const char *triple) {
     return found;
 }
 
+/* cuda:sm_90 is the row for GPUs with another architecture. */
+static const Target *find_gpu(Compilation *c, const char *name) {
+    const char *architecture = name + strlen("cuda:");
+    if (!lt_str_starts(name, "cuda:sm_") || strspn(architecture + 3, "0123456789") < 2)
+        return NULL;
+    Target *target = lt_arena_copy(&c->arena, lt_target_find("cuda"), sizeof *target);
+    target->name = lt_arena_strdup(&c->arena, name);
+    target->cpu = lt_arena_strdup(&c->arena, architecture);
+    return target;
+}
+
+static int check_gpu(Compilation *c) {
+    const int kind = c->options->emit;
+    const bool is_gpu = lt_target_is_gpu(c->ctx.target);
+    if (is_gpu && kind != EMIT_CUDA && kind != EMIT_KERNELS && kind != EMIT_IR)
+        return lt_compile_fail(c, c->path, STATUS_UNSUPPORTED,
+                               "--target %s: --emit cuda, kernels and ir are supported, other "
+                               "outputs not yet",
+                               c->ctx.target->name);
+    if (!is_gpu && kind == EMIT_CUDA)
+        return lt_compile_fail(c, c->path, STATUS_USE,
+                               "--emit cuda is for --target cuda, not for %s", c->ctx.target->name);
+    return 0;
+}
+
 static int choose_row(Compilation *c) {
     const char *name = c->options->target;
+    if (!name && c->options->emit == EMIT_CUDA)
+        name = "cuda";
     c->ctx.target = name ? lt_target_find(name) : lt_codegen_host_target();
+    if (name && !c->ctx.target)
+        c->ctx.target = find_gpu(c, name);
     if (name && !c->ctx.target)
         c->ctx.target = find_triple(name);
     if (c->ctx.target)
         return 0;
-    if (lt_str_starts(name, "cuda"))
-        return lt_compile_fail(c, c->path, STATUS_UNSUPPORTED,
-                               "--target %s: GPUs are not supported yet", name);
     return lt_compile_fail(c, c->path, STATUS_USE,
                            "there is no target named '%s'; --list-targets names them", name);
 }
@@ -104,5 +130,7 @@ int lt_compile_target(Compilation *c) {
     int code = choose_row(c);
     if (!code)
         code = choose_cpu(c);
-    return code ? code : apply_features(c);
+    if (!code)
+        code = apply_features(c);
+    return code ? code : check_gpu(c);
 }

@@ -22,9 +22,10 @@ static const CliOption table[] = {
     ROW(out, CLI_STRING, "-o", "OUT", "write to OUT; - is standard output (text only)"),
     ROW(compile.emit, CLI_CHOICE, "--emit", EMIT_CHOICES,
         "what to write (default: what the suffix\n"
-        "of OUT says, .o .a .lir .ll .s, else so). obj and lib are for static linking: a C header\n"
-        "with typed functions is written beside them; they need no runtime",
-        .choices = EMIT_CHOICES "|cuda"),
+        "of OUT says, .o .a .lir .ll .s .cu, else so). obj and lib are for static linking: a C\n"
+        "header with typed functions is written beside them; they need no runtime. cuda is one\n"
+        "file for nvcc, with the weights beside it",
+        .choices = EMIT_CHOICES),
     ROW(compile.weights, CLI_STRING, "--weights", "FILE",
         "keep the weights outside the artifact, in FILE"),
     ROW(stats, CLI_FLAG, "--stats", NULL, "nodes, kernels, memory, times, sizes, on stderr"),
@@ -128,8 +129,6 @@ static const char *wrong_files(const Options *o, const char *model) {
 
 /* What will be, and is not: never ignored. */
 static const char *unsupported(const Options *o) {
-    if (o->compile.emit == EMIT_LIMIT)
-        return "--emit cuda: GPUs are not supported yet";
     if (o->precision)
         return "--precision: only f32 is supported yet";
     if (o->tune)

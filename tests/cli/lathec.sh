@@ -316,14 +316,31 @@ says err "'lower' cannot be left out"
 refuse 2 "$mlp" --disable plan-memory -o x.so
 
 # ---- what will be ----
-for option in '--precision bf16' '--tune log.txt' '--params p.params' '--emit cuda' '--target cuda' \
-	'--target cuda:sm_90' '--cpu znver9'; do
+for option in '--precision bf16' '--tune log.txt' '--params p.params' '--target cuda' \
+	'--target cuda:sm_90 --emit obj' '--cpu znver9'; do
 	# shellcheck disable=SC2086 # several words
 	refuse 3 "$mlp" $option -o x.so
 	says err 'supported'
 done
 expect 0 "$mlp" --precision f32 -o f.so
 refuse 2 "$mlp" --precision f8 -o x.so
+
+# ---- GPUs ----
+expect 0 "$mlp" -o mlp.cu
+grep -q '^__global__ void ' mlp.cu && grep -q 'cudaError_t mlp_run(' mlp.cu
+count $? "mlp.cu has kernels and mlp_run"
+[ "$(stat -c %s mlp.weights)" = "$(sed -n 's|^// weights: \([0-9]*\) bytes|\1|p' mlp.cu)" ]
+count $? 'the weights are beside mlp.cu, all of them'
+expect 0 "$mlp" --emit cuda --target cuda:sm_90 --weights w.bin -o m.cu
+cmp -s w.bin mlp.weights
+count $? '--weights names their file'
+[ ! -e m.weights ]
+count $? 'then there is no other one'
+expect 0 "$mlp" --target cuda --emit kernels -o k.txt
+grep -q 'grid ' k.txt && grep -q 'thread ' k.txt
+count $? 'kernels for a GPU have grid and thread loops'
+refuse 2 "$mlp" --target x86-64 --emit cuda -o m2.cu
+refuse 2 "$mlp" --target cuda:x --emit cuda -o m2.cu
 
 # ---- targets ----
 if [ "$(uname -m)" = x86_64 ]; then

@@ -1,0 +1,144 @@
+/* cuda.h - what the parts of the CUDA-C back end share. Inside codegen/cuda only.
+ *
+ * A writer makes the text of one function. Expressions are strings with the binding of their
+ * outermost operator, so that parentheses stand only where they are needed. Scopes hold lines: what
+ * an inner scope needs of index arithmetic is declared in the outermost scope that knows all of its
+ * symbols, in front of the statement that is being written. */
+#ifndef LATHE_CODEGEN_CUDA_CUDA_H
+#define LATHE_CODEGEN_CUDA_CUDA_H
+
+#include "codegen/codegen.h"
+
+/* From tight to loose, as in C++. */
+typedef enum {
+    BIND_ATOM,
+    BIND_UNARY,
+    BIND_PRODUCT,
+    BIND_SUM,
+    BIND_COMPARE,
+    BIND_BITS,
+    BIND_AND,
+    BIND_OR,
+    BIND_CHOICE
+} Binding;
+
+typedef struct Text {
+    const char *text;
+    Binding binding;
+} Text;
+
+typedef struct Scope {
+    struct Scope *around;
+    Str lines;
+    int depth; /* of the function's own: 1 */
+    Vec(const char *) names;
+} Scope;
+
+/* A dim that has a name, up to the end of a scope. */
+typedef struct NamedDim {
+    const Dim *dim;
+    const char *name;
+    const Scope *scope;
+} NamedDim;
+
+/* What one statement makes of an expression. */
+typedef struct ExprUse {
+    uint32_t statement; /* which one this is about */
+    uint32_t count;     /* how often it mentions the expression */
+    const char *name;   /* NULL: none yet */
+} ExprUse;
+
+typedef struct Writer {
+    Arena *arena;
+    const Kernel *kernel; /* NULL: the host's function */
+    DiagList *diags;
+    DimTable dims;        /* a fork of the kernel's or the module's */
+    Map names;            /* identifiers of this function */
+    Scope *scope;         /* the innermost */
+    const char **symbols; /* by symbol: its text; NULL: not visible */
+    Scope **symbol_scopes;
+    const Dim **replaced; /* by symbol: what stands for it, or NULL */
+    bool any_replaced;
+    const char **buffers; /* by buffer index: names */
+    Vec(NamedDim) named_dims;
+    struct ExprUse *uses; /* by expression id */
+    uint32_t statement;
+    const char *index_type; /* int, where every index fits; else int64_t */
+    int64_t threads;        /* of a block; 0: the kernel has no thread loops */
+    const char *axis;    /* whose positions blocks and threads share out as i.0 and i.1, or NULL */
+    const Dim *position; /* on it: a symbol of the fork */
+    const char *thread;  /* the name of a thread's number */
+    bool failed;
+} Writer;
+
+/* --- names.c --- */
+
+/* An identifier made of `name` that nobody in the map has, and no word of C++ and CUDA is. */
+const char *lt_cuda_name(Arena *arena, Map *taken, const char *name);
+
+/* What a loop of that name is called: m_block for "m0.0", m for "m0.1.1". */
+const char *lt_cuda_loop_name(Arena *arena, const char *name);
+/* The same as lt_cuda_name, until the scope ends. */
+const char *lt_cuda_scope_name(Writer *w, Scope *scope, const char *name);
+
+/* --- spelling.c: types, numbers and functions --- */
+
+/* Of a value in a register (f16 and bf16 are float there), and of an element in memory. */
+const char *lt_cuda_register_type(DType dtype);
+const char *lt_cuda_memory_type(DType dtype);
+bool lt_cuda_has_dtype(DType dtype);
+Text lt_cuda_float(Arena *arena, DType dtype, double value);
+Text lt_cuda_int(Arena *arena, DType dtype, int64_t value);
+/* fn of operands of this dtype, rounded or wrapped to it. */
+Text lt_cuda_call(Arena *arena, ScalarFn fn, DType dtype, const Text *args);
+Text lt_cuda_convert(Arena *arena, Text value, DType from, DType to);
+/* An element as a value, and a value as an element. */
+Text lt_cuda_from_memory(Arena *arena, Text element, DType dtype);
+Text lt_cuda_to_memory(Arena *arena, Text value, DType dtype);
+/* In parentheses where its operator binds more loosely than `binding`. */
+const char *lt_cuda_tight(Arena *arena, Text text, Binding binding);
+/* a OPERATOR b, which associates to the left. */
+Text lt_cuda_binary(Arena *arena, Text a, const char *operator, Text b, Binding binding);
+
+/* --- dims.c: index arithmetic --- */
+
+/* Whether d, and all that is computed on the way to it, fits into 32 bits. */
+bool lt_cuda_fits_int(const DimTable *t, const Dim *d);
+/* The number of an element in the buffer. */
+const Dim *lt_cuda_flat(Writer *w, const Buffer *b, const Dim *const *index);
+/* The scope has its text from here on. */
+void lt_cuda_bind(Writer *w, const Dim *symbol, const char *text);
+Text lt_cuda_dim(Writer *w, const Dim *d);
+
+/* --- expr.c --- */
+
+/* The value for the next statement: what it needs more than once is declared first. */
+Text lt_cuda_statement(Writer *w, const Expr *e);
+/* What a store of a narrow float copies as it is: an element of memory, or the bits of a bitcast.
+ * NULL: neither. To be called between lt_cuda_begin_statement and the next statement. */
+const char *lt_cuda_raw(Writer *w, const Expr *e);
+void lt_cuda_begin_statement(Writer *w, const Expr *e);
+/* The element of a buffer: x[64 * i + j], acc[i][j]. */
+const char *lt_cuda_element(Writer *w, const Buffer *b, const Dim *const *index);
+bool lt_cuda_is_scalar(const Buffer *b);
+
+/* --- writer.c --- */
+
+void lt_cuda_writer(Writer *w, Arena *arena, const DimTable *dims, DiagList *diags);
+void lt_cuda_line(Writer *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void lt_cuda_line_in(Scope *scope, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* `head {`, and what was written since as its body. */
+void lt_cuda_open(Writer *w, Scope *scope);
+void lt_cuda_close(Writer *w, const char *head);
+
+/* --- kernel.c --- */
+
+/* The function, with its kernel IR as a comment. False: a diagnostic says why there is none. */
+bool lt_cuda_kernel(Str *out, Kernel *k, const char *name, Arena *arena, DiagList *diags);
+
+/* --- helpers.c --- */
+
+/* Those functions that the text calls. */
+void lt_cuda_helpers(Str *out, const char *text, Arena *arena);
+
+#endif

@@ -1,0 +1,187 @@
+/* expr.c - expressions as text.
+ *
+ * Within a statement, what is mentioned more than once gets a name, and so does what would make a
+ * line too long to read. Loads have predicates wherever they may be out of range, so that a value
+ * may be computed before it is known whether it is needed. */
+#include <assert.h>
+#include <string.h>
+
+#include "codegen/cuda/cuda.h"
+
+enum { LONG_TEXT = 72 };
+
+static Text emit(Writer *w, const Expr *e);
+
+/* --- elements --- */
+
+bool lt_cuda_is_scalar(const Buffer *b) {
+    for (int i = 0; i < b->rank; i++)
+        if (!lt_dim_is(b->dims[i], 1))
+            return false;
+    return lt_buffer_is_private(b);
+}
+
+const char *lt_cuda_element(Writer *w, const Buffer *b, const Dim *const *index) {
+    const char *name = w->buffers[b->index];
+    if (lt_cuda_is_scalar(b))
+        return name;
+    if (b->kind <= BUFFER_OUTPUT)
+        return lt_arena_printf(w->arena, "%s[%s]", name,
+                               lt_cuda_dim(w, lt_cuda_flat(w, b, index)).text);
+    Str text;
+    lt_str_init(&text, w->arena);
+    lt_str_append(&text, name);
+    for (int i = 0; i < b->rank; i++)
+        lt_str_printf(&text, "[%s]", lt_cuda_dim(w, index[i]).text);
+    if (b->rank == 0)
+        lt_str_append(&text, "[0]");
+    return text.text;
+}
+
+static Text zero_of(Writer *w, DType dtype) {
+    return lt_dtype_is_float(dtype) ? lt_cuda_float(w->arena, dtype, 0)
+                                    : lt_cuda_int(w->arena, dtype, 0);
+}
+
+static Text emit_load(Writer *w, const Expr *e) {
+    const Buffer *b = e->u.load.buffer;
+    const Text element = {lt_cuda_element(w, b, e->u.load.index), BIND_ATOM};
+    const Text value =
+        b->kind <= BUFFER_OUTPUT ? lt_cuda_from_memory(w->arena, element, b->dtype) : element;
+    if (!e->u.load.predicate)
+        return value;
+    const Text test = emit(w, e->u.load.predicate);
+    return (Text){lt_arena_printf(w->arena, "%s ? %s : %s", lt_cuda_tight(w->arena, test, BIND_OR),
+                                  value.text, zero_of(w, e->dtype).text),
+                  BIND_CHOICE};
+}
+
+/* --- calls --- */
+
+static bool is_index(const Expr *e) { return e->kind == EXPR_INDEX || e->kind == EXPR_CONST; }
+
+/* Comparing positions needs no type. */
+static Text emit_order(Writer *w, const Expr *e) {
+    Text sides[2];
+    for (int i = 0; i < 2; i++) {
+        const Expr *side = e->u.call.args[i];
+        sides[i] = side->kind == EXPR_CONST ? lt_cuda_dim(w, lt_dim_const(&w->dims, side->u.i))
+                                            : lt_cuda_dim(w, side->u.dim);
+    }
+    return lt_cuda_call(w->arena, e->u.call.fn, DT_I64, sides);
+}
+
+static Text emit_call(Writer *w, const Expr *e) {
+    const ScalarFn fn = e->u.call.fn;
+    Text args[3] = {{NULL, BIND_ATOM}, {NULL, BIND_ATOM}, {NULL, BIND_ATOM}};
+    const Expr *const *operands = e->u.call.args;
+    if (lt_scalar_info[fn].rule == RULE_COMPARE && is_index(operands[0]) && is_index(operands[1]) &&
+        operands[0]->dtype == DT_I64)
+        return emit_order(w, e);
+    for (int i = 0; i < lt_scalar_info[fn].arity; i++)
+        args[i] = emit(w, operands[i]);
+    return lt_cuda_call(w->arena, fn, operands[fn == FN_SELECT]->dtype, args);
+}
+
+static Text emit_index(Writer *w, const Dim *d, DType dtype) {
+    const Text text = lt_cuda_dim(w, d);
+    const char *type = lt_cuda_register_type(dtype);
+    if (strcmp(type, w->index_type) == 0 && d->kind != DIM_CONST)
+        return text;
+    return (Text){lt_arena_printf(w->arena, "%s(%s)", type, text.text), BIND_ATOM};
+}
+
+static Text emit_convert(Writer *w, const Expr *e) {
+    const Expr *from = e->u.call.args[0];
+    const bool is_plain = e->dtype == DT_F32 || e->dtype == DT_F64 || e->dtype == DT_I32;
+    if (from->kind == EXPR_INDEX && is_plain)
+        return emit_index(w, from->u.dim, e->dtype);
+    return lt_cuda_convert(w->arena, emit(w, from), from->dtype, e->dtype);
+}
+
+/* An element of a parameter. */
+static bool is_element(const Expr *e) {
+    return e->kind == EXPR_LOAD && !e->u.load.predicate && e->u.load.buffer->kind <= BUFFER_OUTPUT;
+}
+
+/* The bits of a load stay as they are: through f32, a NaN of a narrow float would lose some. */
+const char *lt_cuda_raw(Writer *w, const Expr *e) {
+    if (is_element(e))
+        return lt_cuda_element(w, e->u.load.buffer, e->u.load.index);
+    if (e->kind != EXPR_BITCAST)
+        return NULL;
+    const Expr *from = e->u.call.args[0];
+    const char *bits = lt_cuda_raw(w, from);
+    if (!bits)
+        bits = lt_arena_printf(w->arena, "%s(%s)", lt_cuda_memory_type(from->dtype),
+                               lt_cuda_to_memory(w->arena, emit(w, from), from->dtype).text);
+    return lt_arena_printf(w->arena, "bitcast<%s>(%s)", lt_cuda_memory_type(e->dtype), bits);
+}
+
+static Text emit_bitcast(Writer *w, const Expr *e) {
+    return lt_cuda_from_memory(w->arena, (Text){lt_cuda_raw(w, e), BIND_ATOM}, e->dtype);
+}
+
+/* --- expressions --- */
+
+static Text compute(Writer *w, const Expr *e) {
+    switch (e->kind) {
+    case EXPR_CONST:
+        return lt_dtype_is_float(e->dtype) ? lt_cuda_float(w->arena, e->dtype, e->u.f)
+                                           : lt_cuda_int(w->arena, e->dtype, e->u.i);
+    case EXPR_INDEX: return emit_index(w, e->u.dim, DT_I64);
+    case EXPR_LOAD: return emit_load(w, e);
+    case EXPR_CALL: return emit_call(w, e);
+    case EXPR_CONVERT: return emit_convert(w, e);
+    case EXPR_BITCAST: return emit_bitcast(w, e);
+    }
+    assert(!"a kind of expression");
+    return (Text){"", BIND_ATOM};
+}
+
+static bool is_cheap(const Expr *e) {
+    if (e->kind == EXPR_LOAD)
+        return lt_cuda_is_scalar(e->u.load.buffer) && !e->u.load.predicate;
+    return is_index(e);
+}
+
+static Text emit(Writer *w, const Expr *e) {
+    ExprUse *use = &w->uses[e->id];
+    if (use->name)
+        return (Text){use->name, BIND_ATOM};
+    const Text text = compute(w, e);
+    if (is_cheap(e) || (use->count < 2 && strlen(text.text) < LONG_TEXT))
+        return text;
+    const char *wanted = e->kind == EXPR_LOAD  ? w->buffers[e->u.load.buffer->index]
+                         : e->dtype == DT_BOOL ? "inside"
+                                               : "v";
+    use->name = lt_cuda_scope_name(w, w->scope, wanted);
+    lt_cuda_line(w, "const %s %s = %s;", lt_cuda_register_type(e->dtype), use->name, text.text);
+    return (Text){use->name, BIND_ATOM};
+}
+
+static void count_uses(Writer *w, const Expr *e) {
+    ExprUse *use = &w->uses[e->id];
+    if (use->statement != w->statement)
+        *use = (ExprUse){.statement = w->statement};
+    if (use->count++ > 0)
+        return;
+    if (e->kind == EXPR_LOAD && e->u.load.predicate)
+        count_uses(w, e->u.load.predicate);
+    for (int i = 0; i < 3 && lt_expr_has_args(e); i++)
+        if (e->u.call.args[i])
+            count_uses(w, e->u.call.args[i]);
+}
+
+void lt_cuda_begin_statement(Writer *w, const Expr *e) {
+    w->statement++;
+    count_uses(w, e);
+}
+
+Text lt_cuda_statement(Writer *w, const Expr *e) {
+    lt_cuda_begin_statement(w, e);
+    ExprUse *root = &w->uses[e->id];
+    root->count = 0; /* the statement itself has the value */
+    const Text text = compute(w, e);
+    return text;
+}

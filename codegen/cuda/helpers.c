@@ -1,0 +1,36 @@
+/* helpers.c - which rows of helpers.def a text needs. */
+#include <ctype.h>
+#include <string.h>
+
+#include "codegen/cuda/cuda.h"
+
+static const struct {
+    const char *name, *text;
+} helpers[] = {
+#define HELPER(name, text) {#name, text},
+#include "codegen/cuda/helpers.def"
+#undef HELPER
+};
+enum { HELPER_COUNT = sizeof helpers / sizeof *helpers };
+
+static bool calls(const char *text, const char *name) {
+    const size_t len = strlen(name);
+    for (const char *at = strstr(text, name); at; at = strstr(at + 1, name)) {
+        const bool begins = at == text || !(isalnum((unsigned char)at[-1]) || at[-1] == '_');
+        if (begins && (at[len] == '(' || at[len] == '<'))
+            return true;
+    }
+    return false;
+}
+
+void lt_cuda_helpers(Str *out, const char *text, Arena *arena) {
+    bool *used = LT_ARRAY(arena, bool, HELPER_COUNT);
+    for (int i = HELPER_COUNT - 1; i >= 0; i--) {
+        used[i] = calls(text, helpers[i].name);
+        for (int user = i + 1; user < HELPER_COUNT && !used[i]; user++)
+            used[i] = used[user] && calls(helpers[user].text, helpers[i].name);
+    }
+    for (int i = 0; i < HELPER_COUNT; i++)
+        if (used[i])
+            lt_str_printf(out, "%s\n", helpers[i].text);
+}

@@ -1,0 +1,98 @@
+/* names.c - identifiers of the emitted text. */
+#include <ctype.h>
+#include <string.h>
+
+#include "codegen/cuda/cuda.h"
+
+/* Words of C++, of its headers and of CUDA that a name of the model may be. Helpers have no
+ * underscore in their names, kernels always have one. */
+static const char *const reserved[] = {
+    "alignas",      "alignof",       "and",
+    "asm",          "auto",          "bool",
+    "break",        "case",          "catch",
+    "char",         "class",         "compl",
+    "concept",      "const",         "continue",
+    "decltype",     "default",       "delete",
+    "do",           "double",        "else",
+    "enum",         "explicit",      "export",
+    "extern",       "false",         "float",
+    "for",          "friend",        "goto",
+    "if",           "inline",        "int",
+    "long",         "mutable",       "namespace",
+    "new",          "noexcept",      "not",
+    "nullptr",      "operator",      "or",
+    "private",      "protected",     "public",
+    "register",     "requires",      "restrict",
+    "return",       "short",         "signed",
+    "sizeof",       "static",        "struct",
+    "switch",       "template",      "this",
+    "throw",        "true",          "try",
+    "typedef",      "typeid",        "typename",
+    "union",        "unsigned",      "using",
+    "virtual",      "void",          "volatile",
+    "while",        "xor",           "launch",
+    "blockIdx",     "threadIdx",     "blockDim",
+    "gridDim",      "min",           "max",
+    "dims",         "arena",         "weights",
+    "inputs",       "outputs",       "stream",
+    "half",         "and_eq",        "or_eq",
+    "not_eq",       "xor_eq",        "const_cast",
+    "static_cast",  "dynamic_cast",  "reinterpret_cast",
+    "thread_local", "static_assert", "co_await",
+    "co_return",    "co_yield",
+#define HELPER(name, text) #name,
+#include "codegen/cuda/helpers.def"
+#undef HELPER
+#define SCALAR(e, name, arity, rule, F, I, llvm, cuda) name,
+#include "ir/scalars.def"
+#undef SCALAR
+};
+
+static bool is_reserved(const char *name) {
+    const size_t len = strlen(name);
+    if (len > 2 && strcmp(name + len - 2, "_t") == 0)
+        return true;
+    for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
+        if (strcmp(reserved[i], name) == 0)
+            return true;
+    return false;
+}
+
+const char *lt_cuda_name(Arena *arena, Map *taken, const char *name) {
+    Str plain;
+    lt_str_init(&plain, arena);
+    for (; *name; name++) {
+        const bool is_plain = isalnum((unsigned char)*name);
+        if (plain.len == 0 && !isalpha((unsigned char)*name))
+            lt_str_char(&plain, 'v');
+        if (is_plain)
+            lt_str_char(&plain, *name);
+        else if (plain.text[plain.len - 1] != '_')
+            lt_str_char(&plain, '_');
+    }
+    if (plain.len == 0)
+        lt_str_char(&plain, 'v');
+    if (is_reserved(plain.text))
+        lt_str_append(&plain, "_1");
+    const char *unique = plain.text;
+    for (int number = 2; lt_strmap_get(taken, unique); number++)
+        unique = lt_arena_printf(arena, "%s_%d", plain.text, number);
+    lt_strmap_set(taken, unique, taken);
+    return unique;
+}
+
+/* "y0_y1.1.0": the axis of the first word, without its number, and what split made of it. */
+const char *lt_cuda_loop_name(Arena *arena, const char *name) {
+    const char *dot = strchr(name, '.');
+    size_t axis = strcspn(name, "_.");
+    if (!dot)
+        return name;
+    if (strchr(dot, '_'))
+        return "block"; /* of several axes */
+    while (axis > 1 && isdigit((unsigned char)name[axis - 1]))
+        axis--;
+    const char *part = strcmp(dot, ".0") == 0     ? "_block"
+                       : strcmp(dot, ".1.0") == 0 ? "_thread"
+                                                  : "";
+    return lt_arena_printf(arena, "%.*s%s", (int)axis, name, part);
+}

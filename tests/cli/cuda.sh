@@ -1,0 +1,64 @@
+#!/bin/bash
+# cuda.sh - whole models as CUDA-C: lathec writes them, the C++ compiler builds them behind
+# codegen/cuda/emulate.h, and their outputs are compared with those of another runtime (see
+# tests/models/run.sh). Where there is nvcc, it compiles the same files.
+#
+#     tests/cli/cuda.sh [MODEL...]     CHECKED=1: with every access checked, which takes long
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+
+models=${*:-mlp magika mobilenet_v2}
+architectures=(-gencode arch=compute_75,code=sm_75 -gencode arch=compute_80,code=sm_80
+	-gencode arch=compute_90,code=sm_90)
+checks=${CHECKED:+-fsanitize=thread,bounds}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0 failed=0
+
+result() { # 0|1 WORDS...
+	if [ "$1" = 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+	shift
+	echo "$*"
+}
+
+run_case() { # MODEL CASE-FOLDER
+	local inputs=() outputs=() kind name file weights=$work/$1.weights worst
+	[ -e "$weights" ] || weights=-
+	while read -r kind name file; do
+		[ "$kind" = input ] && inputs+=("$2/$file")
+		[ "$kind" = output ] && outputs+=("$2/$file" "$work/$file")
+	done <"$2/case.txt"
+	if ! "$work/emulate" "$work/$1.so" "$1" "$weights" "${inputs[@]}" -- "${outputs[@]}" 2>"$work/log"; then
+		result 1 "$1 $(basename "$2"): $(tail -n 1 "$work/log")"
+		return
+	fi
+	while read -r kind name file; do
+		[ "$kind" = output ] || continue
+		worst=$("$work/compare" "$2/$file" "$work/$file" 2>&1)
+		result $? "$1 $(basename "$2") $name: $worst"
+	done <"$2/case.txt"
+}
+
+for program in emulate compare; do
+	${CC:-cc} -std=c17 -D_GNU_SOURCE -O1 -I. -Iinclude -o "$work/$program" tests/models/$program.c \
+		tools/npy.c build/lib/liblathe_rt.a -lm -ldl || exit 1
+done
+command -v nvcc >/dev/null || echo 'nvcc is not installed: what it says of the files is not checked'
+for model in $models; do
+	if ! build/bin/lathec "build/models/$model.onnx" -o "$work/$model.cu" 2>"$work/log"; then
+		result 1 "$model: lathec failed: $(tail -n 1 "$work/log")"
+		continue
+	fi
+	# shellcheck disable=SC2086 # no word, or one
+	g++ -std=c++17 -O2 -Wall -Werror -Wno-unknown-pragmas -I. -fPIC $checks -x c++ -c "$work/$model.cu" -o "$work/$model.o" &&
+		g++ -shared "$work/$model.o" -o "$work/$model.so"
+	result $? "$model compiles as C++ without a warning"
+	for folder in build/models/cases/"$model"/*/; do
+		run_case "$model" "${folder%/}"
+	done
+	command -v nvcc >/dev/null || continue
+	nvcc -std=c++17 -c "${architectures[@]}" "$work/$model.cu" -o "$work/$model.fatbin" >"$work/log" 2>&1
+	result $? "$model compiles with nvcc for sm_75, sm_80 and sm_90 $(grep -m 1 error "$work/log")"
+done
+echo "cuda: $passed passed, $failed failed"
+[ "$failed" = 0 ] && [ "$passed" != 0 ]

@@ -1,0 +1,230 @@
+/* cuda_fixture.h - programs as CUDA-C, run under codegen/cuda/emulate.h.
+ *
+ * Runs are collected first: the text of each program goes into one file, so that the C++ compiler
+ * is started once, and the tensors are kept. Then all of them run, every access checked. */
+#ifndef LATHE_TESTS_CUDA_FIXTURE_H
+#define LATHE_TESTS_CUDA_FIXTURE_H
+
+#include <dlfcn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "codegen/codegen.h"
+#include "tests/diff/lower_fixture.h"
+
+enum { MOST_TENSORS = 16, MOST_SYMBOLS = 8 };
+
+typedef struct CudaRun {
+    const char *name, *listing;
+    const void *weights;
+    int64_t weights_size;
+    int64_t dims[MOST_SYMBOLS];
+    uint32_t input_count, output_count;
+    Tensor *inputs[MOST_TENSORS], *outputs[MOST_TENSORS], *expected[MOST_TENSORS];
+} CudaRun;
+
+typedef struct CudaRuns {
+    Arena arena; /* of what outlives the modules */
+    Vec(CudaRun) runs;
+    Map names; /* text of a program -> its name */
+    Str source;
+    int refused;
+} CudaRuns;
+static CudaRuns cuda_runs;
+
+typedef int64_t ArenaBytesFn(const int64_t *dims);
+typedef int RunFn(const void *const *inputs, void *const *outputs, const int64_t *dims,
+                  const void *weights, void *arena, void *stream);
+typedef const char *ErrorFn(void);
+typedef void MemoryFn(const void *begin, size_t bytes);
+
+static inline void cuda_begin(void) {
+    lt_arena_init(&cuda_runs.arena);
+    cuda_runs.runs.len = cuda_runs.runs.cap = 0;
+    cuda_runs.refused = 0;
+    lt_map_init(&cuda_runs.names, &cuda_runs.arena);
+    lt_str_init(&cuda_runs.source, &cuda_runs.arena);
+    lt_str_append(&cuda_runs.source, "#include \"codegen/cuda/emulate.h\"\n");
+}
+
+/* --- collecting --- */
+
+static inline Tensor *keep_tensor(const Tensor *t) {
+    Tensor *copy = lt_tensor_new(&cuda_runs.arena, t->dtype, t->rank, t->dims);
+    memcpy(copy->data, t->data, lt_tensor_bytes(t));
+    return copy;
+}
+
+/* As --weights writes them. */
+static inline void keep_weights(const Program *p, CudaRun *run) {
+    char path[64];
+    snprintf(path, sizeof path, "/tmp/lathe-cuda-%ld.weights", (long)getpid());
+    run->weights_size = p->weights_size;
+    if (p->weights_size == 0)
+        return;
+    ck_assert(lt_codegen_weights(p, path, &p->module->diags));
+    MappedFile file;
+    char error[128];
+    ck_assert(lt_file_map(&file, path, error, sizeof error));
+    ck_assert_int_eq(file.size, p->weights_size);
+    void *copy = lt_arena_alloc_aligned(&cuda_runs.arena, file.size, 256);
+    memcpy(copy, file.data, file.size);
+    run->weights = copy;
+    lt_file_unmap(&file);
+    unlink(path);
+}
+
+/* The values of the symbols that are dims of inputs, in the order of the table. */
+static inline void keep_dims(const Module *m, const Tensor *const *inputs, int64_t *dims) {
+    int count = 0;
+    for (size_t symbol = 0; symbol < m->dims.symbols.len; symbol++) {
+        bool is_told = false;
+        for (size_t i = 0; i < m->main->inputs.len && !is_told; i++) {
+            const Type *type = m->main->inputs.data[i]->type;
+            for (int axis = 0; axis < type->rank && !is_told; axis++) {
+                is_told = type->dims[axis] == m->dims.symbols.data[symbol].dim;
+                if (is_told)
+                    dims[count] = inputs[i]->dims[axis];
+            }
+        }
+        ck_assert_int_lt(count, MOST_SYMBOLS);
+        count += is_told;
+    }
+}
+
+/* Only library calls, branches, loops, extents of data and floats of 8 bits may be refused. */
+static inline bool may_be_refused(const Program *p) {
+    for (size_t i = 0; i < p->steps.len; i++)
+        if (p->steps.data[i].kind != STEP_LAUNCH && p->steps.data[i].kind != STEP_COPY)
+            return true;
+    for (size_t i = 0; i < p->buffers.len; i++)
+        if (lt_dtype_is_minifloat(p->buffers.data[i].type->dtype))
+            return true;
+    return false;
+}
+
+static inline const char *cuda_text(const Program *p, const char *name) {
+    const CodegenOptions options = {.target = lt_target_find("cuda"), .static_name = name};
+    Str text;
+    lt_str_init(&text, p->module->arena);
+    const bool is_good = lt_codegen_cuda(p, &options, &text, &p->module->diags);
+    ck_assert_msg(is_good || may_be_refused(p), "%s", first_diag(p->module));
+    return is_good ? text.text : NULL;
+}
+
+/* A CheckMore. */
+static inline void cuda_collect(const Program *p, const Tensor *const *inputs,
+                                const Tensor *const *expected, const char *listing) {
+    Arena *arena = &cuda_runs.arena;
+    const char *text = cuda_text(p, "program");
+    if (!text) {
+        cuda_runs.refused++;
+        return;
+    }
+    CudaRun run = {.input_count = (uint32_t)p->module->main->inputs.len,
+                   .output_count = lt_graph_yield(p->module->main)->input_count};
+    run.name = lt_strmap_get(&cuda_runs.names, text);
+    if (!run.name) {
+        run.name = lt_arena_printf(arena, "case_%zu", cuda_runs.runs.len);
+        lt_strmap_set(&cuda_runs.names, lt_arena_strdup(arena, text), (void *)run.name);
+        lt_str_printf(&cuda_runs.source, "namespace %s {\n%s\n}\n", run.name,
+                      cuda_text(p, run.name));
+    }
+    run.listing = lt_arena_printf(arena, "%.900s\n%.1800s", listing, strstr(text, "#endif\n"));
+    for (uint32_t i = 0; i < run.input_count; i++)
+        run.inputs[i] = keep_tensor(inputs[i]);
+    for (uint32_t i = 0; i < run.output_count; i++) {
+        run.expected[i] = keep_tensor(expected[i]);
+        run.outputs[i] = keep_tensor(expected[i]);
+        memset(run.outputs[i]->data, 0xff, lt_tensor_bytes(run.outputs[i]));
+    }
+    keep_weights(p, &run);
+    keep_dims(p->module, inputs, run.dims);
+    lt_vec_push(arena, &cuda_runs.runs, run);
+}
+
+/* --- running --- */
+
+__attribute__((format(printf, 1, 2))) static inline void shell(const char *format, ...) {
+    char command[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(command, sizeof command, format, args);
+    va_end(args);
+    ck_assert_msg(system(command) == 0, "failed: %s", command);
+}
+
+/* All that was collected as a shared object, in this process. */
+static inline void *cuda_load(bool is_checked) {
+    char stem[64], path[80];
+    snprintf(stem, sizeof stem, "/tmp/lathe-cuda-%ld", (long)getpid());
+    snprintf(path, sizeof path, "%s.cu", stem);
+    FILE *file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    fputs(cuda_runs.source.text, file);
+    ck_assert_int_eq(fclose(file), 0);
+    shell("g++ -std=c++17 -O1 -w -I. -fPIC %s -x c++ -c %s.cu -o %s.o",
+          is_checked ? "-fsanitize=thread,bounds" : "", stem, stem);
+    snprintf(path, sizeof path, "%s.so", stem);
+    shell("g++ -shared %s.o -o %s", stem, path);
+    void *code = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    ck_assert_msg(code != NULL, "%s", dlerror());
+    if (!getenv("KEEP"))
+        shell("rm -f %s.cu %s.o %s.so", stem, stem, stem);
+    return code;
+}
+
+static inline void *find(void *code, const char *name, const char *suffix) {
+    char symbol[128];
+    snprintf(symbol, sizeof symbol, "%s%s", name, suffix);
+    void *found = dlsym(code, symbol);
+    ck_assert_msg(found != NULL, "there is no %s", symbol);
+    return found;
+}
+
+/* Data pointers become functions as dlsym's users do it. */
+#define FIND(type, code, name, suffix) ((type *)(uintptr_t)find(code, name, suffix))
+
+static inline void cuda_run_one(void *code, const CudaRun *run) {
+    const void *inputs[MOST_TENSORS];
+    void *outputs[MOST_TENSORS];
+    MemoryFn *memory = FIND(MemoryFn, code, "emulate_memory", "");
+    const int64_t bytes = FIND(ArenaBytesFn, code, run->name, "_arena_bytes")(run->dims);
+    ck_assert_int_ge(bytes, 0);
+    void *arena = aligned_alloc(256, (size_t)(bytes + 256) / 256 * 256);
+    memset(arena, 0xff, (size_t)bytes);
+    memory(NULL, 0);
+    memory(arena, (size_t)bytes);
+    memory(run->weights ? run->weights : arena, (size_t)(run->weights ? run->weights_size : 0));
+    for (uint32_t i = 0; i < run->input_count; i++) {
+        inputs[i] = run->inputs[i]->data;
+        memory(inputs[i], lt_tensor_bytes(run->inputs[i]));
+    }
+    for (uint32_t i = 0; i < run->output_count; i++) {
+        outputs[i] = run->outputs[i]->data;
+        memory(outputs[i], lt_tensor_bytes(run->outputs[i]));
+    }
+    const int status =
+        FIND(RunFn, code, run->name, "_run")(inputs, outputs, run->dims, run->weights, arena, NULL);
+    const char *error = FIND(ErrorFn, code, "emulate_error", "")();
+    ck_assert_msg(!error && status == 0, "%s: status %d: %s, in\n%s", run->name, status,
+                  error ? error : "", run->listing);
+    for (uint32_t i = 0; i < run->output_count; i++)
+        check_equal(run->outputs[i], run->expected[i], run->listing);
+    free(arena);
+}
+
+/* Compiles and runs all; gives how many there were. */
+static inline size_t cuda_finish(void) {
+    const size_t count = cuda_runs.runs.len;
+    void *code = cuda_load(true);
+    for (size_t i = 0; i < count; i++)
+        cuda_run_one(code, &cuda_runs.runs.data[i]);
+    dlclose(code);
+    lt_arena_free(&cuda_runs.arena);
+    return count;
+}
+
+#endif
