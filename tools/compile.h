@@ -66,7 +66,8 @@ typedef struct CompileOptions {
         CLI_ROW(S, f.dims, CLI_PAIR, "--dim", "NAME=N", \
                 "fix a symbolic dim; NAME=LO..HI gives its range"), \
         CLI_ROW(S, f.inputs, CLI_PAIR, "--input", "NAME=SHAPE", \
-                "the shape of an input: --input x=1x3xHxW"), \
+                "the shape of an input: --input x=1x3xHxW; a name makes\n" \
+                "an extent symbolic"), \
         COMPILE_LEVEL_ROWS(S, f), CLI_HEADING("Passes"), \
         CLI_ROW(S, f.print_after, CLI_STRING, "--print-after", "PASS[,PASS]", \
                 "print the IR there; `all` for all", .words = "lathec --list-passes"), \

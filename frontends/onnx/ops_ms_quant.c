@@ -111,7 +111,7 @@ static bool through_floats(Import *im, OnnxConverter convert) {
 }
 
 bool lt_onnx_ms_q_linear_global_average_pool(Import *im) {
-    return through_floats(im, lt_onnx_global_pool);
+    return through_floats(im, lt_onnx_global_average_pool);
 }
 
 bool lt_onnx_ms_q_linear_average_pool(Import *im) {

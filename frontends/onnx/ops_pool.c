@@ -136,25 +136,39 @@ bool lt_onnx_lp_pool(Import *im) {
     return onnx_set(im, 0, lt_onnx_to_channels_first(im, root_of(im, sum, p)));
 }
 
-bool lt_onnx_global_pool(Import *im) {
-    Value *x = lt_onnx_to_channels_last(im, im->inputs[0]);
+/* All positions are one window: folds x, with its channels last, along them. */
+typedef Value *FoldFn(Import *im, Value *x, const int64_t *axes, int count);
+
+static bool global_pool(Import *im, FoldFn *fold) {
+    const int rank = im->inputs[0]->type->rank;
     int64_t axes[LT_MAX_RANK];
-    int rank = im->inputs[0]->type->rank;
     if (rank < 3)
         return lt_onnx_malformed(im, "input 0 has rank %d; expected at least 3", rank);
     for (int i = 0; i < rank - 2; i++)
         axes[i] = i + 1;
-    Value *y;
-    double p;
-    if (strcmp(im->node->op, "GlobalMaxPool") == 0) {
-        y = lt_build_reduce(&im->b, FN_MAX, x, axes, rank - 2, true);
-    } else if (strcmp(im->node->op, "GlobalAveragePool") == 0) {
-        y = lt_onnx_mean(im, x, axes, rank - 2, true);
-    } else {
-        if (!norm_order(im, &p))
-            return false;
-        y = root_of(im, lt_build_reduce(&im->b, FN_ADD, power_of(im, x, p), axes, rank - 2, true),
-                    p);
-    }
-    return onnx_set(im, 0, lt_onnx_to_channels_first(im, y));
+    Value *x = lt_onnx_to_channels_last(im, im->inputs[0]);
+    Value *y = fold(im, x, axes, rank - 2);
+    return y && onnx_set(im, 0, lt_onnx_to_channels_first(im, y));
 }
+
+static Value *fold_most(Import *im, Value *x, const int64_t *axes, int count) {
+    return lt_build_reduce(&im->b, FN_MAX, x, axes, count, true);
+}
+
+static Value *fold_mean(Import *im, Value *x, const int64_t *axes, int count) {
+    return lt_onnx_mean(im, x, axes, count, true);
+}
+
+static Value *fold_norm(Import *im, Value *x, const int64_t *axes, int count) {
+    double p;
+    if (!norm_order(im, &p))
+        return NULL;
+    Value *sum = lt_build_reduce(&im->b, FN_ADD, power_of(im, x, p), axes, count, true);
+    return root_of(im, sum, p);
+}
+
+bool lt_onnx_global_average_pool(Import *im) { return global_pool(im, fold_mean); }
+
+bool lt_onnx_global_lp_pool(Import *im) { return global_pool(im, fold_norm); }
+
+bool lt_onnx_global_max_pool(Import *im) { return global_pool(im, fold_most); }

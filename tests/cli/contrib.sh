@@ -15,7 +15,7 @@ fi
 mkdir -p $work/tests/conformance
 : >$work/tests/conformance/expected # nothing is known to fail
 cd $work || exit 1
-"$root/build/tests/conformance" --all "$@" >log 2>&1
+"$root/build/tests/conformance" --all --dims given "$@" >log 2>&1
 code=$?
 grep -v '^$' log
 last=$(tail -n 1 log)
