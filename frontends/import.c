@@ -68,9 +68,9 @@ static bool narrow_symbols(Module *m, const ImportOptions *options) {
     for (uint32_t i = 0; options && i < options->dim_count; i++) {
         const DimOverride *o = &options->dims[i];
         const Dim *symbol = known_symbol(&m->dims, o->name);
-        if (o->lo < 1 || o->lo > o->hi)
+        if (o->lo < 0 || o->lo > o->hi)
             lt_error(&m->diags, LT_BAD_ARGUMENT, NULL,
-                     "the range is empty or not positive for dim '%s'", o->name);
+                     "the range is empty or negative for dim '%s'", o->name);
         else if (symbol)
             lt_dim_set_range(&m->dims, symbol, o->lo, o->hi);
         else

@@ -105,7 +105,7 @@ static const Dim *symbol_dim(Import *im, const char *name) {
     if (o && o->lo == o->hi)
         return lt_dim_const(im->dims, o->lo);
     const Dim *d = lt_dim_symbol(im->dims, symbol);
-    if (o && o->lo >= 1 && o->lo <= o->hi) /* else lt_onnx_check_overrides refuses it */
+    if (o && o->lo >= 0 && o->lo <= o->hi) /* else lt_onnx_check_overrides refuses it */
         lt_dim_set_range(im->dims, d, o->lo, o->hi);
     return d;
 }
@@ -384,8 +384,8 @@ bool lt_onnx_check_overrides(Import *im) {
     bool ok = true;
     for (uint32_t i = 0; im->options && i < im->options->dim_count; i++) {
         const DimOverride *o = &im->options->dims[i];
-        if (o->lo < 1 || o->lo > o->hi)
-            ok = fail_option(im, "the range is empty or not positive for dim", o->name);
+        if (o->lo < 0 || o->lo > o->hi)
+            ok = fail_option(im, "the range is empty or negative for dim", o->name);
         else if (!is_known_dim(im, o->name))
             ok = fail_option(im, "no input has a dim that is named", o->name);
     }

@@ -79,9 +79,12 @@ void lt_case_run(const Case *at, DimsForm dims);
 const char *lt_dims_name(DimsForm dims);
 /* What is known to fail in this form. */
 const char *lt_dims_expected(DimsForm dims);
-/* The values of --input that make the model's inputs symbolic; a model that cannot be read has
- * none. */
-CliList lt_dims_inputs(Arena *arena, const char *model_path, DimsForm dims);
+/* Options: the values of --input that make the model's inputs symbolic, and those of --dim that let
+ * what the file itself leaves open be 0. A model that cannot be read has none. */
+typedef struct DimsOptions {
+    CliList inputs, ranges;
+} DimsOptions;
+DimsOptions lt_dims_options(Arena *arena, const char *model_path, DimsForm dims);
 
 /* --- what is known to fail (expected.c) --- */
 /* Reads the form's list into the cases. False: a line of it is wrong, or names no case. */

@@ -4,7 +4,8 @@
  * Each extent is a symbol of its own, unrelated to all others: that two are equal, or one is what
  * an attribute says, the compiler finds out, and the artifact checks. Three kinds stay as given:
  * 1, which numpy's rule stretches (a symbol is taken not to be 1), 0 (symbols begin at 1), and an
- * extent that is the rank of a result: the length of a list that has a number for each axis. */
+ * extent that is the rank of a result: the length of a list that has a number for each axis. What
+ * the file leaves open may be 0. */
 #include <string.h>
 
 #include "frontends/onnx/model.h"
@@ -89,23 +90,39 @@ static const char *shape_of(Arena *arena, const OnnxGraph *graph, size_t input, 
     return any ? text.text : NULL;
 }
 
-CliList lt_dims_inputs(Arena *arena, const char *model_path, DimsForm dims) {
-    CliList list = {0};
+/* "n=0..1048576": for each symbol of the file, under the name that it has in this form. */
+static void open_symbols(Arena *arena, const OnnxGraph *graph, size_t input, DimsForm dims,
+                         CliList *ranges) {
+    const OnnxValueInfo *v = &graph->inputs.data[input];
+    for (size_t i = 0; i < v->type.dims.len; i++) {
+        const OnnxDim *d = &v->type.dims.data[i];
+        if (d->kind != ONNX_DIM_PARAM)
+            continue;
+        const char *name =
+            dims == DIMS_GIVEN ? d->param : lt_arena_printf(arena, "i%zu_%zu", input, i);
+        lt_vec_push(arena, ranges, lt_arena_printf(arena, "%s=0..1048576", name));
+    }
+}
+
+DimsOptions lt_dims_options(Arena *arena, const char *model_path, DimsForm dims) {
+    DimsOptions options = {0};
     MappedFile file;
     char reason[128];
-    if (dims == DIMS_GIVEN || !lt_file_map(&file, model_path, reason, sizeof reason))
-        return list;
+    if (!lt_file_map(&file, model_path, reason, sizeof reason))
+        return options;
     DiagList diags;
     lt_diag_init(&diags, arena, model_path);
     const OnnxModel *model = lt_onnx_model_read(arena, file.data, file.size, &diags);
     const OnnxGraph *graph = model ? model->graph : NULL;
     for (size_t i = 0; graph && i < graph->inputs.len; i++) {
         const OnnxValueInfo *v = &graph->inputs.data[i];
-        const bool is_shaped = v->type.kind == ONNX_TYPE_TENSOR && v->type.has_shape;
-        const char *shape = is_shaped ? shape_of(arena, graph, i, dims) : NULL;
+        if (v->type.kind != ONNX_TYPE_TENSOR || !v->type.has_shape)
+            continue;
+        const char *shape = dims == DIMS_GIVEN ? NULL : shape_of(arena, graph, i, dims);
         if (shape)
-            lt_vec_push(arena, &list, shape);
+            lt_vec_push(arena, &options.inputs, shape);
+        open_symbols(arena, graph, i, dims, &options.ranges);
     }
     lt_file_unmap(&file);
-    return list;
+    return options;
 }

@@ -49,8 +49,9 @@ static bool refuse(const Running *r, const Compilation *c, int code) {
 
 static bool compile(Running *r, DimsForm dims, const char *artifact) {
     const char *path = lt_arena_printf(&r->arena, "%s/model.onnx", r->at->folder);
+    const DimsOptions form = lt_dims_options(&r->arena, path, dims);
     const CompileOptions options = {
-        .pass_limit = -1, .quiet = true, .inputs = lt_dims_inputs(&r->arena, path, dims)};
+        .pass_limit = -1, .quiet = true, .inputs = form.inputs, .dims = form.ranges};
     Compilation c;
     lt_compile_init(&c, path, &options);
     int code = lt_compile_run(&c, artifact);
