@@ -1,4 +1,4 @@
-"""contrib.py OUT MODELS: models of one node or few, of com.microsoft and with functions of their own, with what onnxruntime's
+"""contrib.py OUT MODELS: models of one node or few, of com.microsoft, with loops and with functions of their own, with what onnxruntime's
 CPU provider computes of them at several shapes, as cases of the conformance driver: OUT/node/NAME/{model.onnx, tol.json,
 test_data_set_N/{input,output}_M.pb}. And two of MODELS (build/models) after onnxruntime's optimizer.
 """
@@ -397,6 +397,37 @@ case("gqa_chunk_window", gqa(GQA + ["cos", "sin"], do_rotary=1, local_window_siz
 # In a cache with room to spare, what lies behind the keys so far is not defined: only y is compared.
 case("gqa_step_shared", gqa(GQA + ["cos", "sin"], do_rotary=1), ([(1, 4, 12), (2, 7, 16), (3, 1, 9)], step),
      weights=angles(20, 16))
+
+# ---- loops ----
+
+
+def body(name, nodes, inputs, outputs, constants=()):
+    infos = lambda names: [helper.make_tensor_value_info(n, kind, *shape or [None]) for n, kind, *shape in names]
+    return helper.make_graph(nodes, name, infos(inputs), infos(outputs), [numpy_helper.from_array(v, n) for n, v in constants])
+
+
+# Newton's square roots, until no root is further than 1e-3 from its square: how many steps that takes, the data tells.
+newton = body("newton", [
+    helper.make_node("Div", ["x", "old"], ["quotient"]), helper.make_node("Add", ["old", "quotient"], ["twice"]),
+    helper.make_node("Mul", ["twice", "half"], ["new"]), helper.make_node("Mul", ["new", "new"], ["square"]),
+    helper.make_node("Sub", ["square", "x"], ["off"]), helper.make_node("Abs", ["off"], ["distance"]),
+    helper.make_node("ReduceMax", ["distance"], ["worst"], keepdims=0), helper.make_node("Greater", ["worst", "close"], ["go"]),
+    helper.make_node("ReduceSum", ["new"], ["row"], keepdims=0)],
+    [("i", I64, []), ("before", TensorProto.BOOL, []), ("old", F32, [None, None])],
+    [("go", TensorProto.BOOL, []), ("new", F32, [None, None]), ("row", F32, [])],
+    [("half", np.float32(0.5)), ("close", np.float32(1e-3))])
+case("loop_newton", helper.make_node("Loop", ["most", "", "x"], ["y", "sums"], body=newton),
+     ([(3, 4, 20), (1, 1, 20), (7, 2, 3), (2, 5, 0)],
+      lambda m, a, b, most: {"x": np.abs(m.f(a, b)) + 0.5, "most": np.array(most, np.int64)}), outputs=("y", "sums"))
+cell = body("cell", [
+    helper.make_node("MatMul", ["h", "w"], ["t"]), helper.make_node("Add", ["t", "x_t"], ["u"]),
+    helper.make_node("Tanh", ["u"], ["h_next"]), helper.make_node("Neg", ["h_next"], ["y_t"])],
+    [("h", F32, [None, 8]), ("x_t", F32, [None, 8])], [("h_next", F32, [None, 8]), ("y_t", F32, [None, 8])])
+for backward in (0, 1):
+    case(f"scan_recurrent_{backward}", helper.make_node("Scan", ["h0", "x"], ["h", "y"], num_scan_inputs=1, body=cell,
+                                                        scan_input_directions=[backward], scan_output_axes=[1]),
+         ([(5, 2), (1, 1), (17, 3)], lambda m, t, b: {"h0": m.f(b, 8), "x": m.f(t, b, 8)}),
+         weights={"w": lambda m: m.f(8, 8, scale=0.3)}, outputs=("h", "y"))
 
 # ---- functions ----
 
