@@ -1,5 +1,5 @@
-"""contrib.py OUT MODELS: models of one node or few, of com.microsoft, with loops and with functions of their own, with what onnxruntime's
-CPU provider computes of them at several shapes, as cases of the conformance driver: OUT/node/NAME/{model.onnx, tol.json,
+"""contrib.py OUT MODELS: models of one node or few, of com.microsoft, with loops and with functions of their own, and what
+onnxruntime's CPU provider computes of them at several shapes, as cases of the conformance driver: OUT/node/NAME/{model.onnx, tol.json,
 test_data_set_N/{input,output}_M.pb}. And two of MODELS (build/models) after onnxruntime's optimizer.
 """
 
