@@ -46,6 +46,39 @@ static inline Bytes graph_of(const char *dims) {
     return g;
 }
 
+/* x [2] + w, whose elements lie in a file. */
+static inline Bytes external_model(const char *location, const char *offset,
+                                   const char *length) {
+    Bytes g = graph_of("2"), t = new_tensor("w", 1, (int64_t[]){2}, 1);
+    const char *const entries[][2] = {
+        {"location", location}, {"offset", offset}, {"length", length}};
+    for (size_t i = 0; i < 3; i++) {
+        Bytes entry = {.len = 0};
+        put_string(&entry, 1, entries[i][0]);
+        put_string(&entry, 2, entries[i][1]);
+        put_message(&t, 13, &entry);
+    }
+    put_int(&t, 14, 1);
+    put_message(&g, 5, &t);
+    add_node(&g, "Add", "x w", "y");
+    return new_model(&g, 17);
+}
+
+/* Each byte in turn gets other values: the reader may accept or refuse, and says why when it
+ * refuses. */
+static inline void change_every_byte(Bytes *m) {
+    static const uint8_t changes[] = {0xff, 0x80, 0x01, 0x07};
+    for (size_t i = 0; i < m->len; i++) {
+        for (size_t j = 0; j < sizeof changes; j++) {
+            setup();
+            m->data[i] ^= changes[j];
+            Module *found = import_model(m, NULL);
+            ck_assert(found || lt_diag_status(diags) != 0);
+            m->data[i] ^= changes[j];
+        }
+    }
+}
+
 /* Runs the model on x = 1, 2, 3, ... and compares y. */
 static inline void expect_result(const Bytes *m, int rank, const int64_t *dims, const double *y,
                                  int64_t count) {

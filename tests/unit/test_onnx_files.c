@@ -133,21 +133,7 @@ START_TEST(external_data_beyond_4_gib) {
     ck_assert_int_ge(fd, 0);
     write_at(fd, offset, w, sizeof w);
     close(fd);
-    Bytes g = graph_of("2"), t = new_tensor("w", 1, (int64_t[]){2}, 1);
-    const char *const entries[][2] = {
-        {"location", "w.bin"},
-        {"offset", lt_arena_printf(&arena, "%lld", (long long)offset)},
-        {"length", "8"}};
-    for (int i = 0; i < 3; i++) {
-        Bytes entry = {.len = 0};
-        put_string(&entry, 1, entries[i][0]);
-        put_string(&entry, 2, entries[i][1]);
-        put_message(&t, 13, &entry);
-    }
-    put_int(&t, 14, 1);
-    put_message(&g, 5, &t);
-    add_node(&g, "Add", "x w", "y");
-    Bytes m = new_model(&g, 17);
+    Bytes m = external_model("w.bin", lt_arena_printf(&arena, "%lld", (long long)offset), "8");
     Module *found = lt_import_onnx(&arena, lt_arena_printf(&arena, "%s/m.onnx", folder), m.data,
                                    m.len, NULL, &diags);
     ck_assert_msg(found, "%s", all_text());
