@@ -36,7 +36,5 @@ Value *lt_onnx_attend(Import *im, const Attention *a, Value **stages);
 /* Turns the first `size` elements of each head of [b, h, s, d] by angles with these cosines and
  * sines, [b, 1, s, size / 2]. */
 Value *lt_onnx_rotate(Import *im, Value *x, const Dim *size, Value *cosine, Value *sine);
-/* [.., from, from + step, ..] of the last axis: count elements. */
-Value *lt_onnx_take_last(Import *im, Value *x, const Dim *from, const Dim *count, int64_t step);
 
 #endif

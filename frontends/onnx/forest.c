@@ -13,14 +13,6 @@
 
 enum { MOST_WEIGHTS = 1 << 25 };
 
-static Value *map2(Import *im, ScalarFn fn, Value *x, Value *y) {
-    return lt_build_map2(&im->b, fn, x, y);
-}
-
-static Value *pick(Import *im, Value *condition, Value *yes, Value *no) {
-    return lt_build_map3(&im->b, FN_SELECT, condition, yes, no);
-}
-
 bool lt_forest_weights(Import *im, Forest *f) {
     if (f->targets < 1 || f->leaves < 1 || f->targets > MOST_WEIGHTS / f->leaves)
         return lt_onnx_unsupported(im, "%lld leaves and %lld targets are not supported",
@@ -135,14 +127,15 @@ static Value *is_true(Import *im, Value *x, Value *split, Value *truths, int com
                                          [TREE_GREATER | TREE_EQUAL] = FN_GE};
     if (common > 0 && common < (int)(sizeof functions / sizeof *functions) &&
         common != (TREE_LESS | TREE_GREATER))
-        return map2(im, functions[common], x, split);
+        return onnx_map2(im, functions[common], x, split);
     Value *outcome = lt_build_int(&im->b, DT_I32, TREE_NAN);
-    outcome =
-        pick(im, map2(im, FN_GT, x, split), lt_build_int(&im->b, DT_I32, TREE_GREATER), outcome);
-    outcome =
-        pick(im, map2(im, FN_EQ, x, split), lt_build_int(&im->b, DT_I32, TREE_EQUAL), outcome);
-    outcome = pick(im, map2(im, FN_LT, x, split), lt_build_int(&im->b, DT_I32, TREE_LESS), outcome);
-    return lt_onnx_map_scalar(im, FN_NE, map2(im, FN_BITAND, outcome, truths), 0);
+    outcome = onnx_pick(im, onnx_map2(im, FN_GT, x, split),
+                        lt_build_int(&im->b, DT_I32, TREE_GREATER), outcome);
+    outcome = onnx_pick(im, onnx_map2(im, FN_EQ, x, split),
+                        lt_build_int(&im->b, DT_I32, TREE_EQUAL), outcome);
+    outcome = onnx_pick(im, onnx_map2(im, FN_LT, x, split), lt_build_int(&im->b, DT_I32, TREE_LESS),
+                        outcome);
+    return lt_onnx_map_scalar(im, FN_NE, onnx_map2(im, FN_BITAND, outcome, truths), 0);
 }
 
 static Value *step_down(Import *im, OnnxLoop *l, const Tables *t, Value *x) {
@@ -161,7 +154,7 @@ static Value *step_down(Import *im, OnnxLoop *l, const Tables *t, Value *x) {
                                                               .attrs = &axis,
                                                               .attr_count = 1})
                                : NULL;
-    return pick(im, is_true(im, feature, at[4], at[1], t->common), at[2], at[3]);
+    return onnx_pick(im, is_true(im, feature, at[4], at[1], t->common), at[2], at[3]);
 }
 
 /* i32[n, trees]: the leaf of each. */
@@ -216,5 +209,5 @@ Value *lt_forest_scores(Import *im, const Forest *f, Value *x) {
     if (f->fold == FOREST_SUM)
         return y;
     Value *is_none = lt_build_map1(&im->b, FN_ISINF, y); /* no leaf speaks of the target */
-    return pick(im, is_none, lt_onnx_scalar_like(im, y, 0), y);
+    return onnx_pick(im, is_none, lt_onnx_scalar_like(im, y, 0), y);
 }

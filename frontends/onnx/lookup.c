@@ -9,10 +9,6 @@
 #include "frontends/onnx/strings.h"
 #include "runtime/base/map.h"
 
-static Value *map2(Import *im, ScalarFn fn, Value *x, Value *y) {
-    return lt_build_map2(&im->b, fn, x, y);
-}
-
 Value *lt_onnx_search(Import *im, Value *x, Value *sorted) {
     if (!x || !sorted)
         return NULL;
@@ -23,11 +19,11 @@ Value *lt_onnx_search(Import *im, Value *x, Value *sorted) {
     Value *at = lt_build_int(&im->b, DT_I64, 0);
     for (; step > 0; step /= 2) { /* at: the last that is known not to be behind x */
         Value *next = lt_onnx_map_scalar(im, FN_ADD, at, (double)step);
-        Value *fits = map2(im, FN_LE, lt_onnx_gather_open(im, sorted, next), x);
-        fits = map2(im, FN_AND, fits, lt_onnx_map_scalar(im, FN_LT, next, (double)count));
+        Value *fits = onnx_map2(im, FN_LE, lt_onnx_gather_open(im, sorted, next), x);
+        fits = onnx_map2(im, FN_AND, fits, lt_onnx_map_scalar(im, FN_LT, next, (double)count));
         at = lt_build_map3(&im->b, FN_SELECT, fits, next, at);
     }
-    Value *found = map2(im, FN_EQ, lt_build_gather(&im->b, sorted, at, 0), x);
+    Value *found = onnx_map2(im, FN_EQ, lt_build_gather(&im->b, sorted, at, 0), x);
     return lt_build_map3(&im->b, FN_SELECT, found, at, lt_build_int(&im->b, DT_I64, count));
 }
 
@@ -100,8 +96,8 @@ static Value *hash_strings(Import *im, const Strings *s, const Keys *k) {
     static const int64_t last[] = {1};
     const Dim *longest = lt_dim_const(im->dims, k->longest);
     Value *bytes = lt_build_convert(&im->b, lt_strings_rows(im, s, longest), DT_I64);
-    Value *terms = map2(im, FN_MUL, lt_onnx_map_scalar(im, FN_ADD, bytes, 1),
-                        lt_build_ints(&im->b, k->longest, k->weights));
+    Value *terms = onnx_map2(im, FN_MUL, lt_onnx_map_scalar(im, FN_ADD, bytes, 1),
+                             lt_build_ints(&im->b, k->longest, k->weights));
     terms = lt_build_map3(&im->b, FN_SELECT, lt_strings_inside(im, s->lengths, longest), terms,
                           lt_build_int(&im->b, DT_I64, 0));
     return lt_build_reduce(&im->b, FN_ADD, terms, last, 1, false);

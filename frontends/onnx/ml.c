@@ -4,14 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-static Value *map2(Import *im, ScalarFn fn, Value *x, Value *y) {
-    return lt_build_map2(&im->b, fn, x, y);
-}
-
-static Value *pick(Import *im, Value *condition, Value *yes, Value *no) {
-    return lt_build_map3(&im->b, FN_SELECT, condition, yes, no);
-}
-
 /* --- attributes ------------------------------------------------------------------------------- */
 
 const double *lt_onnx_tensor_reals(Import *im, const char *name, int64_t *count) {
@@ -103,8 +95,8 @@ Value *lt_onnx_best_label(Import *im, const ClassLabels *labels, Value *scores) 
 
 Value *lt_onnx_either_label(Import *im, Value *condition, int64_t yes, int64_t no) {
     static const int64_t last = 1;
-    Value *label =
-        pick(im, condition, lt_build_int(&im->b, DT_I64, yes), lt_build_int(&im->b, DT_I64, no));
+    Value *label = onnx_pick(im, condition, lt_build_int(&im->b, DT_I64, yes),
+                             lt_build_int(&im->b, DT_I64, no));
     return lt_build_squeeze(&im->b, label, &last, 1);
 }
 
@@ -121,13 +113,14 @@ static Value *softmax(Import *im, Value *x) {
 static Value *softmax_zero(Import *im, Value *x) {
     static const int64_t last = 1;
     Value *most = lt_build_reduce(&im->b, FN_MAX, x, &last, 1, true);
-    Value *power = lt_build_map1(&im->b, FN_EXP, map2(im, FN_SUB, x, most));
+    Value *power = lt_build_map1(&im->b, FN_EXP, onnx_map2(im, FN_SUB, x, most));
     Value *is_zero = lt_onnx_map_scalar(im, FN_LE, lt_build_map1(&im->b, FN_ABS, x), 1e-7F);
     Value *least = lt_build_map1(&im->b, FN_EXP, lt_build_map1(&im->b, FN_NEG, most));
-    power = pick(im, is_zero, map2(im, FN_MUL, x, least), power);
+    power = onnx_pick(im, is_zero, onnx_map2(im, FN_MUL, x, least), power);
     Value *sum = lt_build_reduce(&im->b, FN_ADD, power, &last, 1, true);
     Value *has_none = lt_onnx_map_scalar(im, FN_EQ, sum, 0);
-    return pick(im, has_none, lt_onnx_scalar_like(im, x, 0.5), map2(im, FN_DIV, power, sum));
+    return onnx_pick(im, has_none, lt_onnx_scalar_like(im, x, 0.5),
+                     onnx_map2(im, FN_DIV, power, sum));
 }
 
 /* The quantile of the normal distribution, with Winitzki's approximation of the inverse of erf. */
@@ -135,15 +128,17 @@ static Value *probit(Import *im, Value *x) {
     static const double a = 0.147;
     x = lt_onnx_map_scalar(im, FN_SUB, lt_onnx_map_scalar(im, FN_MUL, x, 2), 1);
     Value *one = lt_onnx_scalar_like(im, x, 1), *zero = lt_onnx_scalar_like(im, x, 0);
-    Value *rest = map2(im, FN_MUL, map2(im, FN_SUB, one, x), map2(im, FN_ADD, one, x));
+    Value *rest =
+        onnx_map2(im, FN_MUL, onnx_map2(im, FN_SUB, one, x), onnx_map2(im, FN_ADD, one, x));
     Value *log = lt_build_map1(&im->b, FN_LOG, rest);
     Value *v =
         lt_onnx_map_scalar(im, FN_ADD, lt_onnx_map_scalar(im, FN_MUL, log, 0.5), 2 / (M_PI * a));
-    Value *root = map2(im, FN_SUB, map2(im, FN_MUL, v, v), lt_onnx_map_scalar(im, FN_DIV, log, a));
-    root = map2(im, FN_SUB, lt_build_map1(&im->b, FN_SQRT, root), v);
+    Value *root =
+        onnx_map2(im, FN_SUB, onnx_map2(im, FN_MUL, v, v), lt_onnx_map_scalar(im, FN_DIV, log, a));
+    root = onnx_map2(im, FN_SUB, lt_build_map1(&im->b, FN_SQRT, root), v);
     root = lt_onnx_map_scalar(im, FN_MUL, lt_build_map1(&im->b, FN_SQRT, root), M_SQRT2);
-    root = pick(im, map2(im, FN_LT, x, zero), lt_build_map1(&im->b, FN_NEG, root), root);
-    return pick(im, map2(im, FN_EQ, rest, zero), zero, root);
+    root = onnx_pick(im, onnx_map2(im, FN_LT, x, zero), lt_build_map1(&im->b, FN_NEG, root), root);
+    return onnx_pick(im, onnx_map2(im, FN_EQ, rest, zero), zero, root);
 }
 
 Value *lt_onnx_post_transform(Import *im, Value *scores, const char *name) {
@@ -166,7 +161,7 @@ Value *lt_onnx_two_scores(Import *im, Value *scores, bool is_share, const char *
     is_share = is_share && !is_logistic;
     if (!scores)
         return NULL;
-    Value *other = is_share ? map2(im, FN_SUB, lt_onnx_scalar_like(im, scores, 1), scores)
+    Value *other = is_share ? onnx_map2(im, FN_SUB, lt_onnx_scalar_like(im, scores, 1), scores)
                             : lt_build_map1(&im->b, FN_NEG, scores);
     Value *both[] = {other, scores};
     Value *y = lt_build_concat(&im->b, both, 2, 1);

@@ -94,6 +94,14 @@ static inline bool onnx_set(Import *im, uint32_t i, Value *v) {
         im->outputs[i] = v;
     return v != NULL;
 }
+
+/* --- maps, at the end of the graph --- */
+static inline Value *onnx_map2(Import *im, ScalarFn fn, Value *x, Value *y) {
+    return lt_build_map2(&im->b, fn, x, y);
+}
+static inline Value *onnx_pick(Import *im, Value *condition, Value *yes, Value *no) {
+    return lt_build_map3(&im->b, FN_SELECT, condition, yes, no);
+}
 static inline bool onnx_wants(const Import *im, uint32_t i) {
     return i < im->output_count && *im->node->outputs.data[i];
 }

@@ -229,7 +229,7 @@ static Value *softmax_of(Import *im, const Attention *a, Value *scores) {
     NodeSpec spec = {
         .op = OP_SOFTMAX, .inputs = &scores, .input_count = 1, .attrs = &axis, .attr_count = 1};
     Value *weights = scores ? lt_build(&im->b, &spec) : NULL;
-    return a->sink ? lt_onnx_take_last(im, weights, lt_dim_const(im->dims, 0), keys, 1) : weights;
+    return a->sink ? lt_onnx_slice_axis(im, weights, 3, lt_dim_const(im->dims, 0), keys) : weights;
 }
 
 /* A query that sees no key has weights 0, not NaN. */
@@ -324,7 +324,8 @@ bool lt_onnx_flex_attention(Import *im) {
 
 /* --- RotaryEmbedding ----------------------------------------------------------------------- */
 
-Value *lt_onnx_take_last(Import *im, Value *x, const Dim *from, const Dim *count, int64_t step) {
+/* [.., from, from + step, ..] of the last axis: count elements. */
+static Value *take_last(Import *im, Value *x, const Dim *from, const Dim *count, int64_t step) {
     const Dim *start[LT_MAX_RANK], *size[LT_MAX_RANK];
     int64_t steps[LT_MAX_RANK];
     if (!x)
@@ -356,8 +357,8 @@ static Value *turn(Import *im, Value *x, const Dim *size, Value *cosine, Value *
         lt_onnx_int(im, "interleaved", lt_onnx_int(im, "rotary_interleaved", 0)) != 0;
     const Dim *half = lt_dim_floordiv(im->dims, size, lt_dim_const(im->dims, 2)),
               *zero = lt_dim_const(im->dims, 0), *one = lt_dim_const(im->dims, 1);
-    Value *first = lt_onnx_take_last(im, x, zero, half, interleaved ? 2 : 1),
-          *second = lt_onnx_take_last(im, x, interleaved ? one : half, half, interleaved ? 2 : 1);
+    Value *first = take_last(im, x, zero, half, interleaved ? 2 : 1),
+          *second = take_last(im, x, interleaved ? one : half, half, interleaved ? 2 : 1);
     Value *parts[] = {lt_build_map2(&im->b, FN_SUB, lt_build_map2(&im->b, FN_MUL, first, cosine),
                                     lt_build_map2(&im->b, FN_MUL, second, sine)),
                       lt_build_map2(&im->b, FN_ADD, lt_build_map2(&im->b, FN_MUL, first, sine),
@@ -378,7 +379,8 @@ Value *lt_onnx_rotate(Import *im, Value *x, const Dim *size, Value *cosine, Valu
     Value *parts[] = {turn(im, x, size, cosine, sine), NULL};
     if (size == whole)
         return parts[0];
-    parts[1] = lt_onnx_take_last(im, x, size, lt_dim_sub(im->dims, whole, size), 1);
+    parts[1] =
+        lt_onnx_slice_axis(im, x, x->type->rank - 1, size, lt_dim_sub(im->dims, whole, size));
     return parts[0] && parts[1] ? lt_build_concat(&im->b, parts, 2, 3) : NULL;
 }
 

@@ -8,14 +8,6 @@ static Value *extents_of(Import *im, const Value *x) {
     return lt_build_dims(&im->b, x->type->rank, x->type->dims);
 }
 
-static Value *map2(Import *im, ScalarFn fn, Value *x, Value *y) {
-    return lt_build_map2(&im->b, fn, x, y);
-}
-
-static Value *pick(Import *im, Value *condition, Value *yes, Value *no) {
-    return lt_build_map3(&im->b, FN_SELECT, condition, yes, no);
-}
-
 static Value *number(Import *im, int64_t value) { return lt_build_int(&im->b, DT_I64, value); }
 
 static Value *element(Import *im, Value *vector, int64_t index) {
@@ -34,8 +26,8 @@ static Value *vector_of(Import *im, Value *const *scalars, int64_t count) {
 
 /* Whether a list of axes of a tensor of this rank names `axis`: bool[k]. */
 static Value *names_axis(Import *im, Value *axes, int64_t axis, int64_t rank) {
-    return map2(im, FN_OR, lt_onnx_map_scalar(im, FN_EQ, axes, (double)axis),
-                lt_onnx_map_scalar(im, FN_EQ, axes, (double)(axis - rank)));
+    return onnx_map2(im, FN_OR, lt_onnx_map_scalar(im, FN_EQ, axes, (double)axis),
+                     lt_onnx_map_scalar(im, FN_EQ, axes, (double)(axis - rank)));
 }
 
 static Value *any_of(Import *im, Value *flags) {
@@ -63,15 +55,16 @@ bool lt_onnx_reshape_by_data(Import *im, bool zero_copies) {
         for (int64_t i = 0; i < rank; i++)
             own[i] = i < x->type->rank ? x->type->dims[i] : lt_dim_const(im->dims, 0);
         Value *is_zero = lt_onnx_map_scalar(im, FN_EQ, target, 0);
-        target = pick(im, is_zero, lt_build_dims(&im->b, rank, own), target);
+        target = onnx_pick(im, is_zero, lt_build_dims(&im->b, rank, own), target);
     }
     const Dim *all = lt_type_elements(im->module, x->type);
     Value *is_open = lt_onnx_map_scalar(im, FN_EQ, target, -1);
-    Value *known = lt_build_reduce(&im->b, FN_MUL, pick(im, is_open, number(im, 1), target),
+    Value *known = lt_build_reduce(&im->b, FN_MUL, onnx_pick(im, is_open, number(im, 1), target),
                                    (int64_t[]){0}, 1, false);
     known = lt_onnx_map_scalar(im, FN_MAX, known, 1);
-    Value *rest = map2(im, FN_FLOORDIV, lt_build_dims(&im->b, 1, &all), known);
-    const Dim *const *dims = lt_onnx_bind_elements(im, pick(im, is_open, rest, target), "extent");
+    Value *rest = onnx_map2(im, FN_FLOORDIV, lt_build_dims(&im->b, 1, &all), known);
+    const Dim *const *dims =
+        lt_onnx_bind_elements(im, onnx_pick(im, is_open, rest, target), "extent");
     return dims && onnx_set(im, 0, lt_build_reshape(&im->b, x, (int)rank, dims));
 }
 
@@ -93,7 +86,8 @@ bool lt_onnx_expand_by_data(Import *im) {
     }
     Value *given = lt_build_dims(&im->b, rank, dims), *asked = vector_of(im, wanted, rank);
     Value *is_one = lt_onnx_map_scalar(im, FN_EQ, asked, 1);
-    const Dim *const *result = lt_onnx_bind_elements(im, pick(im, is_one, given, asked), "extent");
+    const Dim *const *result =
+        lt_onnx_bind_elements(im, onnx_pick(im, is_one, given, asked), "extent");
     if (!result)
         return false;
     for (int64_t i = 0; i < rank; i++) {
@@ -114,18 +108,18 @@ bool lt_onnx_range_by_data(Import *im) {
     if (!start || !limit || !delta)
         return false;
     const DType dtype = start->type->dtype, wide = lt_dtype_is_float(dtype) ? DT_F64 : DT_I64;
-    Value *span = map2(im, FN_SUB, lt_build_convert(&im->b, limit, wide),
-                       lt_build_convert(&im->b, start, wide));
+    Value *span = onnx_map2(im, FN_SUB, lt_build_convert(&im->b, limit, wide),
+                            lt_build_convert(&im->b, start, wide));
     Value *step = lt_build_convert(&im->b, delta, wide), *count;
     if (wide == DT_F64)
-        count = lt_build_map1(&im->b, FN_CEIL, map2(im, FN_DIV, span, step));
+        count = lt_build_map1(&im->b, FN_CEIL, onnx_map2(im, FN_DIV, span, step));
     else /* the ceiling of a / b is -floor(-a / b) */
-        count = lt_build_map1(&im->b, FN_NEG,
-                              map2(im, FN_FLOORDIV, lt_build_map1(&im->b, FN_NEG, span), step));
+        count = lt_build_map1(
+            &im->b, FN_NEG, onnx_map2(im, FN_FLOORDIV, lt_build_map1(&im->b, FN_NEG, span), step));
     count = lt_onnx_map_scalar(im, FN_MAX, lt_build_convert(&im->b, count, DT_I64), 0);
     const Dim *const *length = lt_onnx_bind_elements(im, count, "length");
     Value *steps = length ? lt_build_iota(&im->b, dtype, 1, length, 0) : NULL;
-    return onnx_set(im, 0, map2(im, FN_ADD, start, map2(im, FN_MUL, steps, delta)));
+    return onnx_set(im, 0, onnx_map2(im, FN_ADD, start, onnx_map2(im, FN_MUL, steps, delta)));
 }
 
 /* --- axes ------------------------------------------------------------------------------------- */
@@ -167,8 +161,8 @@ bool lt_onnx_unsqueeze_by_data(Import *im, int64_t rank) {
         Value *is_new = lt_onnx_is_axis(im, axes, i, rank);
         Value *inside = lt_onnx_map_scalar(im, FN_MIN, from, (double)(x->type->rank - 1));
         Value *extent = x->type->rank ? lt_build_gather(&im->b, own, inside, 0) : number(im, 1);
-        extents[i] = pick(im, is_new, number(im, 1), extent);
-        from = pick(im, is_new, from, lt_onnx_map_scalar(im, FN_ADD, from, 1));
+        extents[i] = onnx_pick(im, is_new, number(im, 1), extent);
+        from = onnx_pick(im, is_new, from, lt_onnx_map_scalar(im, FN_ADD, from, 1));
     }
     const Dim *const *dims = lt_onnx_bind_elements(im, vector_of(im, extents, rank), "extent");
     return dims && onnx_set(im, 0, lt_build_reshape(&im->b, x, (int)rank, dims));
@@ -187,22 +181,22 @@ typedef struct DataCut {
 /* A position, counted from the back where it is negative, inside low..high. */
 static Value *inside(Import *im, Value *at, Value *extent, Value *low, Value *high) {
     Value *is_back = lt_onnx_map_scalar(im, FN_LT, at, 0);
-    at = pick(im, is_back, map2(im, FN_ADD, at, extent), at);
-    return map2(im, FN_MAX, low, map2(im, FN_MIN, at, high));
+    at = onnx_pick(im, is_back, onnx_map2(im, FN_ADD, at, extent), at);
+    return onnx_map2(im, FN_MAX, low, onnx_map2(im, FN_MIN, at, high));
 }
 
 static void resolve(Import *im, DataCut *cut, Value *x) {
     Value *extent = element(im, extents_of(im, x), cut->axis);
     Value *last = lt_onnx_map_scalar(im, FN_SUB, extent, 1), *zero = number(im, 0);
     Value *forward = lt_onnx_map_scalar(im, FN_GT, cut->step, 0);
-    Value *most = pick(im, forward, extent, last);
-    cut->start = inside(im, cut->start, extent, zero, map2(im, FN_MAX, most, zero));
-    cut->end = inside(im, cut->end, extent, pick(im, forward, zero, number(im, -1)), most);
+    Value *most = onnx_pick(im, forward, extent, last);
+    cut->start = inside(im, cut->start, extent, zero, onnx_map2(im, FN_MAX, most, zero));
+    cut->end = inside(im, cut->end, extent, onnx_pick(im, forward, zero, number(im, -1)), most);
     Value *length = lt_build_map1(&im->b, FN_ABS, cut->step);
-    Value *span = pick(im, forward, map2(im, FN_SUB, cut->end, cut->start),
-                       map2(im, FN_SUB, cut->start, cut->end));
-    span = map2(im, FN_ADD, span, lt_onnx_map_scalar(im, FN_SUB, length, 1));
-    span = map2(im, FN_FLOORDIV, span, lt_onnx_map_scalar(im, FN_MAX, length, 1));
+    Value *span = onnx_pick(im, forward, onnx_map2(im, FN_SUB, cut->end, cut->start),
+                            onnx_map2(im, FN_SUB, cut->start, cut->end));
+    span = onnx_map2(im, FN_ADD, span, lt_onnx_map_scalar(im, FN_SUB, length, 1));
+    span = onnx_map2(im, FN_FLOORDIV, span, lt_onnx_map_scalar(im, FN_MAX, length, 1));
     cut->size = lt_onnx_map_scalar(im, FN_MAX, span, 0);
 }
 
@@ -211,7 +205,7 @@ static Value *apply_cut(Import *im, const DataCut *cut, Value *x, const Dim *sta
                         const Dim *size) {
     if (!cut->known_step) {
         Value *steps = lt_build_iota(&im->b, DT_I64, 1, &size, 0);
-        Value *places = map2(im, FN_ADD, cut->start, map2(im, FN_MUL, steps, cut->step));
+        Value *places = onnx_map2(im, FN_ADD, cut->start, onnx_map2(im, FN_MUL, steps, cut->step));
         return lt_build_gather(&im->b, x, places, (int)cut->axis);
     }
     const Dim *starts[LT_MAX_RANK], *sizes[LT_MAX_RANK];
@@ -228,9 +222,9 @@ static Value *apply_cut(Import *im, const DataCut *cut, Value *x, const Dim *sta
 static Value *for_axis(Import *im, Value *list, Value *axes, int64_t axis, int64_t rank,
                        int64_t otherwise) {
     Value *named = names_axis(im, axes, axis, rank);
-    Value *value = lt_build_reduce(&im->b, FN_ADD, pick(im, named, list, number(im, 0)),
+    Value *value = lt_build_reduce(&im->b, FN_ADD, onnx_pick(im, named, list, number(im, 0)),
                                    (int64_t[]){0}, 1, false);
-    return pick(im, any_of(im, named), value, number(im, otherwise));
+    return onnx_pick(im, any_of(im, named), value, number(im, otherwise));
 }
 
 const Dim *const *lt_onnx_pads_by_data(Import *im) {

@@ -1,14 +1,6 @@
 /* ops_det.c - determinants, by elimination with the greatest pivot of each column. */
 #include "frontends/onnx/loop.h"
 
-static Value *map2(Import *im, ScalarFn fn, Value *x, Value *y) {
-    return lt_build_map2(&im->b, fn, x, y);
-}
-
-static Value *pick(Import *im, Value *condition, Value *yes, Value *no) {
-    return lt_build_map3(&im->b, FN_SELECT, condition, yes, no);
-}
-
 static Value *unsqueeze(Import *im, Value *x, int64_t axis) {
     return lt_build_unsqueeze(&im->b, x, &axis, 1);
 }
@@ -16,8 +8,8 @@ static Value *unsqueeze(Import *im, Value *x, int64_t axis) {
 /* i64[b, 1]: the row at k or below whose element of column k is greatest in magnitude. */
 static Value *pivot_row(Import *im, Value *column, Value *rows, Value *k) {
     Value *size = lt_build_map1(&im->b, FN_ABS, column);
-    Value *below = map2(im, FN_GE, rows, k);
-    size = pick(im, below, size, lt_onnx_scalar_like(im, column, -1));
+    Value *below = onnx_map2(im, FN_GE, rows, k);
+    size = onnx_pick(im, below, size, lt_onnx_scalar_like(im, column, -1));
     const Attr attrs[] = {lt_int(ATTR_FN, FN_MAX), lt_int(ATTR_AXIS, 1), lt_int(ATTR_KEEP, true)};
     return size ? lt_build(&im->b, &(NodeSpec){.op = OP_ARGREDUCE,
                                                .inputs = &size,
@@ -29,8 +21,8 @@ static Value *pivot_row(Import *im, Value *column, Value *rows, Value *k) {
 
 /* The rows of a, [b, n, n], with those at k and at `pivot` exchanged. */
 static Value *swap_rows(Import *im, Value *a, Value *rows, Value *k, Value *pivot) {
-    Value *from = pick(im, map2(im, FN_EQ, rows, pivot), k, rows);
-    from = pick(im, map2(im, FN_EQ, rows, k), pivot, from);
+    Value *from = onnx_pick(im, onnx_map2(im, FN_EQ, rows, pivot), k, rows);
+    from = onnx_pick(im, onnx_map2(im, FN_EQ, rows, k), pivot, from);
     from = lt_onnx_broadcast_to(im, unsqueeze(im, from, 2), a->type);
     const Attr axis = lt_int(ATTR_AXIS, 1);
     Value *inputs[] = {a, from};
@@ -54,13 +46,15 @@ static bool eliminate(Import *im, OnnxLoop *l, Value *rows, Value **values) {
     Value *at_pivot = unsqueeze(im, lt_build_gather(&im->b, row, k, 1), 1); /* [b, 1] */
     column = lt_build_gather(&im->b, a, k, 2);
     Value *zero = lt_onnx_scalar_like(im, a, 0);
-    Value *is_done = map2(im, FN_OR, map2(im, FN_LE, rows, k), map2(im, FN_EQ, at_pivot, zero));
-    Value *factor = pick(im, is_done, zero, map2(im, FN_DIV, column, at_pivot));
-    values[0] =
-        map2(im, FN_SUB, a, map2(im, FN_MUL, unsqueeze(im, factor, 2), unsqueeze(im, row, 1)));
-    Value *is_own = map2(im, FN_EQ, pivot, k);
-    Value *signed_pivot = pick(im, is_own, at_pivot, lt_build_map1(&im->b, FN_NEG, at_pivot));
-    values[1] = map2(im, FN_MUL, l->state[1], lt_build_squeeze(&im->b, signed_pivot, &last, 1));
+    Value *is_done =
+        onnx_map2(im, FN_OR, onnx_map2(im, FN_LE, rows, k), onnx_map2(im, FN_EQ, at_pivot, zero));
+    Value *factor = onnx_pick(im, is_done, zero, onnx_map2(im, FN_DIV, column, at_pivot));
+    values[0] = onnx_map2(im, FN_SUB, a,
+                          onnx_map2(im, FN_MUL, unsqueeze(im, factor, 2), unsqueeze(im, row, 1)));
+    Value *is_own = onnx_map2(im, FN_EQ, pivot, k);
+    Value *signed_pivot = onnx_pick(im, is_own, at_pivot, lt_build_map1(&im->b, FN_NEG, at_pivot));
+    values[1] =
+        onnx_map2(im, FN_MUL, l->state[1], lt_build_squeeze(&im->b, signed_pivot, &last, 1));
     return values[0] && values[1];
 }
 

@@ -5,10 +5,6 @@
 
 #include "frontends/onnx/ml.h"
 
-static Value *map2(Import *im, ScalarFn fn, Value *x, Value *y) {
-    return lt_build_map2(&im->b, fn, x, y);
-}
-
 /* 1 above the threshold, else 0. */
 bool lt_onnx_binarizer(Import *im) {
     Value *x = im->inputs[0];
@@ -51,9 +47,9 @@ bool lt_onnx_scaler(Import *im) {
         (scales && !check_length(im, x, "scale", scales)))
         return false;
     if (offsets)
-        x = map2(im, FN_SUB, x, lt_onnx_real_list(im, x->type->dtype, offset, 1, &offsets));
+        x = onnx_map2(im, FN_SUB, x, lt_onnx_real_list(im, x->type->dtype, offset, 1, &offsets));
     if (scales && x)
-        x = map2(im, FN_MUL, x, lt_onnx_real_list(im, x->type->dtype, scale, 1, &scales));
+        x = onnx_map2(im, FN_MUL, x, lt_onnx_real_list(im, x->type->dtype, scale, 1, &scales));
     return onnx_set(im, 0, lt_build_convert(&im->b, x, DT_F32));
 }
 
@@ -68,7 +64,7 @@ bool lt_onnx_normalizer(Import *im) {
         return lt_onnx_malformed(im, "the input has rank %d; expected 1 or 2",
                                  im->inputs[0]->type->rank);
     const int64_t last = x->type->rank - 1;
-    Value *size = is_square ? map2(im, FN_MUL, x, x)
+    Value *size = is_square ? onnx_map2(im, FN_MUL, x, x)
                   : is_max  ? x
                             : lt_build_map1(&im->b, FN_ABS, x);
     size = lt_build_reduce(&im->b, is_max ? FN_MAX : FN_ADD, size, &last, 1, true);
@@ -76,7 +72,7 @@ bool lt_onnx_normalizer(Import *im) {
         size = lt_build_map1(&im->b, FN_SQRT, size);
     Value *is_zero = lt_onnx_map_scalar(im, FN_EQ, size, 0);
     size = lt_build_map3(&im->b, FN_SELECT, is_zero, lt_onnx_scalar_like(im, x, 1), size);
-    return onnx_set(im, 0, lt_build_convert(&im->b, map2(im, FN_DIV, x, size), DT_F32));
+    return onnx_set(im, 0, lt_build_convert(&im->b, onnx_map2(im, FN_DIV, x, size), DT_F32));
 }
 
 /* What equals one value (or is no number, where that is none) becomes another, by feature. */
@@ -94,9 +90,9 @@ bool lt_onnx_imputer(Import *im) {
         const int64_t *values = lt_onnx_ints(im, "imputed_value_int64s", &count);
         by = count > 0 ? lt_build_ints(&im->b, count, values) : NULL;
         by = lt_build_convert(&im->b, by, x->type->dtype);
-        is_missing =
-            map2(im, FN_EQ, x,
-                 lt_build_int(&im->b, x->type->dtype, lt_onnx_int(im, "replaced_value_int64", 0)));
+        is_missing = onnx_map2(
+            im, FN_EQ, x,
+            lt_build_int(&im->b, x->type->dtype, lt_onnx_int(im, "replaced_value_int64", 0)));
     }
     if (!by)
         return lt_onnx_malformed(im, "there are no imputed values for an input of %s",
@@ -151,7 +147,8 @@ static Value *linear_scores(Import *im, Value *x, int64_t targets) {
         return NULL;
     x = lt_build_convert(&im->b, x, DT_F32);
     x = lt_build_contract(&im->b, x, lt_onnx_real_list(im, DT_F32, values, 2, dims), "nf,tf->nt");
-    return intercepts ? map2(im, FN_ADD, x, lt_onnx_real_list(im, DT_F32, added, 1, &targets)) : x;
+    return intercepts ? onnx_map2(im, FN_ADD, x, lt_onnx_real_list(im, DT_F32, added, 1, &targets))
+                      : x;
 }
 
 bool lt_onnx_linear_regressor(Import *im) {

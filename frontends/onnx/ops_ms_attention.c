@@ -137,7 +137,7 @@ static bool split_projection(Import *im, Attention *a, Value *x) {
     if (!x || !read_widths(im, x->type->dims[2], widths))
         return false;
     for (int i = 0; i < 3; i++) {
-        Value *part = lt_onnx_take_last(im, x, from, widths[i], 1);
+        Value *part = lt_onnx_slice_axis(im, x, x->type->rank - 1, from, widths[i]);
         *parts[i] = part ? lt_onnx_split_heads(im, part, heads, "num_heads") : NULL;
         from = lt_dim_add(im->dims, from, widths[i]);
         if (!*parts[i])

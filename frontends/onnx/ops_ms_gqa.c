@@ -55,9 +55,10 @@ static bool read_heads(Import *im, Attention *a) {
         const Dim *size = lt_dim_floordiv(im->dims, q->type->dims[2], lt_dim_const(im->dims, all)),
                   *wide = lt_dim_mul_const(im->dims, size, heads),
                   *narrow = lt_dim_mul_const(im->dims, size, shared);
-        k = lt_onnx_take_last(im, q, wide, narrow, 1);
-        v = lt_onnx_take_last(im, q, lt_dim_add(im->dims, wide, narrow), narrow, 1);
-        q = lt_onnx_take_last(im, q, lt_dim_const(im->dims, 0), wide, 1);
+        k = lt_onnx_slice_axis(im, q, q->type->rank - 1, wide, narrow);
+        v = lt_onnx_slice_axis(im, q, q->type->rank - 1, lt_dim_add(im->dims, wide, narrow),
+                               narrow);
+        q = lt_onnx_slice_axis(im, q, q->type->rank - 1, lt_dim_const(im->dims, 0), wide);
     }
     if (!q || !k || !v || k->type->rank != 3 || v->type->rank != 3)
         return q && k && v && lt_onnx_malformed(im, "key and value must have rank 3");

@@ -5,10 +5,6 @@
 
 #define MOST_ELEMENTS (INT64_C(1) << 40)
 
-static Value *map2(Import *im, ScalarFn fn, Value *x, Value *y) {
-    return lt_build_map2(&im->b, fn, x, y);
-}
-
 static DType wide_of(DType dtype) { return dtype == DT_F64 ? DT_F64 : DT_F32; }
 
 /* The attribute dtype, which must be a float; else `otherwise`. */
@@ -85,7 +81,7 @@ bool lt_onnx_bernoulli(Import *im) {
                                    lt_onnx_data_type_name(wanted));
     p = lt_build_convert(&im->b, p, wide_of(p->type->dtype));
     Value *u = p ? lt_onnx_uniform(im, p->type->dtype, p->type->rank, p->type->dims) : NULL;
-    return onnx_set(im, 0, lt_build_convert(&im->b, map2(im, FN_LT, u, p), dtype));
+    return onnx_set(im, 0, lt_build_convert(&im->b, onnx_map2(im, FN_LT, u, p), dtype));
 }
 
 /* Classes by the logarithms of their weights, [n, classes]: how many of the sums of the first 1, 2,
@@ -103,7 +99,7 @@ bool lt_onnx_multinomial(Import *im) {
     const Dim *shape[] = {x->type->dims[0], lt_dim_const(im->dims, size)};
     x = lt_build_convert(&im->b, x, wide);
     Value *most = lt_build_reduce(&im->b, FN_MAX, x, &last, 1, true);
-    Value *weight = lt_build_map1(&im->b, FN_EXP, map2(im, FN_SUB, x, most));
+    Value *weight = lt_build_map1(&im->b, FN_EXP, onnx_map2(im, FN_SUB, x, most));
     const Attr attrs[] = {lt_int(ATTR_FN, FN_ADD), lt_int(ATTR_AXIS, 1)};
     Value *sum = weight ? lt_build(&im->b, &(NodeSpec){.op = OP_SCANREDUCE,
                                                        .inputs = &weight,
@@ -112,13 +108,13 @@ bool lt_onnx_multinomial(Import *im) {
                                                        .attr_count = 2})
                         : NULL;
     Value *whole = lt_build_reduce(&im->b, FN_ADD, weight, &last, 1, true);
-    Value *part = map2(im, FN_MUL, lt_onnx_uniform(im, wide, 2, shape), whole);
-    Value *reaches = map2(im, FN_GE, lt_build_unsqueeze(&im->b, part, &sums, 1),
-                          lt_build_unsqueeze(&im->b, sum, &middle, 1));
+    Value *part = onnx_map2(im, FN_MUL, lt_onnx_uniform(im, wide, 2, shape), whole);
+    Value *reaches = onnx_map2(im, FN_GE, lt_build_unsqueeze(&im->b, part, &sums, 1),
+                               lt_build_unsqueeze(&im->b, sum, &middle, 1));
     Value *count = lt_build_convert(&im->b, reaches, DT_I64);
     count = lt_build_reduce(&im->b, FN_ADD, count, &sums, 1, false);
     const Dim *greatest = lt_dim_add_const(im->dims, x ? x->type->dims[1] : shape[1], -1);
-    count = map2(im, FN_MIN, count, lt_onnx_dim_value(im, greatest, DT_I64));
+    count = onnx_map2(im, FN_MIN, count, lt_onnx_dim_value(im, greatest, DT_I64));
     return onnx_set(im, 0, lt_build_convert(&im->b, count, dtype));
 }
 
@@ -136,13 +132,13 @@ static bool drop(Import *im, Value *ratio, Value *training) {
     const DType wide = wide_of(type->dtype);
     Value *one = lt_build_float(&im->b, wide, 1);
     ratio = lt_build_convert(&im->b, ratio, wide);
-    Value *mask = map2(im, FN_GE, lt_onnx_uniform(im, wide, type->rank, type->dims), ratio);
-    Value *scale = map2(im, FN_DIV, one, map2(im, FN_SUB, one, ratio));
+    Value *mask = onnx_map2(im, FN_GE, lt_onnx_uniform(im, wide, type->rank, type->dims), ratio);
+    Value *scale = onnx_map2(im, FN_DIV, one, onnx_map2(im, FN_SUB, one, ratio));
     if (training) {
-        mask = map2(im, FN_OR, mask, lt_build_map1(&im->b, FN_NOT, training));
+        mask = onnx_map2(im, FN_OR, mask, lt_build_map1(&im->b, FN_NOT, training));
         scale = lt_build_map3(&im->b, FN_SELECT, training, scale, one);
     }
-    Value *y = map2(im, FN_MUL, lt_build_convert(&im->b, x, wide), scale);
+    Value *y = onnx_map2(im, FN_MUL, lt_build_convert(&im->b, x, wide), scale);
     y = lt_build_map3(&im->b, FN_SELECT, mask, y, lt_build_float(&im->b, wide, 0));
     onnx_set(im, 1, mask);
     return onnx_set(im, 0, lt_build_convert(&im->b, y, type->dtype));

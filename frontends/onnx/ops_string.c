@@ -4,14 +4,6 @@
 #include "frontends/onnx/regex.h"
 #include "frontends/onnx/strings.h"
 
-static Value *map2(Import *im, ScalarFn fn, Value *x, Value *y) {
-    return lt_build_map2(&im->b, fn, x, y);
-}
-
-static Value *pick(Import *im, Value *condition, Value *yes, Value *no) {
-    return lt_build_map3(&im->b, FN_SELECT, condition, yes, no);
-}
-
 /* --- two operands ----------------------------------------------------------------------------- */
 
 /* Both of rank 1, broadcast to one shape, which `type` has. */
@@ -19,7 +11,7 @@ static bool broadcast_pair(Import *im, Strings *pair, const Type **type) {
     for (uint32_t i = 0; i < 2; i++)
         if (!lt_strings_in(im, i, &pair[i]))
             return false;
-    Value *both = map2(im, FN_ADD, pair[0].lengths, pair[1].lengths);
+    Value *both = onnx_map2(im, FN_ADD, pair[0].lengths, pair[1].lengths);
     if (!both)
         return false;
     *type = both->type;
@@ -41,8 +33,8 @@ bool lt_onnx_equal(Import *im) {
         return lt_onnx_binary(im);
     if (!broadcast_pair(im, pair, &type))
         return false;
-    Value *alike = map2(im, FN_EQ, pair[0].lengths, pair[1].lengths);
-    Value *read = pick(im, alike, pair[0].lengths, lt_build_int(&im->b, DT_I64, 0));
+    Value *alike = onnx_map2(im, FN_EQ, pair[0].lengths, pair[1].lengths);
+    Value *read = onnx_pick(im, alike, pair[0].lengths, lt_build_int(&im->b, DT_I64, 0));
     const Dim *longest = read ? lt_strings_longest(im, read) : NULL;
     Value *same = longest ? lt_strings_same(im, &pair[0], &pair[1], longest) : NULL;
     return onnx_set(im, 0, lt_build_reshape(&im->b, same, type->rank, type->dims));
@@ -59,16 +51,17 @@ bool lt_onnx_string_concat(Import *im) {
     Value *parts[] = {pair[0].bytes, pair[1].bytes};
     Value *bytes = lt_build_concat(&im->b, parts, 2, 0);
     Value *middle = lt_onnx_dim_value(im, pair[0].bytes->type->dims[0], DT_I64);
-    Value *lengths = map2(im, FN_ADD, pair[0].lengths, pair[1].lengths);
+    Value *lengths = onnx_map2(im, FN_ADD, pair[0].lengths, pair[1].lengths);
     if (!lengths || !lt_onnx_spread(im, lengths, &spread))
         return false;
     /* where the right's first byte would be if the left's were in front of it */
-    Value *right = map2(im, FN_SUB, map2(im, FN_ADD, pair[1].starts, middle), pair[0].lengths);
-    Value *is_left =
-        map2(im, FN_LT, spread.offset, lt_build_gather(&im->b, pair[0].lengths, spread.owner, 0));
-    Value *from = pick(im, is_left, lt_build_gather(&im->b, pair[0].starts, spread.owner, 0),
-                       lt_build_gather(&im->b, right, spread.owner, 0));
-    bytes = lt_build_gather(&im->b, bytes, map2(im, FN_ADD, from, spread.offset), 0);
+    Value *right =
+        onnx_map2(im, FN_SUB, onnx_map2(im, FN_ADD, pair[1].starts, middle), pair[0].lengths);
+    Value *is_left = onnx_map2(im, FN_LT, spread.offset,
+                               lt_build_gather(&im->b, pair[0].lengths, spread.owner, 0));
+    Value *from = onnx_pick(im, is_left, lt_build_gather(&im->b, pair[0].starts, spread.owner, 0),
+                            lt_build_gather(&im->b, right, spread.owner, 0));
+    bytes = lt_build_gather(&im->b, bytes, onnx_map2(im, FN_ADD, from, spread.offset), 0);
     const Strings all = {.bytes = bytes, .lengths = lengths};
     return strings_set(im, 0, lt_strings_reshape(im, &all, type->rank, type->dims));
 }
@@ -93,13 +86,14 @@ static Value *run_automaton(Import *im, const Strings *s, const RegexAutomaton *
         return NULL;
     Value *lengths = lt_onnx_loop_capture(im, &l, s->lengths);
     Value *at =
-        map2(im, FN_ADD, lt_onnx_loop_capture(im, &l, lt_strings_starts(im, s)), l.position);
+        onnx_map2(im, FN_ADD, lt_onnx_loop_capture(im, &l, lt_strings_starts(im, s)), l.position);
     Value *byte = lt_onnx_gather_open(im, lt_onnx_loop_capture(im, &l, s->bytes), at);
     Value *class = lt_build_gather(&im->b, lt_onnx_loop_capture(im, &l, class_of),
                                    lt_build_convert(&im->b, byte, DT_I32), 0);
-    Value *cell = map2(im, FN_ADD, lt_onnx_map_scalar(im, FN_MUL, l.state[0], a->classes), class);
+    Value *cell =
+        onnx_map2(im, FN_ADD, lt_onnx_map_scalar(im, FN_MUL, l.state[0], a->classes), class);
     Value *to = lt_build_gather(&im->b, lt_onnx_loop_capture(im, &l, next), cell, 0);
-    Value *values[] = {pick(im, map2(im, FN_LT, l.position, lengths), to, l.state[0])};
+    Value *values[] = {onnx_pick(im, onnx_map2(im, FN_LT, l.position, lengths), to, l.state[0])};
     return lt_onnx_loop_end(im, &l, values) ? l.state[0] : NULL;
 }
 

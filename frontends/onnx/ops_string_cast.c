@@ -3,16 +3,12 @@
 
 enum { MOST_DIGITS = 20 }; /* of u64 */
 
-static Value *map2(Import *im, ScalarFn fn, Value *x, Value *y) {
-    return lt_build_map2(&im->b, fn, x, y);
-}
-
 static Value *number(Import *im, Value *like, int64_t value) {
     return like ? lt_build_int(&im->b, like->type->dtype, value) : NULL;
 }
 
 static Value *with(Import *im, ScalarFn fn, Value *x, int64_t value) {
-    return map2(im, fn, x, number(im, x, value));
+    return onnx_map2(im, fn, x, number(im, x, value));
 }
 
 static Value *at(Import *im, Value *data, Value *index) {
@@ -34,7 +30,7 @@ static Value *count_digits(Import *im, Value *size, Value *powers) {
     static const int64_t last[] = {1};
     const Dim *one = lt_dim_const(im->dims, 1), *rest = lt_dim_const(im->dims, MOST_DIGITS - 1);
     Value *column = lt_build_unsqueeze(&im->b, size, last, 1);
-    Value *reached = map2(im, FN_GE, column, lt_onnx_slice_axis(im, powers, 0, one, rest));
+    Value *reached = onnx_map2(im, FN_GE, column, lt_onnx_slice_axis(im, powers, 0, one, rest));
     Value *count =
         lt_build_reduce(&im->b, FN_ADD, lt_build_convert(&im->b, reached, DT_I64), last, 1, false);
     return count ? with(im, FN_ADD, count, 1) : NULL;
@@ -56,14 +52,14 @@ bool lt_strings_from_numbers(Import *im) {
     Value *powers = powers_of_ten(im), *digits = count_digits(im, size, powers);
     Value *sign = is_signed ? lt_build_convert(&im->b, with(im, FN_LT, wide, 0), DT_I64)
                             : with(im, FN_MUL, digits, 0);
-    Value *lengths = map2(im, FN_ADD, digits, sign);
+    Value *lengths = onnx_map2(im, FN_ADD, digits, sign);
     if (!lengths || !lt_onnx_spread(im, lengths, &spread))
         return false;
-    Value *behind = map2(im, FN_SUB, at(im, lengths, spread.owner), spread.offset);
+    Value *behind = onnx_map2(im, FN_SUB, at(im, lengths, spread.owner), spread.offset);
     Value *power = with(im, FN_MIN, with(im, FN_SUB, behind, 1), MOST_DIGITS - 1);
-    Value *digit = map2(im, FN_DIV, at(im, size, spread.owner), at(im, powers, power));
+    Value *digit = onnx_map2(im, FN_DIV, at(im, size, spread.owner), at(im, powers, power));
     digit = with(im, FN_ADD, with(im, FN_MOD, digit, 10), '0');
-    Value *is_sign = map2(im, FN_LT, spread.offset, at(im, sign, spread.owner));
+    Value *is_sign = onnx_map2(im, FN_LT, spread.offset, at(im, sign, spread.owner));
     Value *byte = lt_build_map3(&im->b, FN_SELECT, is_sign, number(im, digit, '-'), digit);
     const Strings s = {.bytes = lt_build_convert(&im->b, byte, DT_U8), .lengths = lengths};
     if (!s.bytes)

@@ -9,12 +9,8 @@
 #include "frontends/onnx/strings.h"
 #include "frontends/onnx/strings_utf8.h"
 
-static Value *map2(Import *im, ScalarFn fn, Value *x, Value *y) {
-    return lt_build_map2(&im->b, fn, x, y);
-}
-
 static Value *scalar(Import *im, ScalarFn fn, Value *x, int64_t value) {
-    return map2(im, fn, x, lt_build_int(&im->b, DT_I64, value));
+    return onnx_map2(im, fn, x, lt_build_int(&im->b, DT_I64, value));
 }
 
 static Value *at(Import *im, Value *data, Value *index) {
@@ -46,7 +42,7 @@ static Value *count_owned(Import *im, const Splitting *p, Value *owner) {
 /* The how manieth of its string each of these is. */
 static Value *rank_owned(Import *im, Value *owner, Value *count) {
     Value *all = owner ? lt_build_iota(&im->b, DT_I64, 1, owner->type->dims, 0) : NULL;
-    return map2(im, FN_SUB, all, at(im, lt_onnx_sums_before(im, count), owner));
+    return onnx_map2(im, FN_SUB, all, at(im, lt_onnx_sums_before(im, count), owner));
 }
 
 /* --- white space ------------------------------------------------------------------------------ */
@@ -59,15 +55,15 @@ static bool split_words(Import *im, Splitting *p) {
     if (!ink)
         return false;
     Value *place = lt_build_iota(&im->b, DT_I64, 1, ink->type->dims, 0);
-    Value *last = map2(im, FN_SUB, at(im, p->s.lengths, p->bytes.owner), p->bytes.offset);
-    Value *begins = map2(im, FN_OR, scalar(im, FN_EQ, p->bytes.offset, 0),
-                         at(im, space, scalar(im, FN_MAX, scalar(im, FN_SUB, place, 1), 0)));
-    Value *ends = map2(im, FN_OR, scalar(im, FN_EQ, last, 1),
-                       lt_onnx_gather_open(im, space, scalar(im, FN_ADD, place, 1)));
-    p->from = lt_onnx_find(im, map2(im, FN_AND, ink, begins));
+    Value *last = onnx_map2(im, FN_SUB, at(im, p->s.lengths, p->bytes.owner), p->bytes.offset);
+    Value *begins = onnx_map2(im, FN_OR, scalar(im, FN_EQ, p->bytes.offset, 0),
+                              at(im, space, scalar(im, FN_MAX, scalar(im, FN_SUB, place, 1), 0)));
+    Value *ends = onnx_map2(im, FN_OR, scalar(im, FN_EQ, last, 1),
+                            lt_onnx_gather_open(im, space, scalar(im, FN_ADD, place, 1)));
+    p->from = lt_onnx_find(im, onnx_map2(im, FN_AND, ink, begins));
     if (!p->from)
         return false;
-    p->to = lt_onnx_find_some(im, map2(im, FN_AND, ink, ends), p->from->type->dims[0]);
+    p->to = lt_onnx_find_some(im, onnx_map2(im, FN_AND, ink, ends), p->from->type->dims[0]);
     p->to = scalar(im, FN_ADD, p->to, 1);
     p->owner = at(im, p->bytes.owner, p->from);
     p->count = count_owned(im, p, p->owner);
@@ -89,13 +85,14 @@ static bool split_words(Import *im, Splitting *p) {
 /* i64[k]: where the delimiter begins, inside of a string, also where it overlaps itself. */
 static Value *find_delimiter(Import *im, const Splitting *p, const char *delimiter) {
     const int64_t length = (int64_t)strlen(delimiter);
-    Value *left = map2(im, FN_SUB, at(im, p->s.lengths, p->bytes.owner), p->bytes.offset);
+    Value *left = onnx_map2(im, FN_SUB, at(im, p->s.lengths, p->bytes.owner), p->bytes.offset);
     Value *here = scalar(im, FN_GE, left, length);
     Value *place = lt_build_iota(&im->b, DT_I64, 1, &p->bytes.total, 0);
     for (int64_t i = 0; i < length; i++) {
         Value *byte = lt_onnx_gather_open(im, p->s.bytes, scalar(im, FN_ADD, place, i));
-        Value *same = map2(im, FN_EQ, byte, lt_build_int(&im->b, DT_U8, (uint8_t)delimiter[i]));
-        here = map2(im, FN_AND, here, same);
+        Value *same =
+            onnx_map2(im, FN_EQ, byte, lt_build_int(&im->b, DT_U8, (uint8_t)delimiter[i]));
+        here = onnx_map2(im, FN_AND, here, same);
     }
     return here ? lt_onnx_find(im, here) : NULL;
 }
@@ -118,7 +115,7 @@ static Value *drop_overlaps(Import *im, Value *places, int64_t length) {
     if (!lt_onnx_loop_begin(im, &l))
         return NULL;
     Value *here = lt_onnx_loop_step(im, &l, places);
-    Value *taken = map2(im, FN_GE, here, l.state[0]);
+    Value *taken = onnx_map2(im, FN_GE, here, l.state[0]);
     Value *values[] = {
         lt_build_map3(&im->b, FN_SELECT, taken, scalar(im, FN_ADD, here, length), l.state[0]),
         taken};
@@ -162,8 +159,8 @@ static bool split_at(Import *im, Splitting *p, const char *delimiter) {
     p->rank = join(im, none, scalar(im, FN_ADD, rank, 1));
     /* a part ends at the cut behind the one that begins it, where that is of the same string */
     Value *behind = at(im, lt_onnx_sums_before(im, count), p->owner);
-    behind = map2(im, FN_ADD, behind, p->rank);
-    Value *is_last = map2(im, FN_EQ, p->rank, at(im, count, p->owner));
+    behind = onnx_map2(im, FN_ADD, behind, p->rank);
+    Value *is_last = onnx_map2(im, FN_EQ, p->rank, at(im, count, p->owner));
     p->to = lt_build_map3(&im->b, FN_SELECT, is_last, at(im, p->ends, p->owner),
                           lt_onnx_gather_open(im, cuts, behind));
     return p->to != NULL;
@@ -175,8 +172,8 @@ static bool split_at(Import *im, Splitting *p, const char *delimiter) {
 static Value *lay_out(Import *im, const Splitting *p, const Dim *most, Value *values) {
     const Dim *cells = lt_dim_mul(im->dims, p->count->type->dims[0], most);
     Value *none = lt_onnx_full(im, DT_I64, 1, &cells, lt_build_int(&im->b, DT_I64, 0));
-    Value *cell = map2(im, FN_MUL, p->owner, lt_onnx_dim_value(im, most, DT_I64));
-    return lt_onnx_scatter_add(im, none, map2(im, FN_ADD, cell, p->rank), values);
+    Value *cell = onnx_map2(im, FN_MUL, p->owner, lt_onnx_dim_value(im, most, DT_I64));
+    return lt_onnx_scatter_add(im, none, onnx_map2(im, FN_ADD, cell, p->rank), values);
 }
 
 static bool set_parts(Import *im, const Splitting *p, const Type *type) {
@@ -186,7 +183,7 @@ static bool set_parts(Import *im, const Splitting *p, const Type *type) {
     for (int i = 0; i <= type->rank; i++)
         shape[i] = i < type->rank ? type->dims[i] : most;
     const Strings parts = {p->s.bytes, lay_out(im, p, most, p->from),
-                           lay_out(im, p, most, map2(im, FN_SUB, p->to, p->from))};
+                           lay_out(im, p, most, onnx_map2(im, FN_SUB, p->to, p->from))};
     if (!parts.starts || !parts.lengths)
         return false;
     onnx_set(im, 1, lt_build_reshape(&im->b, p->count, type->rank, type->dims));
@@ -209,7 +206,7 @@ bool lt_onnx_string_split(Import *im) {
     if (!p.s.bytes || !lt_onnx_spread(im, p.s.lengths, &p.bytes))
         return false;
     p.starts = p.bytes.starts;
-    p.ends = map2(im, FN_ADD, p.starts, p.s.lengths);
+    p.ends = onnx_map2(im, FN_ADD, p.starts, p.s.lengths);
     return (*delimiter ? split_at(im, &p, delimiter) : split_words(im, &p)) &&
            set_parts(im, &p, type);
 }

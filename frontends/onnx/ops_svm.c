@@ -8,12 +8,9 @@
 
 enum { MOST_CLASSES = 16 };
 
-static Value *map2(Import *im, ScalarFn fn, Value *x, Value *y) {
-    return lt_build_map2(&im->b, fn, x, y);
-}
-static Value *add(Import *im, Value *x, Value *y) { return map2(im, FN_ADD, x, y); }
-static Value *sub(Import *im, Value *x, Value *y) { return map2(im, FN_SUB, x, y); }
-static Value *mul(Import *im, Value *x, Value *y) { return map2(im, FN_MUL, x, y); }
+static Value *add(Import *im, Value *x, Value *y) { return onnx_map2(im, FN_ADD, x, y); }
+static Value *sub(Import *im, Value *x, Value *y) { return onnx_map2(im, FN_SUB, x, y); }
+static Value *mul(Import *im, Value *x, Value *y) { return onnx_map2(im, FN_MUL, x, y); }
 static Value *scaled(Import *im, Value *x, double by) {
     return lt_onnx_map_scalar(im, FN_MUL, x, by);
 }
@@ -217,16 +214,16 @@ static void step(Import *im, Coupling *c, int64_t t, int64_t k) {
         lt_onnx_slice_axis(im, c->q, 1, lt_dim_const(im->dims, t), lt_dim_const(im->dims, 1));
     line = lt_build_squeeze(&im->b, line, &row, 1); /* f[n, k] */
     Value *own = column(im, line, t), *here = column(im, c->qp, t);
-    Value *diff = map2(im, FN_DIV, sub(im, c->pqp, here), own);
+    Value *diff = onnx_map2(im, FN_DIV, sub(im, c->pqp, here), own);
     Value *whole = lt_onnx_map_scalar(im, FN_ADD, diff, 1);
     Value *gain = mul(im, diff, add(im, mul(im, diff, own), scaled(im, here, 2)));
-    c->pqp = map2(im, FN_DIV, add(im, c->pqp, gain), mul(im, whole, whole));
+    c->pqp = onnx_map2(im, FN_DIV, add(im, c->pqp, gain), mul(im, whole, whole));
     const Dim *shape[] = {lt_dim_const(im->dims, 1), lt_dim_const(im->dims, k)};
     Value *is_it =
         lt_onnx_map_scalar(im, FN_EQ, lt_build_iota(&im->b, DT_I64, 2, shape, 1), (double)t);
     Value *moved = lt_build_map3(&im->b, FN_SELECT, is_it, diff, lt_onnx_scalar_like(im, diff, 0));
-    c->p = map2(im, FN_DIV, add(im, c->p, moved), whole);
-    c->qp = map2(im, FN_DIV, add(im, c->qp, mul(im, diff, line)), whole);
+    c->p = onnx_map2(im, FN_DIV, add(im, c->p, moved), whole);
+    c->qp = onnx_map2(im, FN_DIV, add(im, c->qp, mul(im, diff, line)), whole);
 }
 
 /* f[n, classes]: probabilities that agree best with the pairwise ones, by coordinate descent (Wu,

@@ -7,11 +7,8 @@
 
 #include "frontends/onnx/ops.h"
 
-static Value *map2(Import *im, ScalarFn fn, Value *x, Value *y) {
-    return lt_build_map2(&im->b, fn, x, y);
-}
-static Value *add(Import *im, Value *x, Value *y) { return map2(im, FN_ADD, x, y); }
-static Value *mul(Import *im, Value *x, Value *y) { return map2(im, FN_MUL, x, y); }
+static Value *add(Import *im, Value *x, Value *y) { return onnx_map2(im, FN_ADD, x, y); }
+static Value *mul(Import *im, Value *x, Value *y) { return onnx_map2(im, FN_MUL, x, y); }
 static Value *scale(Import *im, Value *x, double by) {
     return lt_onnx_map_scalar(im, FN_MUL, x, by);
 }
@@ -68,12 +65,12 @@ static bool update_all(Import *im, uint32_t groups, UpdateFn *update) {
 
 static void update_adagrad(Import *im, Step *s) {
     Value *decay = scale(im, s->updates, lt_onnx_float(im, "decay_factor", 0));
-    Value *rate = map2(im, FN_DIV, s->rate, lt_onnx_map_scalar(im, FN_ADD, decay, 1));
+    Value *rate = onnx_map2(im, FN_DIV, s->rate, lt_onnx_map_scalar(im, FN_ADD, decay, 1));
     Value *g = regularized(im, s);
     s->next[1] = add(im, s->state[0], mul(im, g, g));
     Value *size = lt_build_map1(&im->b, FN_SQRT, s->next[1]);
     size = lt_onnx_map_scalar(im, FN_ADD, size, lt_onnx_float(im, "epsilon", 1e-6F));
-    s->next[0] = map2(im, FN_SUB, s->x, map2(im, FN_DIV, mul(im, rate, g), size));
+    s->next[0] = onnx_map2(im, FN_SUB, s->x, onnx_map2(im, FN_DIV, mul(im, rate, g), size));
 }
 
 bool lt_onnx_adagrad(Import *im) { return update_all(im, 3, update_adagrad); }
@@ -85,8 +82,8 @@ static Value *blend(Import *im, Value *old, Value *new, double keep) {
 
 /* 1 - base^updates */
 static Value *bias_of(Import *im, const Step *s, double base) {
-    Value *power = map2(im, FN_POW, lt_onnx_scalar_like(im, s->updates, base), s->updates);
-    return map2(im, FN_SUB, lt_onnx_scalar_like(im, s->updates, 1), power);
+    Value *power = onnx_map2(im, FN_POW, lt_onnx_scalar_like(im, s->updates, base), s->updates);
+    return onnx_map2(im, FN_SUB, lt_onnx_scalar_like(im, s->updates, 1), power);
 }
 
 static void update_adam(Import *im, Step *s) {
@@ -98,11 +95,11 @@ static void update_adam(Import *im, Step *s) {
     Value *size = lt_build_map1(&im->b, FN_SQRT, s->next[2]);
     size = lt_onnx_map_scalar(im, FN_ADD, size, lt_onnx_float(im, "epsilon", 1e-6F));
     Value *rate = mul(im, s->rate, lt_build_map1(&im->b, FN_SQRT, bias_of(im, s, beta)));
-    rate = map2(im, FN_DIV, rate, bias_of(im, s, alpha));
+    rate = onnx_map2(im, FN_DIV, rate, bias_of(im, s, alpha));
     Value *is_first = lt_onnx_map_scalar(im, FN_LE, s->updates, 0);
     rate = lt_build_map3(&im->b, FN_SELECT, is_first, s->rate, rate);
-    Value *step = mul(im, rate, map2(im, FN_DIV, s->next[1], size));
-    s->next[0] = scale(im, map2(im, FN_SUB, s->x, step), 1 - post);
+    Value *step = mul(im, rate, onnx_map2(im, FN_DIV, s->next[1], size));
+    s->next[0] = scale(im, onnx_map2(im, FN_SUB, s->x, step), 1 - post);
 }
 
 bool lt_onnx_adam(Import *im) { return update_all(im, 4, update_adam); }
@@ -116,7 +113,7 @@ static void update_momentum(Import *im, Step *s) {
                                   lt_onnx_scalar_like(im, g, beta));
     s->next[1] = add(im, scale(im, s->state[0], alpha), mul(im, weight, g));
     Value *step = looks_ahead ? add(im, g, scale(im, s->next[1], alpha)) : s->next[1];
-    s->next[0] = map2(im, FN_SUB, s->x, mul(im, s->rate, step));
+    s->next[0] = onnx_map2(im, FN_SUB, s->x, mul(im, s->rate, step));
 }
 
 bool lt_onnx_momentum(Import *im) {

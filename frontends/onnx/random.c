@@ -12,10 +12,6 @@
 
 #define GOLDEN UINT64_C(0x9e3779b97f4a7c15)
 
-static Value *map2(Import *im, ScalarFn fn, Value *x, Value *y) {
-    return lt_build_map2(&im->b, fn, x, y);
-}
-
 static Value *number(Import *im, uint64_t value) {
     return lt_build_int(&im->b, DT_U64, (int64_t)value);
 }
@@ -23,12 +19,12 @@ static Value *number(Import *im, uint64_t value) {
 /* --- bits ------------------------------------------------------------------------------------- */
 
 static Value *fold_down(Import *im, Value *z, uint64_t shift) {
-    return map2(im, FN_BITXOR, z, map2(im, FN_SHR, z, number(im, shift)));
+    return onnx_map2(im, FN_BITXOR, z, onnx_map2(im, FN_SHR, z, number(im, shift)));
 }
 
 static Value *mix(Import *im, Value *z) {
-    z = map2(im, FN_MUL, fold_down(im, z, 30), number(im, UINT64_C(0xbf58476d1ce4e5b9)));
-    z = map2(im, FN_MUL, fold_down(im, z, 27), number(im, UINT64_C(0x94d049bb133111eb)));
+    z = onnx_map2(im, FN_MUL, fold_down(im, z, 30), number(im, UINT64_C(0xbf58476d1ce4e5b9)));
+    z = onnx_map2(im, FN_MUL, fold_down(im, z, 27), number(im, UINT64_C(0x94d049bb133111eb)));
     return fold_down(im, z, 31);
 }
 
@@ -61,7 +57,7 @@ static Value *key_of(Import *im) {
         if (!s->region || !s->region->parent || s->region->parent->op != OP_LOOP)
             continue;
         Value *iteration = seen_from(im, im->scope, s, s->region->inputs.data[0]);
-        key = mix(im, map2(im, FN_ADD, key, lt_build_convert(&im->b, iteration, DT_U64)));
+        key = mix(im, onnx_map2(im, FN_ADD, key, lt_build_convert(&im->b, iteration, DT_U64)));
     }
     return key;
 }
@@ -69,9 +65,9 @@ static Value *key_of(Import *im) {
 /* u64[count * elements] */
 static Value *draw(Import *im, const Dim *elements) {
     Value *i = lt_build_convert(&im->b, lt_build_iota(&im->b, DT_I64, 1, &elements, 0), DT_U64);
-    i = map2(im, FN_MUL, i, number(im, GOLDEN));
-    Value *start = map2(im, FN_ADD, key_of(im), number(im, GOLDEN));
-    return mix(im, map2(im, FN_ADD, i, start));
+    i = onnx_map2(im, FN_MUL, i, number(im, GOLDEN));
+    Value *start = onnx_map2(im, FN_ADD, key_of(im), number(im, GOLDEN));
+    return mix(im, onnx_map2(im, FN_ADD, i, start));
 }
 
 /* --- numbers ---------------------------------------------------------------------------------- */
@@ -79,7 +75,7 @@ static Value *draw(Import *im, const Dim *elements) {
 /* The highest bits of z, as an integer that the float holds exactly, times a power of two. */
 static Value *to_unit(Import *im, Value *z, DType dtype) {
     const int bits = dtype == DT_F64 ? 53 : 24;
-    z = map2(im, FN_SHR, z, number(im, 64 - (uint64_t)bits));
+    z = onnx_map2(im, FN_SHR, z, number(im, 64 - (uint64_t)bits));
     z = lt_build_convert(&im->b, z, dtype == DT_F64 ? DT_I64 : DT_I32);
     return lt_onnx_map_scalar(im, FN_MUL, lt_build_convert(&im->b, z, dtype), ldexp(1, -bits));
 }
@@ -100,6 +96,6 @@ Value *lt_onnx_normal(Import *im, DType dtype, int rank, const Dim *const *shape
     radius = lt_onnx_map_scalar(im, FN_MUL, lt_build_map1(&im->b, FN_LOG, radius), -2);
     radius = lt_build_map1(&im->b, FN_SQRT, radius);
     Value *angle = lt_onnx_map_scalar(im, FN_MUL, to_unit(im, second, dtype), 2 * M_PI);
-    Value *y = map2(im, FN_MUL, radius, lt_build_map1(&im->b, FN_COS, angle));
+    Value *y = onnx_map2(im, FN_MUL, radius, lt_build_map1(&im->b, FN_COS, angle));
     return lt_build_reshape(&im->b, y, rank, shape);
 }

@@ -7,10 +7,6 @@
 
 static const int64_t first_axis[] = {0}, last_axis[] = {1};
 
-static Value *map2(Import *im, ScalarFn fn, Value *x, Value *y) {
-    return lt_build_map2(&im->b, fn, x, y);
-}
-
 static Value *column(Import *im, Value *v) { return lt_build_unsqueeze(&im->b, v, last_axis, 1); }
 
 static Value *flat(Import *im, Value *v) {
@@ -53,7 +49,7 @@ Value *lt_onnx_gather_open(Import *im, Value *data, Value *index) {
         data = lt_build_pad(&im->b, data, &none, &one, NULL, NULL);
         last = lt_dim_add_const(im->dims, last, 1);
     }
-    index = map2(im, FN_MIN, index, lt_onnx_dim_value(im, last, DT_I64));
+    index = onnx_map2(im, FN_MIN, index, lt_onnx_dim_value(im, last, DT_I64));
     return lt_build_gather(&im->b, data, index, 0);
 }
 
@@ -68,13 +64,13 @@ bool lt_onnx_spread(Import *im, Value *counts, Spread *out) {
         return false;
     const Dim *places = lt_dim_add_const(im->dims, out->total, 1);
     out->starts = lt_onnx_sums_before(im, counts);
-    Value *ends = map2(im, FN_ADD, out->starts, counts);
+    Value *ends = onnx_map2(im, FN_ADD, out->starts, counts);
     Value *ones = lt_onnx_full(im, DT_I64, 1, counts->type->dims, lt_build_int(&im->b, DT_I64, 1));
     Value *none = lt_onnx_full(im, DT_I64, 1, &places, lt_build_int(&im->b, DT_I64, 0));
     Value *ended = cumulate(im, lt_onnx_scatter_add(im, none, ends, ones), false);
     out->owner = lt_onnx_slice_axis(im, ended, 0, lt_dim_const(im->dims, 0), out->total);
-    out->offset = map2(im, FN_SUB, lt_build_iota(&im->b, DT_I64, 1, &out->total, 0),
-                       lt_build_gather(&im->b, out->starts, out->owner, 0));
+    out->offset = onnx_map2(im, FN_SUB, lt_build_iota(&im->b, DT_I64, 1, &out->total, 0),
+                            lt_build_gather(&im->b, out->starts, out->owner, 0));
     return out->offset != NULL;
 }
 
@@ -123,7 +119,7 @@ Strings lt_strings_dense(Import *im, const Strings *s) {
     if (!lt_onnx_spread(im, flat(im, s->lengths), &spread))
         return (Strings){0};
     Value *at = lt_build_gather(&im->b, flat(im, s->starts), spread.owner, 0);
-    at = map2(im, FN_ADD, at, spread.offset);
+    at = onnx_map2(im, FN_ADD, at, spread.offset);
     return (Strings){.bytes = lt_build_gather(&im->b, s->bytes, at, 0), .lengths = s->lengths};
 }
 
@@ -141,23 +137,23 @@ static Value *places(Import *im, const Dim *longest) {
 }
 
 Value *lt_strings_rows(Import *im, const Strings *s, const Dim *longest) {
-    Value *at = map2(im, FN_ADD, column(im, lt_strings_starts(im, s)), places(im, longest));
+    Value *at = onnx_map2(im, FN_ADD, column(im, lt_strings_starts(im, s)), places(im, longest));
     return lt_onnx_gather_open(im, s->bytes, at);
 }
 
 Value *lt_strings_inside(Import *im, Value *lengths, const Dim *longest) {
-    return map2(im, FN_LT, places(im, longest), column(im, lengths));
+    return onnx_map2(im, FN_LT, places(im, longest), column(im, lengths));
 }
 
 Value *lt_strings_same(Import *im, const Strings *a, const Strings *b, const Dim *longest) {
     Value *equal =
-        map2(im, FN_EQ, lt_strings_rows(im, a, longest), lt_strings_rows(im, b, longest));
+        onnx_map2(im, FN_EQ, lt_strings_rows(im, a, longest), lt_strings_rows(im, b, longest));
     Value *outside = lt_build_map1(&im->b, FN_NOT, lt_strings_inside(im, a->lengths, longest));
     Value *all =
-        lt_build_reduce(&im->b, FN_AND, map2(im, FN_OR, equal, outside), last_axis, 1, false);
-    all = map2(im, FN_AND, all, map2(im, FN_EQ, a->lengths, b->lengths));
+        lt_build_reduce(&im->b, FN_AND, onnx_map2(im, FN_OR, equal, outside), last_axis, 1, false);
+    all = onnx_map2(im, FN_AND, all, onnx_map2(im, FN_EQ, a->lengths, b->lengths));
     Value *most = lt_onnx_dim_value(im, longest, DT_I64);
-    return map2(im, FN_AND, all, map2(im, FN_LE, a->lengths, most));
+    return onnx_map2(im, FN_AND, all, onnx_map2(im, FN_LE, a->lengths, most));
 }
 
 const Dim *lt_strings_longest(Import *im, Value *lengths) {

@@ -3,21 +3,13 @@
 
 #include "frontends/onnx/utf8.h"
 
-static Value *map2(Import *im, ScalarFn fn, Value *x, Value *y) {
-    return lt_build_map2(&im->b, fn, x, y);
-}
-
 /* fn(x, value) */
 static Value *with(Import *im, ScalarFn fn, Value *x, int64_t value) {
-    return x ? map2(im, fn, x, lt_build_int(&im->b, x->type->dtype, value)) : NULL;
-}
-
-static Value *pick(Import *im, Value *condition, Value *yes, Value *no) {
-    return lt_build_map3(&im->b, FN_SELECT, condition, yes, no);
+    return x ? onnx_map2(im, fn, x, lt_build_int(&im->b, x->type->dtype, value)) : NULL;
 }
 
 static Value *pick_number(Import *im, Value *condition, int64_t yes, Value *no) {
-    return no ? pick(im, condition, lt_build_int(&im->b, no->type->dtype, yes), no) : NULL;
+    return no ? onnx_pick(im, condition, lt_build_int(&im->b, no->type->dtype, yes), no) : NULL;
 }
 
 static Value *at(Import *im, Value *data, Value *index) {
@@ -36,7 +28,8 @@ typedef struct Characters {
 static Value *join_bits(Import *im, Value *const *byte, int size) {
     Value *code = with(im, FN_BITAND, byte[0], size == 1 ? 0x7f : 0x7f >> size);
     for (int i = 1; i < size; i++)
-        code = map2(im, FN_BITOR, with(im, FN_SHL, code, 6), with(im, FN_BITAND, byte[i], 0x3f));
+        code =
+            onnx_map2(im, FN_BITOR, with(im, FN_SHL, code, 6), with(im, FN_BITAND, byte[i], 0x3f));
     return code;
 }
 
@@ -49,7 +42,7 @@ static Value *next_byte(Import *im, const Strings *s, Value *place) {
 static bool decode(Import *im, const Strings *s, const Spread *bytes, Characters *c) {
     static const int64_t low[] = {0, 0, 0xc0, 0xe0, 0xf0}, high[] = {0, 0x7f, 0xdf, 0xef, 0xf7};
     static const int64_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    Value *byte[4], *left = map2(im, FN_SUB, at(im, s->lengths, bytes->owner), bytes->offset);
+    Value *byte[4], *left = onnx_map2(im, FN_SUB, at(im, s->lengths, bytes->owner), bytes->offset);
     c->place = lt_build_iota(&im->b, DT_I64, 1, &bytes->total, 0);
     for (int i = 0; i < 4; i++)
         byte[i] = next_byte(im, s, with(im, FN_ADD, c->place, i));
@@ -58,15 +51,15 @@ static bool decode(Import *im, const Strings *s, const Spread *bytes, Characters
     c->size = lt_onnx_full(im, DT_I32, 1, &bytes->total, lt_build_int(&im->b, DT_I32, 0));
     for (int size = 1; size <= 4; size++) {
         Value *code = join_bits(im, byte, size);
-        Value *fits = map2(im, FN_AND, with(im, FN_GE, byte[0], low[size]),
-                           with(im, FN_LE, byte[0], high[size]));
-        fits = map2(im, FN_AND, fits, with(im, FN_GE, left, size));
-        fits = map2(im, FN_AND, fits, with(im, FN_GE, code, least[size]));
-        fits = map2(im, FN_AND, fits, with(im, FN_LE, code, 0x10ffff));
+        Value *fits = onnx_map2(im, FN_AND, with(im, FN_GE, byte[0], low[size]),
+                                with(im, FN_LE, byte[0], high[size]));
+        fits = onnx_map2(im, FN_AND, fits, with(im, FN_GE, left, size));
+        fits = onnx_map2(im, FN_AND, fits, with(im, FN_GE, code, least[size]));
+        fits = onnx_map2(im, FN_AND, fits, with(im, FN_LE, code, 0x10ffff));
         for (int i = 1; i < size; i++)
-            fits =
-                map2(im, FN_AND, fits, with(im, FN_EQ, with(im, FN_BITAND, byte[i], 0xc0), 0x80));
-        c->code = pick(im, fits, code, c->code);
+            fits = onnx_map2(im, FN_AND, fits,
+                             with(im, FN_EQ, with(im, FN_BITAND, byte[i], 0xc0), 0x80));
+        c->code = onnx_pick(im, fits, code, c->code);
         c->size = pick_number(im, fits, size, c->size);
     }
     return c->code && c->size;
@@ -77,11 +70,11 @@ static Value *is_inside(Import *im, const Characters *c, const Spread *bytes, Va
     Value *inside = NULL;
     for (int back = 1; back < 4; back++) {
         Value *first = with(im, FN_MAX, with(im, FN_SUB, c->place, back), 0);
-        Value *reaches = map2(im, FN_AND, with(im, FN_GT, at(im, c->size, first), back),
-                              with(im, FN_GE, bytes->offset, back));
+        Value *reaches = onnx_map2(im, FN_AND, with(im, FN_GT, at(im, c->size, first), back),
+                                   with(im, FN_GE, bytes->offset, back));
         if (is_such)
-            reaches = map2(im, FN_AND, reaches, at(im, is_such, first));
-        inside = inside ? map2(im, FN_OR, inside, reaches) : reaches;
+            reaches = onnx_map2(im, FN_AND, reaches, at(im, is_such, first));
+        inside = inside ? onnx_map2(im, FN_OR, inside, reaches) : reaches;
     }
     return inside;
 }
@@ -95,12 +88,12 @@ Value *lt_strings_is_space(Import *im, const Strings *s, const Spread *bytes) {
         return NULL;
     Value *is_space = NULL;
     for (size_t i = 0; i < sizeof spaces / sizeof *spaces; i++) {
-        Value *here = map2(im, FN_AND, with(im, FN_GE, c.code, spaces[i][0]),
-                           with(im, FN_LE, c.code, spaces[i][1]));
-        is_space = is_space ? map2(im, FN_OR, is_space, here) : here;
+        Value *here = onnx_map2(im, FN_AND, with(im, FN_GE, c.code, spaces[i][0]),
+                                with(im, FN_LE, c.code, spaces[i][1]));
+        is_space = is_space ? onnx_map2(im, FN_OR, is_space, here) : here;
     }
-    is_space = map2(im, FN_AND, is_space, with(im, FN_GT, c.size, 0));
-    return map2(im, FN_OR, is_space, is_inside(im, &c, bytes, is_space));
+    is_space = onnx_map2(im, FN_AND, is_space, with(im, FN_GT, c.size, 0));
+    return onnx_map2(im, FN_OR, is_space, is_inside(im, &c, bytes, is_space));
 }
 
 /* --- case ------------------------------------------------------------------------------------- */
@@ -143,8 +136,8 @@ static Value *fold_codes(Import *im, Value *code, bool upper) {
     Value *page = with(im, FN_MIN, with(im, FN_SHR, code, 8), t.last);
     page = at(im, table_const(im, t.page_of, t.last + 1), page);
     Value *cell =
-        map2(im, FN_ADD, with(im, FN_MUL, page, PAGE), with(im, FN_BITAND, code, PAGE - 1));
-    return map2(im, FN_ADD, code, at(im, table_const(im, t.deltas, t.pages * PAGE), cell));
+        onnx_map2(im, FN_ADD, with(im, FN_MUL, page, PAGE), with(im, FN_BITAND, code, PAGE - 1));
+    return onnx_map2(im, FN_ADD, code, at(im, table_const(im, t.deltas, t.pages * PAGE), cell));
 }
 
 /* How many bytes a code point takes. */
@@ -158,11 +151,11 @@ static Value *encoded_size(Import *im, Value *code) {
 /* Byte `offset` of the encoding. */
 static Value *encoded_byte(Import *im, Value *code, Value *size, Value *offset) {
     static const int32_t marks[] = {0, 0, 0xc0, 0xe0, 0xf0};
-    Value *behind = with(im, FN_SUB, map2(im, FN_SUB, size, offset), 1);
-    Value *bits = map2(im, FN_SHR, code, with(im, FN_MUL, behind, 6));
-    Value *first = map2(im, FN_BITOR, bits, at(im, table_const(im, marks, 5), size));
+    Value *behind = with(im, FN_SUB, onnx_map2(im, FN_SUB, size, offset), 1);
+    Value *bits = onnx_map2(im, FN_SHR, code, with(im, FN_MUL, behind, 6));
+    Value *first = onnx_map2(im, FN_BITOR, bits, at(im, table_const(im, marks, 5), size));
     Value *other = with(im, FN_BITOR, with(im, FN_BITAND, bits, 0x3f), 0x80);
-    return pick(im, with(im, FN_EQ, offset, 0), first, other);
+    return onnx_pick(im, with(im, FN_EQ, offset, 0), first, other);
 }
 
 Strings lt_strings_fold(Import *im, const Strings *s, bool upper) {
@@ -172,15 +165,15 @@ Strings lt_strings_fold(Import *im, const Strings *s, bool upper) {
     if (!lt_onnx_spread(im, s->lengths, &bytes) || !decode(im, s, &bytes, &c))
         return failed;
     Value *is_first = with(im, FN_GT, c.size, 0);
-    Value *code = pick(im, is_first, fold_codes(im, c.code, upper), c.code);
+    Value *code = onnx_pick(im, is_first, fold_codes(im, c.code, upper), c.code);
     Value *size = encoded_size(im, code), *one = lt_build_int(&im->b, DT_I32, 1);
     Value *rest = pick_number(im, is_inside(im, &c, &bytes, NULL), 0, one);
-    Value *counts = lt_build_convert(&im->b, pick(im, is_first, size, rest), DT_I64);
+    Value *counts = lt_build_convert(&im->b, onnx_pick(im, is_first, size, rest), DT_I64);
     if (!counts || !lt_onnx_spread(im, counts, &folded))
         return failed;
     Value *offset = lt_build_convert(&im->b, folded.offset, DT_I32);
     Value *byte = encoded_byte(im, at(im, code, folded.owner), at(im, size, folded.owner), offset);
-    byte = pick(im, at(im, is_first, folded.owner), byte, at(im, c.byte, folded.owner));
+    byte = onnx_pick(im, at(im, is_first, folded.owner), byte, at(im, c.byte, folded.owner));
     Value *none =
         lt_onnx_full(im, DT_I64, 1, s->lengths->type->dims, lt_build_int(&im->b, DT_I64, 0));
     return (Strings){.bytes = lt_build_convert(&im->b, byte, DT_U8),
