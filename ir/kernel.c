@@ -364,22 +364,22 @@ bool lt_kernel_knows_dim(const Kernel *k, const Dim *d) {
 
 /* --- blocks and threads ----------------------------------------------------------------------- */
 
-static int64_t most_threads(const Stmt *list) {
+int64_t lt_stmt_threads(const Stmt *list) {
     int64_t most = 0;
     for (const Stmt *s = list; s; s = s->next) {
         int64_t inside = 0;
         if (s->kind == STMT_FOR)
-            inside = s->u.loop.kind != LOOP_THREAD       ? most_threads(s->u.loop.body)
+            inside = s->u.loop.kind != LOOP_THREAD       ? lt_stmt_threads(s->u.loop.body)
                      : lt_dim_is_const(s->u.loop.extent) ? s->u.loop.extent->value
                                                          : 1;
         else if (s->kind == STMT_IF)
-            inside = most_threads(s->u.branch.body);
+            inside = lt_stmt_threads(s->u.branch.body);
         most = inside > most ? inside : most;
     }
     return most;
 }
 
-int64_t lt_kernel_threads(const Kernel *k) { return most_threads(k->body); }
+int64_t lt_kernel_threads(const Kernel *k) { return lt_stmt_threads(k->body); }
 
 const Dim *lt_kernel_blocks(Kernel *k) {
     const Dim *blocks = lt_dim_const(&k->dims, 1);

@@ -18,7 +18,9 @@
  * A GPU's kernel is marked otherwise: GRID loops are around everything, THREAD loops lie inside of
  * them. An iteration of the grid loops is a block, whose threads run all of what is inside, each
  * its iteration of every thread loop; as in a team, what is outside of thread loops writes nothing
- * but a thread's own locals, and a BARRIER makes what threads write seen by the others. */
+ * but a thread's own locals, and a BARRIER makes what threads write seen by the others. A private
+ * local has one copy a thread: iteration t of a thread loop has copy t, so that what it leaves in a
+ * local that was allocated outside is there in iteration t of the next thread loop. */
 #ifndef LATHE_IR_KERNEL_H
 #define LATHE_IR_KERNEL_H
 
@@ -257,11 +259,12 @@ const Stmt *lt_kernel_parallel_loop(const Kernel *k);
 bool lt_kernel_is_team(const Kernel *k);
 /* Threads of a block: the greatest extent of its thread loops; 0: there is none, as on a CPU. */
 int64_t lt_kernel_threads(const Kernel *k);
+int64_t lt_stmt_threads(const Stmt *list); /* the same of a list */
 /* The blocks of a launch: the product of the extents of the grid loops; 1 without any. */
 const Dim *lt_kernel_blocks(Kernel *k);
 /* A dim of k in the table t, with ints[i] for the integer argument i. */
 const Dim *lt_kernel_export_dim(const Kernel *k, DimTable *t, const Dim *const *ints, const Dim *d);
-/* Each thread of a team has its own. */
+/* Each thread of a team or of a block has its own. */
 static inline bool lt_buffer_is_private(const Buffer *b) {
     return b->kind > BUFFER_OUTPUT && b->kind != BUFFER_SHARED;
 }
@@ -291,9 +294,9 @@ Kernel *lt_kernel_parse(Arena *arena, const char *text, size_t len, DiagList *di
 bool lt_kernel_verify(const Kernel *k, DiagList *diags);
 
 /* Runs [begin, end) with plain scalar semantics. buffers: one pointer a parameter; ints: one a
- * integer argument. Every access is bounds-checked, and in a team's kernel, which runs as a whole,
- * those of different iterations of parallel loops are checked for a barrier between them. NULL, or
- * the error (in the arena). */
+ * integer argument. Every access is bounds-checked; in a team's kernel, which runs as a whole, and
+ * in one of blocks and threads, those of different iterations are checked for a barrier between
+ * them. NULL, or the error (in the arena). */
 const char *lt_kernel_eval(const Kernel *k, Arena *arena, void *const *buffers, const int64_t *ints,
                            int64_t begin, int64_t end);
 /* The parallel loop's extent under ints; 1 without such a loop. */

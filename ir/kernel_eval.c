@@ -3,8 +3,13 @@
  * It is the judge of lowering and schedules, so it is strict where compiled code is blind: every
  * access is checked against the buffer's extents, every let against its range, and a local buffer
  * is poisoned when its scope begins, so that a read before the first write shows. In a team's
- * kernel each element remembers which iterations of parallel loops touched it since the last
- * barrier, so that a race is an error here, where nothing is parallel. */
+ * kernel, and in one of blocks and threads, each element remembers which iterations of parallel or
+ * thread loops touched it since the last barrier, so that a race is an error here, where nothing is
+ * parallel.
+ *
+ * A thread's own locals are one copy as long as all threads would have the same in it; the first
+ * store in a thread loop makes a copy a thread, and from then on each of them runs for itself what
+ * is outside of thread loops. */
 #include <assert.h>
 #include <math.h>
 #include <setjmp.h>
@@ -19,18 +24,22 @@ typedef union Scalar {
     int64_t i;
 } Scalar;
 
-/* Iterations of parallel loops; MANY: more than one, and ALL: the team outside of its loops. */
-enum { NOBODY = -1, MANY = -2, ALL = -3 };
+/* Iterations of parallel or thread loops; MANY: more than one, and ALL: the team or the block
+ * outside of these loops; ELSEWHERE: in another block. */
+enum { NOBODY = -1, MANY = -2, ALL = -3, ELSEWHERE = -4 };
 
-/* Who touched an element of a team's kernel last, and in which phase: barriers so far. */
+/* Who touched an element last, and in which phase: barriers and blocks so far. */
 typedef struct Touch {
     int64_t writer, reader;
     uint64_t write_phase, read_phase;
 } Touch;
 
 typedef struct View {
-    Touch *touched; /* NULL: not in a team's kernel */
-    uint8_t *data;  /* NULL: not allocated yet */
+    Touch *touched;  /* NULL: nothing here runs at once */
+    uint8_t *data;   /* NULL: not allocated yet */
+    uint8_t *copies; /* of `bytes`, one a thread; NULL: none was needed yet */
+    bool is_split;   /* the copies hold, not data */
+    bool is_kept;    /* allocated outside of thread loops, in a kernel that has some */
     int64_t extents[LT_MAX_RANK];
     size_t bytes;
 } View;
@@ -49,9 +58,12 @@ typedef struct Machine {
     View *views; /* by buffer index */
     Memo *memo;  /* by expression id */
     uint64_t epoch;
-    bool is_team;
-    uint64_t phase;
-    int64_t iteration; /* of the parallel loop, or ALL */
+    bool is_team, is_checked;    /* is_checked: for races */
+    uint64_t phase, block_phase; /* block_phase: the one in which the block began */
+    int64_t iteration;           /* of the parallel loop, the thread, or ALL */
+    int64_t threads;             /* of a block; 0: no thread loops */
+    int64_t thread;              /* whose copies are meant; NOBODY: they are all alike */
+    int splits;                  /* buffers whose copies differ */
     const char *error;
     jmp_buf failed;
 } Machine;
@@ -180,7 +192,7 @@ static size_t set_extents(Machine *m, const Buffer *b) {
 }
 
 static void reset_touches(Machine *m, View *view, size_t element_bytes) {
-    if (!m->is_team)
+    if (!m->is_checked)
         return;
     const size_t count = view->bytes / element_bytes;
     view->touched = LT_ARRAY(m->arena, Touch, count);
@@ -194,8 +206,31 @@ static void alloc_buffer(Machine *m, const Buffer *b) {
     if (!view->data || bytes > view->bytes)
         view->data = lt_arena_alloc_aligned(m->arena, bytes, 64);
     view->bytes = bytes;
+    m->splits -= view->is_split;
+    view->is_split = false;
+    view->is_kept = m->threads > 0 && m->thread == NOBODY && lt_buffer_is_private(b);
     poison(b, view);
-    reset_touches(m, view, lt_dtype_size(b->dtype));
+    if (!m->threads || !lt_buffer_is_private(b))
+        reset_touches(m, view, lt_dtype_size(b->dtype));
+}
+
+static void split(Machine *m, View *view) {
+    if (!view->copies)
+        view->copies = lt_arena_alloc_aligned(m->arena, (size_t)m->threads * view->bytes, 64);
+    for (int64_t t = 0; t < m->threads; t++)
+        memcpy(view->copies + (size_t)t * view->bytes, view->data, view->bytes);
+    view->is_split = true;
+    m->splits++;
+}
+
+/* Where the elements are that the thread at hand sees. */
+static uint8_t *elements(Machine *m, const Buffer *b, bool is_store) {
+    View *view = &m->views[b->index];
+    if (is_store && view->is_kept && !view->is_split && m->thread != NOBODY)
+        split(m, view);
+    if (view->is_split && m->thread == NOBODY)
+        fail(m, lt_arena_printf(m->arena, "%s differs between threads here", b->name));
+    return view->is_split ? view->copies + (size_t)m->thread * view->bytes : view->data;
 }
 
 /* --- races ------------------------------------------------------------------------------------ */
@@ -203,19 +238,34 @@ static void alloc_buffer(Machine *m, const Buffer *b) {
 static _Noreturn void fail_race(Machine *m, const Buffer *b, int64_t at, int64_t other) {
     Str text;
     lt_str_init(&text, m->arena);
-    lt_str_printf(&text,
-                  "element %lld of %s is touched by iteration %lld of a parallel loop, and by ",
-                  (long long)at, b->name, (long long)m->iteration);
-    if (other == MANY)
-        lt_str_append(&text, "others");
+    lt_str_printf(&text, "element %lld of %s is touched by ", (long long)at, b->name);
+    if (m->iteration == ALL)
+        lt_str_append(&text, "all");
     else
-        lt_str_printf(&text, "iteration %lld", (long long)other);
-    lt_str_append(&text, lt_buffer_is_private(b) ? " of another thread's own buffer"
-                                                 : " with no barrier between");
+        lt_str_printf(&text, "iteration %lld", (long long)m->iteration);
+    lt_str_append(&text, m->threads ? " of a thread loop" : " of a parallel loop");
+    if (other == ELSEWHERE)
+        lt_str_append(&text, ", and in another block");
+    else if (other < 0)
+        lt_str_append(&text, ", and by others");
+    else
+        lt_str_printf(&text, ", and by iteration %lld", (long long)other);
+    if (lt_buffer_is_private(b))
+        lt_str_append(&text, " of another thread's own buffer");
+    else if (other != ELSEWHERE)
+        lt_str_append(&text, " with no barrier between");
     fail(m, text.text);
 }
 
 static bool differ(int64_t a, int64_t b) { return a != NOBODY && a != b; }
+
+/* Whoever touched it before did it in another block, or in this phase as another iteration. */
+static void check_race(Machine *m, const Buffer *b, int64_t at, int64_t who, uint64_t phase) {
+    if (who != NOBODY && phase < m->block_phase)
+        fail_race(m, b, at, ELSEWHERE);
+    if (phase == m->phase && differ(who, m->iteration))
+        fail_race(m, b, at, who);
+}
 
 /* A private buffer has what this thread wrote; what the whole team did, this thread did as well. */
 static void touch_private(Machine *m, const Buffer *b, int64_t at, bool is_store) {
@@ -234,16 +284,15 @@ static void touch(Machine *m, const Buffer *b, int64_t at, bool is_store) {
         return;
     }
     Touch *t = &m->views[b->index].touched[at];
-    if (t->write_phase == m->phase && differ(t->writer, m->iteration))
-        fail_race(m, b, at, t->writer);
-    const bool is_read = t->reader != NOBODY && t->read_phase == m->phase;
-    if (is_store && is_read && differ(t->reader, m->iteration))
-        fail_race(m, b, at, t->reader);
+    check_race(m, b, at, t->writer, t->write_phase);
+    if (is_store)
+        check_race(m, b, at, t->reader, t->read_phase);
     if (is_store) {
         t->writer = m->iteration;
         t->write_phase = m->phase;
-    } else {
-        t->reader = is_read && differ(t->reader, m->iteration) ? MANY : m->iteration;
+    } else if (t->reader == NOBODY || t->read_phase >= m->block_phase) {
+        const bool is_joined = t->read_phase == m->phase && differ(t->reader, m->iteration);
+        t->reader = is_joined ? MANY : m->iteration;
         t->read_phase = m->phase;
     }
 }
@@ -296,7 +345,7 @@ static Scalar eval_load(Machine *m, const Expr *e, DType dtype) {
     const Buffer *b = e->u.load.buffer;
     const int64_t at = locate(m, b, e->u.load.index, false);
     touch(m, b, at, false);
-    return load_scalar(dtype, m->views[b->index].data, at);
+    return load_scalar(dtype, elements(m, b, false), at);
 }
 
 static Scalar eval_bitcast(Machine *m, const Expr *e) {
@@ -334,14 +383,24 @@ static Scalar eval_expr(Machine *m, const Expr *e) {
 
 static void run_list(Machine *m, const Stmt *list);
 
+static void begin_iteration(Machine *m, const Stmt *s, int64_t i) {
+    m->symbols[s->u.loop.var->symbol] = i;
+    switch (s->u.loop.kind) {
+    case LOOP_PARALLEL: m->iteration = i; break;
+    case LOOP_GRID: m->block_phase = ++m->phase; break;
+    case LOOP_THREAD: m->iteration = m->thread = i; break;
+    default: break;
+    }
+}
+
 static void run_loop(Machine *m, const Stmt *s, int64_t begin, int64_t end) {
-    const int64_t around = m->iteration;
+    const int64_t iteration = m->iteration, thread = m->thread;
     for (int64_t i = begin; i < end; i++) {
-        m->symbols[s->u.loop.var->symbol] = i;
-        m->iteration = s->u.loop.kind == LOOP_PARALLEL ? i : around;
+        begin_iteration(m, s, i);
         run_list(m, s->u.loop.body);
     }
-    m->iteration = around;
+    m->iteration = iteration;
+    m->thread = thread;
 }
 
 static void run_store(Machine *m, const Stmt *s) {
@@ -349,7 +408,7 @@ static void run_store(Machine *m, const Stmt *s) {
     const Scalar value = eval_expr(m, s->u.store.value);
     const int64_t at = locate(m, b, s->u.store.index, true);
     touch(m, b, at, true);
-    store_scalar(b->dtype, m->views[b->index].data, at, value);
+    store_scalar(b->dtype, elements(m, b, true), at, value);
 }
 
 static void run_let(Machine *m, const Stmt *s) {
@@ -362,22 +421,47 @@ static void run_let(Machine *m, const Stmt *s) {
     m->symbols[var->symbol] = value;
 }
 
+static void run_stmt(Machine *m, const Stmt *s) {
+    m->epoch++;
+    switch (s->kind) {
+    case STMT_FOR: run_loop(m, s, 0, eval_dim(m, s->u.loop.extent)); break;
+    case STMT_IF: {
+        const bool holds = eval_expr(m, s->u.branch.condition).i != 0;
+        run_list(m, holds ? s->u.branch.body : s->u.branch.otherwise);
+        break;
+    }
+    case STMT_STORE: run_store(m, s); break;
+    case STMT_LET: run_let(m, s); break;
+    case STMT_ALLOC: alloc_buffer(m, s->u.alloc.buffer); break;
+    case STMT_PREFETCH: break;
+    case STMT_BARRIER: m->phase++; break;
+    }
+}
+
+/* Whether threads can do the statement one after the other; no thread loop is in a condition. */
+static bool is_for_each_thread(const Stmt *s) {
+    if (s->kind == STMT_FOR)
+        return s->u.loop.kind != LOOP_THREAD && !lt_stmt_threads(s->u.loop.body) &&
+               !lt_stmt_has_barrier(s->u.loop.body);
+    return s->kind == STMT_IF || s->kind == STMT_STORE;
+}
+
+/* Outside of thread loops, where the threads' own locals differ. */
+static void run_for_each_thread(Machine *m, const Stmt *s) {
+    for (int64_t t = 0; t < m->threads; t++) {
+        m->iteration = m->thread = t;
+        run_stmt(m, s);
+    }
+    m->thread = NOBODY;
+    m->iteration = ALL;
+}
+
 static void run_list(Machine *m, const Stmt *list) {
     for (const Stmt *s = list; s; s = s->next) {
-        m->epoch++;
-        switch (s->kind) {
-        case STMT_FOR: run_loop(m, s, 0, eval_dim(m, s->u.loop.extent)); break;
-        case STMT_IF: {
-            const bool holds = eval_expr(m, s->u.branch.condition).i != 0;
-            run_list(m, holds ? s->u.branch.body : s->u.branch.otherwise);
-            break;
-        }
-        case STMT_STORE: run_store(m, s); break;
-        case STMT_LET: run_let(m, s); break;
-        case STMT_ALLOC: alloc_buffer(m, s->u.alloc.buffer); break;
-        case STMT_PREFETCH: break;
-        case STMT_BARRIER: m->phase++; break;
-        }
+        if (m->splits > 0 && m->thread == NOBODY && is_for_each_thread(s))
+            run_for_each_thread(m, s);
+        else
+            run_stmt(m, s);
     }
 }
 
@@ -400,6 +484,10 @@ int64_t lt_kernel_parallel_extent(const Kernel *k, const int64_t *ints) {
     const int64_t extent = lt_dim_eval(loop->u.loop.extent, bind_ints(k, &scratch, ints));
     lt_arena_free(&scratch);
     return extent;
+}
+
+static bool is_grid(const Stmt *body) {
+    return body && body->kind == STMT_FOR && body->u.loop.kind == LOOP_GRID;
 }
 
 static void run_kernel(Machine *m, int64_t begin, int64_t end) {
@@ -425,7 +513,10 @@ const char *lt_kernel_eval(const Kernel *k, Arena *arena, void *const *buffers, 
     m->memo = LT_ARRAY(arena, Memo, k->next_expr);
     m->epoch = 1;
     m->is_team = lt_kernel_is_team(k);
+    m->threads = lt_kernel_threads(k);
+    m->is_checked = m->is_team || m->threads > 0 || is_grid(k->body);
     m->iteration = ALL;
+    m->thread = NOBODY;
     for (uint32_t i = 0; i < k->param_count; i++) {
         m->views[i].data = buffers[i];
         m->views[i].bytes = set_extents(m, k->buffers.data[i]);

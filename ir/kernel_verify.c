@@ -26,6 +26,9 @@
     X(THREAD_PLACE, "thread-place", \
       "a thread loop is in no other one, no vector loop and no condition that threads may differ " \
       "in, and has a constant extent of at most LT_MAX_THREADS") \
+    X(THREAD_LET, "thread-let", \
+      "a let outside of thread loops has one value for all threads: it reads none of their own " \
+      "locals, unless what is around it may differ between threads") \
     X(TEAM_EXTENT, "team-extent", "parallel loops have one extent, made of integer arguments") \
     X(TEAM_STORE, "team-store", \
       "outside of its parallel loops, a team's kernel stores to private buffers alone") \
@@ -298,11 +301,22 @@ static void check_store(Verifier *v, const Stmt *s) {
     check_race(v, b, s->u.store.index);
 }
 
+static bool loads_private(const Expr *e) {
+    bool found =
+        e->kind == EXPR_LOAD && (lt_buffer_is_private(e->u.load.buffer) ||
+                                 (e->u.load.predicate && loads_private(e->u.load.predicate)));
+    for (int i = 0; i < 3 && lt_expr_has_args(e); i++)
+        found = found || (e->u.call.args[i] && loads_private(e->u.call.args[i]));
+    return found;
+}
+
 /* A let may carry anything that differs between iterations: its value may come from memory. */
 static void check_let(Verifier *v, const Stmt *s) {
     check_expr(v, s->u.let.value, v->conditions > 0);
     if (s->u.let.value->dtype != DT_I64)
         breach(v, RULE_LET_DTYPE, s->u.let.var->name);
+    if (v->has_threads && !v->in_parallel && !v->uneven && loads_private(s->u.let.value))
+        breach(v, RULE_THREAD_LET, s->u.let.var->name);
     define_symbol(v, s->u.let.var);
     v->lets[s->u.let.var->symbol] = true;
     for (const Concurrent *loop = v->concurrent; loop; loop = loop->around)

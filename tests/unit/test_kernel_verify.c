@@ -59,6 +59,13 @@ static const Case cases[] = {
     {"barrier-place", SIGNATURE "{ parallel i in n { out[i] = 0 barrier } }"},
     {"barrier-place", SIGNATURE "{ for i in n { if (a[i] < 0) { barrier } } }"},
     {"barrier-place", SIGNATURE "{ for i in n { let x in 0..7 = w[i]\n for j in x { barrier } } }"},
+    {NULL, SIGNATURE "{ grid b in n { alloc t: f32[1] register\n t[0] = 0\n"
+                     " if (t[0] < 1) { let x in 0..7 = i64(t[0])\n t[0] = f32(x) }"
+                     " thread i in 4 { let y in 0..0 = i64(t[0])\n t[0] = a[b + y] } barrier"
+                     " thread j in 1 { out[b] = t[0] } } }"},
+    {"thread-let", SIGNATURE "{ grid b in n { alloc t: f32[1] register\n t[0] = 0\n"
+                             " let x in 0..7 = i64(t[0])\n"
+                             " thread j in 1 { out[b] = t[0] + f32(x) } } }"},
     {"scratch-place", SIGNATURE "{ vector i in 4 { alloc t: f32[1] shared\n t[0] = 1 } }"},
     {"constant-extent", SIGNATURE "{ vector i in n { out[i] = 0 } }"},
     {"constant-extent", SIGNATURE "{ unroll i in n { out[i] = 0 } }"},
