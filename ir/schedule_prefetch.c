@@ -3,9 +3,11 @@
  *
  *   prefetch b P T K:  for P { for T { for K { ... vector v in V { ... b[P, K, v] ... } } } }
  * reads, inside of P, one part of b in each iteration of T. Spread evenly over them, the part of
- * the next iteration of P is asked for, one cache line of a row after the other:
- *   for P { for T { for K { prefetch b[P + 1, (T * K' + K) floordiv T', 0]; ... } } }
- * where T' and K' are the extents of T and K. */
+ * the next iteration of P is asked for, the cache lines of one row each S steps of K:
+ *   for P { for T { for K.0 { prefetch b[P + 1, (T * K.0' + K.0) * S floordiv T', 0]; ...
+ *                             for K.1 in S { ... } } } }
+ * where T' and K.0' are the extents of T and K.0, and S is the greatest power of two up to T' that
+ * divides the extent of K. Where that is 1, K stays one loop. */
 #include "ir/schedule.h"
 
 #include <string.h>
@@ -38,16 +40,31 @@ static const Stmt *row_loop(const Prefetch *p, const Stmt *list) {
     return found;
 }
 
-/* One statement for each cache line of a row. */
-static Stmt *make_statements(Kernel *k, const Prefetch *p, const Stmt *row) {
-    DimTable *t = &k->dims;
+static int64_t most_repeats(Kernel *k, const Prefetch *p) {
     int64_t lo, repeats;
-    lt_dim_range(t, p->repeat->u.loop.extent, &lo, &repeats);
-    const Dim *steps = lt_dim_add(t, lt_dim_mul(t, p->repeat->u.loop.var, p->step->u.loop.extent),
-                                  p->step->u.loop.var);
+    lt_dim_range(&k->dims, p->repeat->u.loop.extent, &lo, &repeats);
+    return repeats;
+}
+
+/* Steps for one row that is asked for: all rows are, in T' * K' / S turns. */
+static int64_t steps_for_row(Kernel *k, const Prefetch *p) {
+    const int64_t repeats = most_repeats(k, p);
+    int64_t steps = 1;
+    while (2 * steps <= repeats && lt_dim_divisible(&k->dims, p->step->u.loop.extent, 2 * steps))
+        steps *= 2;
+    return steps;
+}
+
+/* One statement for each cache line of a row. `turn` is the loop over K, or over K.0. */
+static Stmt *make_statements(Kernel *k, const Prefetch *p, const Stmt *row, const Stmt *turn,
+                             int64_t steps) {
+    DimTable *t = &k->dims;
+    const Dim *turns =
+        lt_dim_add(t, lt_dim_mul(t, p->repeat->u.loop.var, turn->u.loop.extent), turn->u.loop.var);
     const Dim **by = lt_schedule_substitution(k);
     by[p->part->u.loop.var->symbol] = lt_dim_add_const(t, p->part->u.loop.var, 1);
-    by[p->step->u.loop.var->symbol] = lt_dim_floordiv(t, steps, lt_dim_const(t, repeats));
+    by[p->step->u.loop.var->symbol] = lt_dim_floordiv(
+        t, lt_dim_mul(t, turns, lt_dim_const(t, steps)), lt_dim_const(t, most_repeats(k, p)));
     const int64_t per_line = LINE_BYTES / (int64_t)lt_dtype_size(p->buffer->dtype);
     Stmt *list = NULL;
     for (int64_t v = 0; v < row->u.loop.extent->value; v += per_line) {
@@ -60,14 +77,27 @@ static Stmt *make_statements(Kernel *k, const Prefetch *p, const Stmt *row) {
     return list;
 }
 
+static const char *insert(Kernel *k, const Prefetch *p, const Stmt *row) {
+    const int64_t steps = steps_for_row(k, p);
+    const char *name = p->step->u.loop.var->name;
+    if (steps > 1) {
+        const char *error = lt_schedule_split(k, name, steps);
+        if (error)
+            return error;
+        name = lt_arena_printf(k->arena, "%s.0", name);
+    }
+    Stmt *turn = lt_schedule_find(k, name);
+    turn->u.loop.body = lt_stmt_join(make_statements(k, p, row, turn, steps), turn->u.loop.body);
+    return NULL;
+}
+
 static const char *check(Kernel *k, const Prefetch *p, const char *buffer) {
-    int64_t lo, repeats;
     if (!p->buffer)
         return lt_arena_printf(k->arena, "prefetch: there is no input '%s'", buffer);
     if (!p->load)
         return lt_arena_printf(k->arena, "prefetch: '%s' is not read by exactly one expression",
                                buffer);
-    lt_dim_range(&k->dims, p->repeat->u.loop.extent, &lo, &repeats);
+    const int64_t repeats = most_repeats(k, p);
     if (repeats < 1 || repeats > INT32_MAX)
         return lt_arena_printf(k->arena, "prefetch: the extent of '%s' has no bound",
                                p->repeat->u.loop.var->name);
@@ -99,7 +129,5 @@ const char *lt_schedule_prefetch(Kernel *k, const char *buffer, const char *cons
         row ? row->u.loop.extent->value * (int64_t)lt_dtype_size(p.buffer->dtype) : 0;
     if (!row || bytes > MOST_LINES * LINE_BYTES)
         return lt_arena_printf(k->arena, "prefetch: '%s' is not read in short rows", buffer);
-    Stmt *step = (Stmt *)p.step;
-    step->u.loop.body = lt_stmt_join(make_statements(k, &p, row), step->u.loop.body);
-    return NULL;
+    return insert(k, &p, row);
 }

@@ -16,7 +16,7 @@
 
 /* Multiply-adds that a core does while it reads a byte of weights from memory, times 2; and
  * operations of both transforms for a channel and an element of a tile. */
-enum { FLOPS_PER_BYTE = 4, TRANSFORM_FLOPS = 6, LARGE_IMAGE = 1 << 20 };
+enum { FLOPS_PER_BYTE = 8, TRANSFORM_FLOPS = 6, LARGE_IMAGE = 1 << 20 };
 
 typedef struct Shape {
     int64_t images, height, width; /* of the result; LARGE_IMAGE where not known */
