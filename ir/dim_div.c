@@ -230,6 +230,33 @@ static bool drop_inner_mods(DimPoly *rest, int64_t n, const Dim **out) {
     return changed;
 }
 
+static const Dim *mod_by_const(DimTable *t, const Dim *a, int64_t n);
+
+/* mod(g * x + r, n) = g * mod(x, n / g) + r, where g divides n and 0 <= r < g; NULL: there is no
+ * such g among the coefficients. */
+static const Dim *mod_of_large_terms(DimTable *t, const DimPoly *rest, int64_t n) {
+    for (uint32_t i = 0; i < rest->count; i++) {
+        const int64_t g = lt_dim_gcd(n, rest->terms[i].coefficient);
+        DimPoly large, small;
+        int64_t lo, hi;
+        lt_poly_init(&large, t, lt_floordiv(rest->constant, g));
+        lt_poly_init(&small, t, lt_floormod(rest->constant, g));
+        for (uint32_t j = 0; j < rest->count; j++) {
+            const DimTerm term = rest->terms[j];
+            const bool is_large = term.coefficient % g == 0;
+            lt_poly_add_term(is_large ? &large : &small, term.coefficient / (is_large ? g : 1),
+                             term.product);
+        }
+        const Dim *left = lt_poly_dim(&small);
+        lt_dim_range(t, left, &lo, &hi);
+        if (g > 1 && lo >= 0 && hi < g) {
+            const Dim *kept = mod_by_const(t, lt_poly_dim(&large), n / g);
+            return lt_dim_add(t, lt_dim_mul_const(t, kept, g), left);
+        }
+    }
+    return NULL;
+}
+
 static const Dim *mod_by_const(DimTable *t, const Dim *a, int64_t n) {
     DimPoly whole, rest;
     split_by_const(t, a, n, &whole, &rest);
@@ -245,7 +272,8 @@ static const Dim *mod_by_const(DimTable *t, const Dim *a, int64_t n) {
             lt_dim_mul_const(t, mod_by_const(t, divide_through(&rest, g), n / g), g);
         return lt_dim_add_const(t, scaled, lt_floormod(rest.constant, g));
     }
-    return lt_dim_intern2(t, DIM_MOD, inside, lt_dim_const(t, n));
+    const Dim *split = mod_of_large_terms(t, &rest, n);
+    return split ? split : lt_dim_intern2(t, DIM_MOD, inside, lt_dim_const(t, n));
 }
 
 static const Dim *mod_by_dim(DimTable *t, const Dim *a, const Dim *b) {

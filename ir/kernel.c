@@ -408,3 +408,34 @@ const Dim *lt_kernel_export_dim(const Kernel *k, DimTable *t, const Dim *const *
     Export e = {k, ints};
     return lt_dim_rebuild(t, d, export_symbol, &e);
 }
+
+/* --- copies ----------------------------------------------------------------------------------- */
+
+static void copy_dims(Kernel *out, const Kernel *k) {
+    lt_dims_fork(&out->dims, &k->dims, k->arena);
+    memset(&out->ints, 0, sizeof out->ints);
+    memset(&out->int_sources, 0, sizeof out->int_sources);
+    memset(&out->extents, 0, sizeof out->extents);
+    for (size_t i = 0; i < k->ints.len; i++) {
+        lt_vec_push(k->arena, &out->ints, k->ints.data[i]);
+        lt_vec_push(k->arena, &out->int_sources, k->int_sources.data[i]);
+    }
+    for (size_t i = 0; i < k->extents.len; i++)
+        lt_vec_push(k->arena, &out->extents, k->extents.data[i]);
+}
+
+Kernel *lt_kernel_copy(const Kernel *k) {
+    Kernel *out = lt_arena_copy(k->arena, k, sizeof *k);
+    const Buffer **buffers = LT_ARRAY(k->arena, const Buffer *, k->buffers.len + 1);
+    const Dim **vars = LT_ARRAY(k->arena, const Dim *, k->dims.symbols.len + 1);
+    copy_dims(out, k);
+    lt_map_init(&out->exprs, k->arena);
+    memset(&out->buffers, 0, sizeof out->buffers);
+    for (size_t i = 0; i < k->buffers.len; i++) {
+        Buffer *buffer = lt_arena_copy(k->arena, k->buffers.data[i], sizeof *buffer);
+        lt_vec_push(k->arena, &out->buffers, buffer);
+        buffers[buffer->index] = buffer;
+    }
+    out->body = lt_stmt_copy(out, k->body, vars, buffers);
+    return out;
+}

@@ -23,6 +23,7 @@ static const char *const pipeline[] = {
     "fuse",        /* groups with one kernel each */
     "order",       /* groups are what is alive, not their members */
     "lower",       /* kernels and steps */
+    "bands",       /* kernels know their loops; before live ranges are used */
     "plan-memory", /* live ranges are final */
 };
 

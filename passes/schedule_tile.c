@@ -6,19 +6,31 @@
 
 enum { LEAST_PACKED_ROWS = 4 };
 
-/* Rows of the left operand that fit half of L2, a multiple of the tile's. */
+static int64_t known_or(const Dim *extent, int64_t otherwise) {
+    return lt_dim_is_const(extent) && extent->value > 0 ? extent->value : otherwise;
+}
+
+/* Rows of the left operand that stay in L2, a multiple of the tile's: they fit half of it. Where
+ * the weights are so small that it costs little to go through them more often, rows and results
+ * fit a part of it, so that kernels can take turns (passes/bands.c). */
 static int rows_in_cache(const Nest *nest) {
-    int64_t row_bytes = (int64_t)sizeof(float);
+    enum { UNKNOWN_FOLD = 512, UNKNOWN_COLUMNS = 1 << 20 };
+    const int64_t l2 = nest->target->l2_bytes;
+    const int64_t columns = known_or(nest->n->u.loop.extent, UNKNOWN_COLUMNS);
+    int64_t fold = 1, taps = 1;
     for (int i = 0; i < nest->fold_count; i++) {
         /* The taps of a convolution read overlapping rows: only its channels count. */
-        bool tap = nest->kernel->class == KERNEL_CONV && i + 1 < nest->fold_count;
-        const Dim *extent = nest->folds[i]->u.loop.extent;
-        if (!tap)
-            row_bytes *= lt_dim_is_const(extent) && extent->value > 0 ? extent->value : 512;
+        const bool is_tap = nest->kernel->class == KERNEL_CONV && i + 1 < nest->fold_count;
+        const int64_t extent = known_or(nest->folds[i]->u.loop.extent, UNKNOWN_FOLD);
+        fold *= is_tap ? 1 : extent;
+        taps *= is_tap ? extent : 1;
     }
-    int64_t rows = nest->target->l2_bytes / 2 / row_bytes / nest->mr * nest->mr;
-    int64_t least = 8 * nest->mr, most = 64 * nest->mr;
-    return (int)(rows < least ? least : rows > most ? most : rows);
+    const int64_t bytes = (int64_t)sizeof(float);
+    const int64_t rows = taps * fold * columns * bytes <= l2 / 8
+                             ? l2 / 8 / ((fold + columns) * bytes)
+                             : l2 / 2 / (fold * bytes);
+    const int64_t least = 8 * nest->mr, most = 64 * nest->mr;
+    return (int)(rows < least ? least : rows > most ? most : rows / nest->mr * nest->mr);
 }
 
 const Expr *lt_operand_along(const Expr *e, const Dim *along, const Dim *not_along) {

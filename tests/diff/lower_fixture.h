@@ -87,15 +87,19 @@ static inline void check_equal(const Tensor *got, const Tensor *expected, const 
 }
 
 static const char *lower_target = "x86-64-avx2";
+static int64_t lower_l2_bytes; /* of the target; 0: its own */
 static int lower_first_level; /* of the two that a case is checked at, 0 and 2 */
 
 static inline Program *lower(Module *m, int level, const char *text) {
     Arena scratch;
     lt_arena_init(&scratch);
-    PassContext ctx = {
-        .module = m, .target = lt_target_find(lower_target), .level = level, .scratch = &scratch};
+    Target target = *lt_target_find(lower_target);
+    target.l2_bytes = lower_l2_bytes ? lower_l2_bytes : target.l2_bytes;
+    PassContext ctx = {.module = m, .target = &target, .level = level, .scratch = &scratch};
     lt_pass_lower(&ctx);
     ck_assert_msg(ctx.program && m->diags.errors == 0, "%s, in\n%s", first_diag(m), text);
+    if (level >= 2)
+        lt_pass_bands(&ctx);
     lt_pass_plan_memory(&ctx);
     lt_arena_free(&scratch);
     for (size_t i = 0; i < ctx.program->kernels.len; i++) {
