@@ -19,7 +19,8 @@
 typedef struct Bands {
     PassContext *ctx;
     Program *program;
-    Map kernels; /* text -> number + 1, of kernels that run in bands */
+    int64_t peak; /* bytes of the arena without bands */
+    Map kernels;  /* text -> number + 1, of kernels that run in bands */
     Vec(Step) steps;
     uint32_t *begins, *ends; /* by old step: where it is among the new ones, inclusive */
 } Bands;
@@ -223,37 +224,66 @@ static bool find_bands(const Bands *b, Chain *c) {
     return c->bands >= LEAST_BANDS && 2 * c->ends[0][0] <= c->parts[0].extent;
 }
 
-/* Bytes that are saved by rings, less those of results that can no more take the place of an
- * operand: others of the chain read the operand's rows later than the first results are stored. */
-static int64_t saved_bytes(const Bands *b, const Chain *c) {
-    const Program *p = b->program;
-    Ring rings[MOST_PARTS];
+/* --- memory ---------------------------------------------------------------------------------- */
+
+/* Bytes in the arena of what lives in some of these steps, where sizes are known. */
+static int64_t live_bytes(const Program *p, uint32_t first, uint32_t last) {
     int64_t bytes = 0;
-    for (int i = lt_band_find_rings(b->ctx, c, rings) - 1; i >= 0; i--)
-        bytes += lt_band_bytes(p, rings[i].buffer) -
-                 rings[i].elements *
-                     (int64_t)lt_dtype_size(p->buffers.data[rings[i].buffer].type->dtype);
-    for (int i = 0; i < c->count; i++) {
-        const Step *s = c->parts[i].step;
-        for (uint32_t j = 0; j < s->buffer_count && j < 64; j++) {
-            const ProgramBuffer *operand = &p->buffers.data[s->buffers[j]];
-            if ((c->parts[i].kernel->in_place >> j & 1) && operand->place == PLACE_ARENA &&
-                operand->last_step == c->first + (uint32_t)i)
-                bytes -= lt_band_bytes(p, s->buffers[j]);
-        }
+    for (uint32_t i = 0; i < p->buffers.len; i++) {
+        const ProgramBuffer *b = &p->buffers.data[i];
+        const bool is_live =
+            b->place == PLACE_ARENA && b->first_step <= last && b->last_step >= first;
+        const int64_t size = is_live ? lt_band_bytes(p, i) : 0;
+        bytes += size > 0 ? size : 0;
     }
     return bytes;
+}
+
+/* What a result saves that takes the place of an operand which dies. */
+static int64_t bytes_in_place(const Program *p, uint32_t step) {
+    const Step *s = &p->steps.data[step];
+    if (s->kind != STEP_LAUNCH)
+        return 0;
+    for (uint32_t i = 0; i < s->buffer_count && i < 64; i++) {
+        const ProgramBuffer *operand = &p->buffers.data[s->buffers[i]];
+        if ((p->kernels.data[s->kernel]->in_place >> i & 1) && operand->place == PLACE_ARENA &&
+            operand->last_step == step)
+            return lt_band_bytes(p, s->buffers[i]);
+    }
+    return 0;
+}
+
+static int64_t peak_bytes(const Program *p) {
+    int64_t peak = 0;
+    for (uint32_t i = 0; i < p->steps.len; i++) {
+        const int64_t bytes = live_bytes(p, i, i) - bytes_in_place(p, i);
+        peak = bytes > peak ? bytes : peak;
+    }
+    return peak;
+}
+
+/* In bands, all that the chain touches lives at once, but each buffer between is a ring. */
+static bool fits_memory(const Bands *b, const Chain *c) {
+    const Program *p = b->program;
+    Ring rings[MOST_PARTS];
+    const int count = lt_band_find_rings(b->ctx, c, rings);
+    int64_t bytes = live_bytes(p, c->first, c->first + (uint32_t)c->count - 1);
+    for (int i = 0; i < count; i++)
+        bytes += rings[i].elements *
+                     (int64_t)lt_dtype_size(p->buffers.data[rings[i].buffer].type->dtype) -
+                 lt_band_bytes(p, rings[i].buffer);
+    return count >= c->count - 1 && bytes <= b->peak;
 }
 
 /* The longest chain from this step on for which bands pay. */
 static bool choose_chain(const Bands *b, uint32_t first, Chain *c) {
     if (!find_chain(b, first, c))
         return false;
-    for (; c->count > 1;
-         c->bytes -= handed_on(b, &c->parts[c->count - 2], &c->parts[c->count - 1]), c->count--)
-        if (find_bands(b, c) && saved_bytes(b, c) > 0)
-            return true;
-    return false;
+    while (c->count > 1 && !(find_bands(b, c) && fits_memory(b, c))) {
+        c->bytes -= handed_on(b, &c->parts[c->count - 2], &c->parts[c->count - 1]);
+        c->count--;
+    }
+    return c->count > 1;
 }
 
 /* --- launches -------------------------------------------------------------------------------- */
@@ -368,6 +398,7 @@ bool lt_pass_bands(PassContext *ctx) {
     const uint32_t count = (uint32_t)b.program->steps.len;
     if (lt_target_is_gpu(ctx->target))
         return false;
+    b.peak = peak_bytes(b.program);
     lt_map_init(&b.kernels, ctx->scratch);
     b.begins = LT_ARRAY(ctx->scratch, uint32_t, count + 1);
     b.ends = LT_ARRAY(ctx->scratch, uint32_t, count + 1);
