@@ -250,6 +250,14 @@ Stmt *lt_stmt_prefetch(Kernel *k, const Buffer *buffer, const Dim *const *index)
 
 Stmt *lt_stmt_barrier(Kernel *k) { return new_stmt(k, STMT_BARRIER); }
 
+Stmt *lt_stmt_combine(Kernel *k, const Buffer *buffer, ScalarFn fn, int64_t width) {
+    Stmt *s = new_stmt(k, STMT_COMBINE);
+    s->u.combine.buffer = buffer;
+    s->u.combine.fn = fn;
+    s->u.combine.width = width;
+    return s;
+}
+
 Stmt *lt_stmt_join(Stmt *a, Stmt *b) {
     if (!a)
         return b;
@@ -292,6 +300,9 @@ static Stmt *copy_stmt(Substitution *s, const Stmt *from) {
                            lt_substitute_expr(s, from->u.let.value));
     case STMT_ALLOC: return lt_stmt_alloc(k, lt_substitute_buffer(s, from->u.alloc.buffer));
     case STMT_BARRIER: return lt_stmt_barrier(k);
+    case STMT_COMBINE:
+        return lt_stmt_combine(k, lt_substitute_buffer(s, from->u.combine.buffer),
+                               from->u.combine.fn, from->u.combine.width);
     case STMT_PREFETCH: {
         const Dim *index[LT_MAX_RANK];
         const Buffer *buffer = from->u.prefetch.buffer;
@@ -345,7 +356,7 @@ bool lt_kernel_is_team(const Kernel *k) {
 bool lt_stmt_has_barrier(const Stmt *list) {
     bool found = false;
     for (const Stmt *s = list; s && !found; s = s->next)
-        found = s->kind == STMT_BARRIER ||
+        found = s->kind == STMT_BARRIER || s->kind == STMT_COMBINE ||
                 (s->kind == STMT_FOR && lt_stmt_has_barrier(s->u.loop.body)) ||
                 (s->kind == STMT_IF && (lt_stmt_has_barrier(s->u.branch.body) ||
                                         lt_stmt_has_barrier(s->u.branch.otherwise)));

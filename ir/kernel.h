@@ -47,6 +47,7 @@ typedef enum {
     BUFFER_SHARED   /* local: the same, one for all threads of a team or of a block */
 } BufferKind;
 #define LT_MAX_THREADS 1024 /* of a block */
+#define LT_WARP 32          /* threads of a block that run together */
 #define LT_MAX_STACK 262144
 #define LT_MAX_SCRATCH (INT64_C(1) << 26)
 
@@ -104,7 +105,10 @@ typedef enum {
     STMT_LET,
     STMT_ALLOC,
     STMT_PREFETCH,
-    STMT_BARRIER /* the threads of a team wait for each other; nothing, when there is one */
+    STMT_BARRIER, /* the threads of a team wait for each other; nothing, when there is one */
+    STMT_COMBINE  /* GPU: all threads of a group get what folds the copies that they have of a
+                     private scalar: in pairs whose numbers differ in one bit, from the highest bit
+                     of a warp's down, then the same between warps. No barrier for other memory. */
 } StmtKind;
 
 /* Statements form lists through `next`; a body is the first of its list. */
@@ -143,6 +147,11 @@ struct Stmt {
             const Buffer *buffer;    /* a parameter */
             const Dim *const *index; /* may lie outside of it */
         } prefetch; /* asks for the cache line with that element; changes nothing */
+        struct {
+            const Buffer *buffer; /* private, one element */
+            ScalarFn fn;          /* associative and commutative */
+            int64_t width;        /* threads of a group, a power of two that divides the block's */
+        } combine;
     } u;
 };
 
@@ -250,7 +259,9 @@ Stmt *lt_stmt_let(Kernel *k, const Dim *var, const Expr *value);
 Stmt *lt_stmt_alloc(Kernel *k, const Buffer *buffer);
 Stmt *lt_stmt_prefetch(Kernel *k, const Buffer *buffer, const Dim *const *index);
 Stmt *lt_stmt_barrier(Kernel *k);
-bool lt_stmt_has_barrier(const Stmt *list); /* in the list or inside of it */
+Stmt *lt_stmt_combine(Kernel *k, const Buffer *buffer, ScalarFn fn, int64_t width);
+/* Whether threads wait for each other in the list or inside of it: a barrier or a combine. */
+bool lt_stmt_has_barrier(const Stmt *list);
 /* Whether d is made of integer arguments alone, and so known before the kernel runs. */
 bool lt_kernel_knows_dim(const Kernel *k, const Dim *d);
 /* The first parallel loop, or NULL. */

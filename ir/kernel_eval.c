@@ -312,14 +312,21 @@ static Scalar eval_convert(Machine *m, const Expr *e) {
                                     : lt_dtype_wrap(e->dtype, v.i)};
 }
 
-static Scalar call_float(const Expr *e, const Scalar v[3]) {
-    const ScalarFn fn = e->u.call.fn;
-    if (e->dtype == DT_F32 && fn == FN_FMA) /* one rounding */
+static Scalar call_float(ScalarFn fn, DType dtype, const Scalar v[3]) {
+    if (dtype == DT_F32 && fn == FN_FMA) /* one rounding */
         return (Scalar){.f = (double)fmaf((float)v[0].f, (float)v[1].f, (float)v[2].f)};
     const double result = lt_scalar_eval_float(fn, v[0].f, v[1].f, v[2].f);
-    if (e->dtype == DT_BOOL)
+    if (dtype == DT_BOOL)
         return (Scalar){.i = result != 0};
-    return (Scalar){.f = lt_dtype_round(e->dtype, result)};
+    return (Scalar){.f = lt_dtype_round(dtype, result)};
+}
+
+/* fn of values that are `computed`, as dtype. */
+static Scalar call(ScalarFn fn, DType computed, DType dtype, const Scalar v[3]) {
+    if (lt_dtype_is_float(computed))
+        return call_float(fn, dtype, v);
+    const int64_t result = lt_scalar_eval_int(fn, v[0].i, v[1].i, v[2].i, computed == DT_U64);
+    return (Scalar){.i = lt_dtype_wrap(dtype, result)};
 }
 
 static Scalar eval_call(Machine *m, const Expr *e) {
@@ -330,11 +337,7 @@ static Scalar eval_call(Machine *m, const Expr *e) {
     Scalar v[3] = {{.i = 0}, {.i = 0}, {.i = 0}};
     for (int i = 0; i < lt_scalar_info[fn].arity; i++)
         v[i] = eval_expr(m, args[i]);
-    const DType computed = args[0]->dtype;
-    if (lt_dtype_is_float(computed))
-        return call_float(e, v);
-    const int64_t result = lt_scalar_eval_int(fn, v[0].i, v[1].i, v[2].i, computed == DT_U64);
-    return (Scalar){.i = lt_dtype_wrap(e->dtype, result)};
+    return call(fn, args[0]->dtype, e->dtype, v);
 }
 
 /* An element of memory read as dtype, which has the size of the buffer's. */
@@ -421,6 +424,40 @@ static void run_let(Machine *m, const Stmt *s) {
     m->symbols[var->symbol] = value;
 }
 
+/* What the threads hold becomes the fold of it with what the thread holds whose number differs in
+ * this bit. */
+static void combine_pairs(Machine *m, const Stmt *s, int64_t bit) {
+    const Buffer *b = s->u.combine.buffer;
+    uint8_t *copies = m->views[b->index].copies;
+    for (int64_t t = 0; t < m->threads; t++) {
+        const int64_t other = t ^ bit;
+        if (other < t)
+            continue;
+        const Scalar v[3] = {load_scalar(b->dtype, copies, t),
+                             load_scalar(b->dtype, copies, other)};
+        const Scalar both = call(s->u.combine.fn, b->dtype, b->dtype, v);
+        store_scalar(b->dtype, copies, t, both);
+        store_scalar(b->dtype, copies, other, both);
+    }
+}
+
+/* Bits of a number in a warp from the highest down, then bits of the warp's number. */
+static void run_combine(Machine *m, const Stmt *s) {
+    View *view = &m->views[s->u.combine.buffer->index];
+    const int64_t width = s->u.combine.width, in_warp = width < LT_WARP ? width : LT_WARP;
+    if (!view->is_split)
+        split(m, view);
+    for (int64_t bit = in_warp / 2; bit > 0; bit /= 2)
+        combine_pairs(m, s, bit);
+    for (int64_t bit = width / 2; bit >= LT_WARP; bit /= 2)
+        combine_pairs(m, s, bit);
+    if (width < m->threads)
+        return;
+    memcpy(view->data, view->copies, view->bytes);
+    view->is_split = false;
+    m->splits--;
+}
+
 static void run_stmt(Machine *m, const Stmt *s) {
     m->epoch++;
     switch (s->kind) {
@@ -435,6 +472,7 @@ static void run_stmt(Machine *m, const Stmt *s) {
     case STMT_ALLOC: alloc_buffer(m, s->u.alloc.buffer); break;
     case STMT_PREFETCH: break;
     case STMT_BARRIER: m->phase++; break;
+    case STMT_COMBINE: run_combine(m, s); break;
     }
 }
 

@@ -334,6 +334,23 @@ static Stmt *parse_prefetch(KernelParser *p) {
     return lt_stmt_prefetch(p->kernel, buffer, index);
 }
 
+/* NAME "by" SCALAR "of" NUMBER */
+static Stmt *parse_combine(KernelParser *p) {
+    const char *at = p->lexer.token.start, *name = lt_read_name(p, "a buffer");
+    const Named *named = lt_read_find(p, name);
+    if (!named || !named->buffer)
+        lt_read_fail(p, at, "there is no buffer '%s' here", name);
+    const Buffer *buffer = named->buffer;
+    expect_word(p, "by");
+    at = p->lexer.token.start;
+    ScalarFn fn;
+    name = lt_read_name(p, "a scalar function");
+    if (!lt_scalar_parse(name, &fn))
+        lt_read_fail(p, at, "there is no scalar function '%s'", name);
+    expect_word(p, "of");
+    return lt_stmt_combine(p->kernel, buffer, fn, lt_read_int(p));
+}
+
 static Stmt *parse_store(KernelParser *p) {
     const Dim *index[LT_MAX_RANK];
     const Buffer *buffer = parse_element(p, "a statement", index);
@@ -363,6 +380,7 @@ static Stmt *parse_stmt(KernelParser *p, const Loc *around) {
               : lt_read_word(p, "alloc")    ? parse_alloc(p)
               : lt_read_word(p, "prefetch") ? parse_prefetch(p)
               : lt_read_word(p, "barrier")  ? lt_stmt_barrier(p->kernel)
+              : lt_read_word(p, "combine")  ? parse_combine(p)
                                             : parse_store(p);
     s->loc = parse_loc(p, around);
     return s;

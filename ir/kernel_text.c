@@ -7,12 +7,14 @@
  *   params  := NAME ":" DTYPE "[" [dims] "]" ("in" | "out") {"," ...}
  *   class   := "map" | "reduce" | "window" | "contract" | "conv" | "rows"     (absent: serial)
  *   block   := "{" {stmt} "}"
- *   stmt    := ("for" | "parallel" | "unroll" | "vector") NAME "in" dim [loc] block
+ *   stmt    := ("for" | "parallel" | "unroll" | "vector" | "grid" | "thread") NAME "in" dim
+ *              [loc] block
  *            | "if" "(" expr ")" [loc] block ["else" block]
  *            | "let" NAME "in" range "=" expr [loc]
  *            | "alloc" NAME ":" DTYPE "[" [dims] "]" place [loc]
  *            | "prefetch" NAME "[" [dims] "]" [loc]
  *            | "barrier" [loc]
+ *            | "combine" NAME "by" SCALAR "of" NUMBER [loc]
  *            | NAME "[" [dims] "]" "=" expr [loc]
  *   place   := "register" | "stack" | "scratch" | "shared"
  *   loc     := "@" item {"+" item}       (a statement without one has that of the block around it)
@@ -330,6 +332,9 @@ static void print_simple(Printer *p, const Stmt *s) {
         print_dims(p, s->u.prefetch.index, s->u.prefetch.buffer->rank);
     } else if (s->kind == STMT_BARRIER) {
         lt_str_append(p->out, "barrier");
+    } else if (s->kind == STMT_COMBINE) {
+        lt_str_printf(p->out, "combine %s by %s of %lld", s->u.combine.buffer->name,
+                      lt_scalar_info[s->u.combine.fn].name, (long long)s->u.combine.width);
     } else {
         lt_str_append(p->out, "alloc ");
         print_buffer(p, s->u.alloc.buffer);

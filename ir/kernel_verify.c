@@ -35,6 +35,9 @@
     X(BARRIER_PLACE, "barrier-place", \
       "all threads come to a barrier equally often: no condition, parallel or vector loop is " \
       "around it, and no loop whose extent was loaded") \
+    X(COMBINE, "combine", \
+      "what is combined is a visible private scalar, by an associative function of its dtype, in " \
+      "groups of a power of two that divides the threads of a block, where a barrier may be") \
     X(CONSTANT_EXTENT, "constant-extent", "unrolled and vector loops have constant extents") \
     X(VECTOR_NEST, "vector-nest", "there is no vector loop inside a vector loop") \
     X(RACE, "race", "iterations of parallel and vector loops store to different elements") \
@@ -80,7 +83,7 @@ typedef struct Verifier {
     int uneven;       /* how many statements around this one may differ between threads */
     bool *lets;       /* by symbol: defined by a let */
     const Stmt *team; /* of a team's kernel, the first parallel loop; NULL: not one */
-    bool has_threads; /* a GPU's kernel with thread loops */
+    int64_t threads;  /* of a block; 0: no thread loops */
     const Concurrent *concurrent;           /* the innermost */
     int64_t local_bytes[BUFFER_SHARED + 1]; /* by kind */
     int breaches;
@@ -177,7 +180,7 @@ static bool dim_depends(const bool *depends, const Dim *d) {
 
 static void check_race(Verifier *v, const Buffer *b, const Dim *const *index) {
     for (const Concurrent *loop = v->concurrent; loop; loop = loop->around) {
-        bool differs = !loop->outside[b->index] || (v->has_threads && lt_buffer_is_private(b));
+        bool differs = !loop->outside[b->index] || (v->threads > 0 && lt_buffer_is_private(b));
         for (int i = 0; i < b->rank && !differs; i++)
             differs = dim_depends(loop->depends, index[i]);
         if (!differs)
@@ -296,7 +299,7 @@ static void check_store(Verifier *v, const Stmt *s) {
         breach(v, RULE_STORE_DTYPE,
                lt_arena_printf(v->kernel->arena, "%s holds %s, found %s", b->name,
                                lt_dtype_name(b->dtype), lt_dtype_name(s->u.store.value->dtype)));
-    if ((v->team || v->has_threads) && !v->in_parallel && !lt_buffer_is_private(b))
+    if ((v->team || v->threads > 0) && !v->in_parallel && !lt_buffer_is_private(b))
         breach(v, RULE_TEAM_STORE, b->name);
     check_race(v, b, s->u.store.index);
 }
@@ -315,7 +318,7 @@ static void check_let(Verifier *v, const Stmt *s) {
     check_expr(v, s->u.let.value, v->conditions > 0);
     if (s->u.let.value->dtype != DT_I64)
         breach(v, RULE_LET_DTYPE, s->u.let.var->name);
-    if (v->has_threads && !v->in_parallel && !v->uneven && loads_private(s->u.let.value))
+    if (v->threads > 0 && !v->in_parallel && !v->uneven && loads_private(s->u.let.value))
         breach(v, RULE_THREAD_LET, s->u.let.var->name);
     define_symbol(v, s->u.let.var);
     v->lets[s->u.let.var->symbol] = true;
@@ -341,6 +344,29 @@ static void check_prefetch(Verifier *v, const Stmt *s) {
         check_dim(v, s->u.prefetch.index[i]);
 }
 
+static bool is_one_element(const Buffer *b) {
+    bool is_one = true;
+    for (int i = 0; i < b->rank; i++)
+        is_one &= lt_dim_is(b->dims[i], 1);
+    return is_one;
+}
+
+static bool takes_dtype(ScalarFn fn, DType dtype) {
+    const ScalarInfo *info = &lt_scalar_info[fn];
+    return info->associative && info->arity == 2 &&
+           (info->rule == RULE_LOGIC) == (dtype == DT_BOOL);
+}
+
+static void check_combine(Verifier *v, const Stmt *s) {
+    const Buffer *b = s->u.combine.buffer;
+    const int64_t width = s->u.combine.width;
+    const bool is_width =
+        width > 0 && (width & (width - 1)) == 0 && width <= v->threads && v->threads % width == 0;
+    if (!v->buffers[b->index] || !lt_buffer_is_private(b) || !is_one_element(b) ||
+        !takes_dtype(s->u.combine.fn, b->dtype) || !is_width || v->uneven)
+        breach(v, RULE_COMBINE, b->name);
+}
+
 static void check_stmt(Verifier *v, const Stmt *s) {
     v->statement++;
     if (s->loc)
@@ -356,6 +382,7 @@ static void check_stmt(Verifier *v, const Stmt *s) {
         if (v->uneven)
             breach(v, RULE_BARRIER_PLACE, "a barrier");
         return;
+    case STMT_COMBINE: check_combine(v, s); return;
     }
 }
 
@@ -451,7 +478,7 @@ bool lt_kernel_verify(const Kernel *k, DiagList *diags) {
     v.symbols = LT_ARRAY(k->arena, bool, k->dims.symbols.len);
     v.buffers = LT_ARRAY(k->arena, bool, k->buffers.len);
     v.lets = LT_ARRAY(k->arena, bool, k->dims.symbols.len);
-    v.has_threads = lt_kernel_threads(k) > 0;
+    v.threads = lt_kernel_threads(k);
     v.team = lt_kernel_is_team(k) ? lt_kernel_parallel_loop(k) : NULL;
     v.seen = LT_ARRAY(k->arena, uint32_t, k->next_expr);
     for (size_t i = 0; i < k->ints.len; i++)

@@ -137,7 +137,8 @@ static void map_list(Mapping *m, Stmt *list) {
         case STMT_LET: s->u.let.value = map_expr(m, s->u.let.value); break;
         case STMT_ALLOC:
         case STMT_PREFETCH:
-        case STMT_BARRIER: break;
+        case STMT_BARRIER:
+        case STMT_COMBINE: break;
         }
     }
 }

@@ -75,7 +75,8 @@ static void collect(Accesses *a, Stmt *list) {
         case STMT_LET: collect_expr(a, s->u.let.value); break;
         case STMT_ALLOC:
         case STMT_PREFETCH:
-        case STMT_BARRIER: break;
+        case STMT_BARRIER:
+        case STMT_COMBINE: break;
         }
     }
 }
@@ -244,6 +245,9 @@ static Stmt *rewrite_stmt(Rewrite *rw, const Stmt *s) {
     case STMT_LET: return lt_stmt_let(rw->k, s->u.let.var, rewrite_expr(rw, s->u.let.value));
     case STMT_ALLOC: return lt_stmt_alloc(rw->k, rewrite_buffer(rw, s->u.alloc.buffer));
     case STMT_BARRIER: return lt_stmt_barrier(rw->k);
+    case STMT_COMBINE:
+        return lt_stmt_combine(rw->k, rewrite_buffer(rw, s->u.combine.buffer), s->u.combine.fn,
+                               s->u.combine.width);
     case STMT_PREFETCH:
         rewrite_index(rw, s->u.prefetch.buffer, s->u.prefetch.index, index);
         return lt_stmt_prefetch(rw->k, rewrite_buffer(rw, s->u.prefetch.buffer), index);

@@ -76,7 +76,8 @@ static void check_list(Search *search, const Stmt *list) {
         case STMT_LET: check_expr(search, s->u.let.value, allowed); break;
         case STMT_ALLOC:
         case STMT_PREFETCH:
-        case STMT_BARRIER: break;
+        case STMT_BARRIER:
+        case STMT_COMBINE: break;
         }
         allowed = allowed && s != search->store;
     }

@@ -68,6 +68,10 @@ typedef struct Writer {
     const char *axis;    /* whose positions blocks and threads share out as i.0 and i.1, or NULL */
     const Dim *position; /* on it: a symbol of the fork */
     const char *thread;  /* the name of a thread's number */
+    int64_t lanes;       /* threads of a group, where a block has several; 0: it has one */
+    const Dim *group, *lane;  /* symbols of the fork: a thread is lanes * group + lane */
+    const Stmt *thread_loop;  /* around the statement at hand */
+    const char *parts[LT_DTYPE_LIMIT]; /* shared memory for folds, by dtype; NULL: none yet */
     bool failed;
 } Writer;
 
@@ -109,6 +113,8 @@ const Dim *lt_cuda_flat(Writer *w, const Buffer *b, const Dim *const *index);
 /* The scope has its text from here on. */
 void lt_cuda_bind(Writer *w, const Dim *symbol, const char *text);
 Text lt_cuda_dim(Writer *w, const Dim *d);
+/* With what stands for its symbols. */
+const Dim *lt_cuda_replaced(Writer *w, const Dim *d);
 
 /* --- expr.c --- */
 
@@ -130,6 +136,18 @@ void lt_cuda_line_in(Scope *scope, const char *format, ...) __attribute__((forma
 /* `head {`, and what was written since as its body. */
 void lt_cuda_open(Writer *w, Scope *scope);
 void lt_cuda_close(Writer *w, const char *head);
+
+/* --- thread.c: what threads share out --- */
+
+/* The variable of a thread loop gets its text. */
+void lt_cuda_bind_thread(Writer *w, const Stmt *loop);
+/* j of `thread r.1 in N { for r.0 in J { .. } }` becomes what is left of r = N * j + thread; the
+ * loop's head, or NULL where there is no such pair. To be called in the loop's scope. */
+const char *lt_cuda_begin_strided(Writer *w, const Stmt *loop);
+void lt_cuda_end_strided(Writer *w);
+void lt_cuda_combine(Writer *w, const Stmt *s);
+/* Groups of threads that the kernel combines. */
+void lt_cuda_find_lanes(Writer *w);
 
 /* --- kernel.c --- */
 

@@ -169,9 +169,14 @@ static Text now_dim(Writer *w, const Dim *d) {
     return (Text){declare(w, d, is_choice ? choice_of(w, d) : division_of(w, d)), BIND_ATOM};
 }
 
-Text lt_cuda_dim(Writer *w, const Dim *d) {
-    return now_dim(w, w->any_replaced ? lt_dim_substitute(&w->dims, d, w->replaced) : d);
+/* Twice: a thread's number becomes its group and lane, and a lane what is left of a position. */
+const Dim *lt_cuda_replaced(Writer *w, const Dim *d) {
+    for (int i = 0; w->any_replaced && i < 2; i++)
+        d = lt_dim_substitute(&w->dims, d, w->replaced);
+    return d;
 }
+
+Text lt_cuda_dim(Writer *w, const Dim *d) { return now_dim(w, lt_cuda_replaced(w, d)); }
 
 const Dim *lt_cuda_flat(Writer *w, const Buffer *b, const Dim *const *index) {
     const Dim *flat = lt_dim_const(&w->dims, 0);

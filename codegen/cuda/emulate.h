@@ -67,6 +67,7 @@ struct EmulatedMachine {
     bool is_plain; /* the thread at hand is no fiber */
     bool runs;     /* kernel code runs, whose accesses are checked */
     uint32_t launch, phase;
+    uint32_t blocks; /* so far, in all launches */
     int64_t block;
     uint64_t exchange[EMULATED_MAX_THREADS];
     char error[240];
@@ -173,7 +174,7 @@ LATHE_UNCHECKED static void emulate_run_fibers(int threads) {
         for (int w = 0; w < threads; w += EMULATED_WARP)
             goes_on |= emulate_release(w, w + EMULATED_WARP < threads ? w + EMULATED_WARP : threads,
                                        EMULATED_AT_SHUFFLE);
-        if (!goes_on && done < threads)
+        if (!goes_on && done < threads && !emulated.error[0])
             snprintf(emulated.error, sizeof emulated.error,
                      "block %lld: %d of %d threads left before a barrier or shuffle",
                      (long long)emulated.block, done, threads);
@@ -184,6 +185,7 @@ LATHE_UNCHECKED static void emulate_run_block(int threads) {
     if (__start_lathe_shared)
         memset(__start_lathe_shared, 0xff, (size_t)(__stop_lathe_shared - __start_lathe_shared));
     emulated.phase = 0;
+    emulated.blocks++;
     emulate_start(0);
     emulate_resume(0);
     if (emulated.fibers[0].state == EMULATED_DONE) {
@@ -217,7 +219,7 @@ LATHE_UNCHECKED static void emulate_run(int64_t blocks, int threads, void (*call
 /* Who touched four bytes (or one, or two) last. */
 struct EmulatedCell {
     uintptr_t at;
-    uint32_t launch;
+    uint32_t era; /* the launch; in shared memory, the block */
     int32_t writer, reader; /* -1: nobody; -2: several */
     uint32_t write_phase, read_phase;
     int64_t write_block, read_block;
@@ -253,19 +255,19 @@ LATHE_UNCHECKED static void emulate_touch_cell(uintptr_t at, bool writes) {
     if (2 * emulated_cell_count >= emulated_cell_mask)
         emulate_grow_cells();
     EmulatedCell *c = emulate_find_cell(at);
+    const bool is_shared =
+        at >= (uintptr_t)__start_lathe_shared && at < (uintptr_t)__stop_lathe_shared;
+    const uint32_t era = is_shared ? emulated.blocks : emulated.launch;
     emulated_cell_count += c->at == 0;
-    if (c->launch != emulated.launch || c->at == 0)
-        *c = {at, emulated.launch, -1, -1, 0, 0, 0, 0};
+    if (c->era != era || c->at == 0)
+        *c = {at, era, -1, -1, 0, 0, 0, 0};
     if (emulate_clashes(c->writer, c->write_block, c->write_phase) ||
         (writes && emulate_clashes(c->reader, c->read_block, c->read_phase)))
         emulate_fail(
             "launch %u, block %lld: thread %d %s what another thread touches, with no barrier "
             "between (%s memory)",
             emulated.launch, (long long)emulated.block, emulated.current,
-            writes ? "writes" : "reads",
-            at >= (uintptr_t)__start_lathe_shared && at < (uintptr_t)__stop_lathe_shared
-                ? "shared"
-                : "global");
+            writes ? "writes" : "reads", is_shared ? "shared" : "global");
     if (writes) {
         c->writer = emulated.current;
         c->write_block = emulated.block;

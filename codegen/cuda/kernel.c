@@ -24,7 +24,23 @@ static const char *symbol_name(Writer *w, const Dim *symbol) {
                     : lt_cuda_name(w->arena, &w->names, name);
 }
 
+static bool emit_strided(Writer *w, const Stmt *s) {
+    Scope body;
+    lt_cuda_open(w, &body);
+    const char *head = lt_cuda_begin_strided(w, s);
+    if (!head) {
+        w->scope = body.around;
+        return false;
+    }
+    emit_list(w, s->u.loop.body);
+    lt_cuda_end_strided(w);
+    lt_cuda_close(w, head);
+    return true;
+}
+
 static void emit_for(Writer *w, const Stmt *s) {
+    if (emit_strided(w, s))
+        return;
     const bool is_unrolled = s->u.loop.kind == LOOP_UNROLL || s->u.loop.kind == LOOP_VECTOR;
     const char *extent = lt_cuda_dim(w, s->u.loop.extent).text;
     Scope body;
@@ -47,17 +63,6 @@ static const char *block_number(const Writer *w, const Stmt *s) {
     assert(inner == 0 && "schedules make one grid loop");
     (void)inner;
     return lt_arena_printf(w->arena, "%s(blockIdx.x)", w->index_type);
-}
-
-static const char *thread_number(Writer *w) {
-    if (!w->thread) {
-        Scope *function = w->scope;
-        while (function->around)
-            function = function->around;
-        w->thread = lt_cuda_name(w->arena, &w->names, "t");
-        lt_cuda_line_in(function, "const int %s = threadIdx.x;", w->thread);
-    }
-    return w->thread;
 }
 
 static bool covers_block(const Writer *w, const Stmt *s) {
@@ -117,18 +122,20 @@ static void emit_grid(Writer *w, const Stmt *s) {
 }
 
 static void emit_thread(Writer *w, const Stmt *s) {
-    const char *number = thread_number(w);
-    if (covers_block(w, s)) {
-        lt_cuda_bind(w, s->u.loop.var, number);
-        emit_list(w, s->u.loop.body);
-        return;
-    }
+    const int64_t extent = s->u.loop.extent->value;
     Scope body;
-    lt_cuda_open(w, &body);
-    lt_cuda_bind(w, s->u.loop.var, number);
+    if (!covers_block(w, s))
+        lt_cuda_open(w, &body);
+    lt_cuda_bind_thread(w, s);
+    w->thread_loop = s;
     emit_list(w, s->u.loop.body);
-    lt_cuda_close(
-        w, lt_arena_printf(w->arena, "if (%s < %lld)", number, (long long)s->u.loop.extent->value));
+    w->thread_loop = NULL;
+    if (covers_block(w, s))
+        return;
+    const char *head = extent == 1 ? lt_arena_printf(w->arena, "if (%s == 0)", w->thread)
+                                   : lt_arena_printf(w->arena, "if (%s < %lld)", w->thread,
+                                                     (long long)extent);
+    lt_cuda_close(w, head);
 }
 
 static void emit_loop(Writer *w, const Stmt *s) {
@@ -275,6 +282,7 @@ static void emit_list(Writer *w, const Stmt *list) {
             if (w->threads > 0)
                 lt_cuda_line(w, "__syncthreads();");
             break;
+        case STMT_COMBINE: lt_cuda_combine(w, s); break;
         case STMT_PREFETCH: break;
         }
     }
@@ -285,8 +293,7 @@ static void emit_list(Writer *w, const Stmt *list) {
 static bool list_fits(Writer *w, const Stmt *list);
 
 static bool dim_fits(Writer *w, const Dim *d) {
-    return lt_cuda_fits_int(&w->dims,
-                            w->any_replaced ? lt_dim_substitute(&w->dims, d, w->replaced) : d);
+    return lt_cuda_fits_int(&w->dims, lt_cuda_replaced(w, d));
 }
 
 static bool access_fits(Writer *w, const Buffer *b, const Dim *const *index) {
@@ -402,6 +409,7 @@ bool lt_cuda_kernel(Str *out, Kernel *k, const char *name, Arena *arena, DiagLis
     if (!check(&w))
         return false;
     find_axis(&w);
+    lt_cuda_find_lanes(&w);
     bool fits = list_fits(&w, k->body);
     for (size_t i = 0; i < k->ints.len; i++)
         fits = fits && lt_cuda_fits_int(&w.dims, k->ints.data[i]);

@@ -9,7 +9,8 @@ void lt_cuda_writer(Writer *w, Arena *arena, const DimTable *dims, DiagList *dia
     *w = (Writer){.arena = arena, .diags = diags, .index_type = "int64_t"};
     lt_dims_fork(&w->dims, dims, arena);
     lt_map_init(&w->names, arena);
-    const size_t symbols = w->dims.symbols.len + 1;
+    /* Loops and threads get some of their own. */
+    const size_t symbols = 2 * w->dims.symbols.len + 8;
     w->symbols = LT_ARRAY(arena, const char *, symbols);
     w->symbol_scopes = LT_ARRAY(arena, Scope *, symbols);
     w->replaced = LT_ARRAY(arena, const Dim *, symbols);

@@ -324,6 +324,7 @@ void lt_emit_stmts(Emitter *e, const Stmt *list) {
         case STMT_LET: emit_let(e, s); break;
         case STMT_ALLOC: emit_alloc(e, s); break;
         case STMT_BARRIER: lt_emit_barrier(e); break;
+        case STMT_COMBINE: break; /* threads one after the other fold into one copy */
         case STMT_PREFETCH:
             lt_emit_prefetch(e, s->u.prefetch.buffer, s->u.prefetch.index);
             break;

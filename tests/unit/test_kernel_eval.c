@@ -281,82 +281,6 @@ START_TEST(finds_races) {
 }
 END_TEST
 
-/* --- blocks and threads -------------------------------------------------------------------- */
-
-/* Two blocks of four threads, with a line that may be anything. */
-static const Kernel *block(const char *line) {
-    return load_kernel(lt_arena_printf(&arena,
-                                       "kernel t(a: f32[2, 4] in, out: f32[2, 4] out) {\n"
-                                       "  grid b in 2 {\n"
-                                       "  alloc own: f32[2] register\n alloc all: f32[4] shared\n"
-                                       "%s\n  } }",
-                                       line));
-}
-
-/* What a thread leaves in its locals is there in its next thread loop, and in what it does outside
- * of them. */
-START_TEST(threads_keep_their_locals) {
-    static const struct {
-        const char *line;
-        float wanted[4]; /* of the second block, whose inputs are 5, 6, 7, 8 */
-    } cases[] = {
-        {"thread t in 4 { own[0] = a[b, t] all[t] = own[0] * 10 } barrier "
-         "thread s in 4 { out[b, s] = own[0] + all[3 - s] }",
-         {85, 76, 67, 58}},
-        {"own[0] = 1 thread t in 4 { own[0] = own[0] + a[b, t] } own[1] = own[0] * 2 "
-         "thread s in 4 { out[b, s] = own[1] }",
-         {12, 14, 16, 18}},
-        {"own[0] = 0 for i in 3 { thread t in 4 { own[0] = own[0] + a[b, t] } } "
-         "if (own[0] < 20) { own[0] = 0 - own[0] } "
-         "for j in 2 { own[j] = own[0] + 1 } thread s in 4 { out[b, s] = own[1] }",
-         {-13, -16, 23, 26}},
-        {"own[0] = 9 thread t in 2 { own[0] = a[b, t] } thread s in 4 { out[b, s] = own[0] }",
-         {5, 6, 9, 9}},
-    };
-    float in[8] = {1, 2, 3, 4, 5, 6, 7, 8}, out[8];
-    void *buffers[] = {in, out};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        ck_assert_ptr_null(run(block(cases[i].line), buffers, NULL));
-        for (int t = 0; t < 4; t++)
-            ck_assert_float_eq(out[4 + t], cases[i].wanted[t]);
-    }
-}
-END_TEST
-
-START_TEST(finds_races_between_threads_and_blocks) {
-    static const struct {
-        const char *line, *error;
-    } cases[] = {
-        {"thread t in 4 { all[t] = 1 } thread s in 4 { out[b, s] = all[3 - s] }",
-         "element 3 of all is touched by iteration 0 of a thread loop, and by iteration 3 with no "
-         "barrier between"},
-        {"thread t in 4 { all[t] = 1 } own[0] = all[2] thread s in 4 { out[b, s] = own[0] }",
-         "touched by all of a thread loop, and by iteration 2 with no barrier"},
-        {"thread t in 4 { own[0] = 1 all[t] = own[0] } own[0] = all[2] "
-         "thread s in 4 { out[b, s] = own[0] }",
-         "touched by iteration 0 of a thread loop, and by iteration 2 with no barrier"},
-        {"thread t in 4 { let x in 0..1 = i64(a[0, 0] - 1) "
-         "out[x, t] = 1 } barrier",
-         "element 0 of out is touched by iteration 0 of a thread loop, and in another block"},
-        {"thread t in 4 { out[b, t] = out[1 - b, t] }", "and in another block"},
-        {"thread t in 2 { own[0] = a[b, t] } thread s in 4 { out[b, s] = own[0] }", NULL},
-        {"thread t in 4 { all[t] = 1 } barrier thread s in 4 { out[b, s] = all[3 - s] } barrier "
-         "thread r in 4 { all[r] = 2 }",
-         NULL},
-    };
-    float in[8] = {1, 2, 3, 4, 5, 6, 7, 8}, out[8];
-    void *buffers[] = {in, out};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const Kernel *k = block(cases[i].line);
-        if (cases[i].error)
-            check_error(k, buffers, NULL, cases[i].error);
-        else
-            ck_assert_ptr_null(run(k, buffers, NULL));
-    }
-    ck_assert(!isnan(out[1]));
-}
-END_TEST
-
 START_TEST(uninitialised_reads_show) {
     const Kernel *k = load_kernel("kernel t(out: f32[3] out, v: i32[1] out) {\n"
                                   "  for i in 2 {\n"
@@ -589,7 +513,6 @@ LT_TEST_MAIN("test_kernel_eval", multiplies_matrices, runs_a_part_of_the_paralle
              pads_with_predicates, guards_the_tail_of_a_vector_loop, folds_rows,
              rounds_after_each_call, wraps_and_saturates, stores_show_in_the_next_statement,
              shared_values_are_computed_once, finds_accesses_out_of_bounds, checks_each_axis,
-             finds_races, threads_keep_their_locals, finds_races_between_threads_and_blocks,
-             uninitialised_reads_show, false_predicates_do_not_touch_memory, select_is_lazy,
-             lets_keep_their_range, empty_loops_run_nothing, runs_a_program, a_wrong_plan_shows,
-             checks_the_plan, calls_the_library, places_weights)
+             finds_races, uninitialised_reads_show, false_predicates_do_not_touch_memory,
+             select_is_lazy, lets_keep_their_range, empty_loops_run_nothing, runs_a_program,
+             a_wrong_plan_shows, checks_the_plan, calls_the_library, places_weights)

@@ -29,6 +29,10 @@ typedef struct Case {
 
 #define SIGNATURE "n in 1..inf; a: f32[n] in, d: f64[n] in, w: i64[n] in, out: f32[n] out) "
 
+/* What is around a combine, and it: in blocks of eight threads. */
+#define BLOCK(before, combine) \
+    SIGNATURE "{ grid b in n { " before " thread i in 8 { out[8*b + i] = 1 } " combine " } }"
+
 static const Case cases[] = {
     {NULL, SIGNATURE "in_place 1 { parallel i in n { out[i] = a[i] } }"},
     {NULL, SIGNATURE "{ parallel i in n { alloc t: f32[8] stack\n vector j in 8 { t[j] = a[i] }"
@@ -66,6 +70,20 @@ static const Case cases[] = {
     {"thread-let", SIGNATURE "{ grid b in n { alloc t: f32[1] register\n t[0] = 0\n"
                              " let x in 0..7 = i64(t[0])\n"
                              " thread j in 1 { out[b] = t[0] + f32(x) } } }"},
+    {NULL, BLOCK("alloc t: f32[1] register t[0] = 0", "combine t by max of 4")},
+    {NULL, BLOCK("alloc t: bool[] stack t[] = true", "for j in n { combine t by or of 1 }")},
+    {"combine", BLOCK("alloc t: f32[2] register", "combine t by max of 8")},
+    {"combine", BLOCK("alloc t: f32[1] shared", "combine t by max of 8")},
+    {"combine", BLOCK("alloc t: f32[1] register", "combine t by max of 16")},
+    {"combine", BLOCK("alloc t: f32[1] register", "combine t by max of 3")},
+    {"combine", BLOCK("alloc t: f32[1] register", "combine t by max of 0")},
+    {"combine", BLOCK("alloc t: f32[1] register", "combine t by sub of 8")},
+    {"combine", BLOCK("alloc t: f32[1] register", "combine t by and of 8")},
+    {"combine", BLOCK("alloc t: f32[1] register", "combine t by exp of 8")},
+    {"combine",
+     BLOCK("alloc t: f32[1] register t[0] = 0", "if (t[0] < 1) { combine t by max of 8 }")},
+    {"combine", BLOCK("alloc t: f32[1] register", "thread j in 8 { combine t by max of 8 }")},
+    {"combine", SIGNATURE "{ alloc t: f32[1] register t[0] = 0 combine t by max of 8 }"},
     {"scratch-place", SIGNATURE "{ vector i in 4 { alloc t: f32[1] shared\n t[0] = 1 } }"},
     {"constant-extent", SIGNATURE "{ vector i in n { out[i] = 0 } }"},
     {"constant-extent", SIGNATURE "{ unroll i in n { out[i] = 0 } }"},

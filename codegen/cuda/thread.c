@@ -1,0 +1,155 @@
+/* thread.c - what threads share out: groups of threads, loops along which a thread takes every N-th
+ * position, and folds over what threads hold. */
+#include <string.h>
+
+#include "codegen/cuda/cuda.h"
+#include "ir/schedule.h"
+
+static Scope *function_scope(Writer *w) {
+    Scope *scope = w->scope;
+    while (scope->around)
+        scope = scope->around;
+    return scope;
+}
+
+/* --- groups --- */
+
+static int64_t narrowest(const Stmt *list, int64_t least) {
+    for (const Stmt *s = list; s; s = s->next) {
+        if (s->kind == STMT_COMBINE && s->u.combine.width < least)
+            least = s->u.combine.width;
+        if (s->kind == STMT_FOR)
+            least = narrowest(s->u.loop.body, least);
+    }
+    return least;
+}
+
+void lt_cuda_find_lanes(Writer *w) {
+    const int64_t least = narrowest(w->kernel->body, w->threads);
+    if (least == w->threads || w->axis)
+        return;
+    w->lanes = least;
+    w->group = lt_dim_symbol(&w->dims, "group");
+    w->lane = lt_dim_symbol(&w->dims, "lane");
+    lt_dim_set_range(&w->dims, w->group, 0, w->threads / least - 1);
+    lt_dim_set_range(&w->dims, w->lane, 0, least - 1);
+    w->any_replaced = true;
+}
+
+static void bind_once(Writer *w, const Dim *symbol, const char *operator) {
+    if (w->symbols[symbol->symbol])
+        return;
+    Scope *function = function_scope(w);
+    const char *name = lt_cuda_name(w->arena, &w->names, symbol->name);
+    lt_cuda_line_in(function, "const int %s = %s %s %lld;", name,
+                    w->thread, operator,(long long) w->lanes);
+    w->symbols[symbol->symbol] = name;
+    w->symbol_scopes[symbol->symbol] = function;
+}
+
+void lt_cuda_bind_thread(Writer *w, const Stmt *loop) {
+    const Dim *var = loop->u.loop.var;
+    if (!w->thread) {
+        w->thread = lt_cuda_name(w->arena, &w->names, "t");
+        lt_cuda_line_in(function_scope(w), "const int %s = threadIdx.x;", w->thread);
+    }
+    lt_cuda_bind(w, var, w->thread);
+    if (!w->lanes)
+        return;
+    bind_once(w, w->group, "/");
+    bind_once(w, w->lane, "%");
+    w->replaced[var->symbol] =
+        lt_dim_add(&w->dims, lt_dim_mul_const(&w->dims, w->group, w->lanes), w->lane);
+}
+
+/* --- every N-th position --- */
+
+/* The stem that "r.0" and the thread loop's "r.1" have in common, or NULL. */
+static const char *common_stem(const Writer *w, const Stmt *loop) {
+    const char *name = loop->u.loop.var->name;
+    const size_t len = strlen(name);
+    if (!w->thread_loop || loop->u.loop.kind != LOOP_SERIAL || len < 3 ||
+        strcmp(name + len - 2, ".0") != 0 ||
+        strncmp(name, w->thread_loop->u.loop.var->name, len - 1) != 0)
+        return NULL;
+    return lt_arena_strndup(w->arena, name, len - 2);
+}
+
+/* x where d is floor(x / n). */
+static const Dim *numerator(DimTable *t, const Dim *d, int64_t n) {
+    if (d->kind == DIM_FLOORDIV && lt_dim_is(d->args[1], n))
+        return d->args[0];
+    if (d->kind != DIM_ADD)
+        return lt_dim_mul_const(t, d, n);
+    const Dim *sum = lt_dim_const(t, n * d->value);
+    for (uint32_t i = 0; i < d->count; i++)
+        sum = lt_dim_add(t, sum, numerator(t, d->args[i], n));
+    return sum;
+}
+
+/* E, where the loop has ceil((E - lane) / N) iterations or, with E a multiple of N, E / N. */
+static const Dim *end_of_positions(Writer *w, const Stmt *loop, const Dim *lane, int64_t n) {
+    DimTable *t = &w->dims;
+    const Dim *extent = lt_cuda_replaced(w, loop->u.loop.extent);
+    if (!lt_dim_mentions(extent, lane))
+        return lt_dim_mul_const(t, extent, n);
+    const Dim *end = lt_dim_add_const(t, lt_dim_add(t, numerator(t, extent, n), lane), 1 - n);
+    return lt_dim_mentions(end, lane) ? NULL : end;
+}
+
+const char *lt_cuda_begin_strided(Writer *w, const Stmt *loop) {
+    const char *stem = common_stem(w, loop);
+    if (!stem)
+        return NULL;
+    DimTable *t = &w->dims;
+    const Dim *var = loop->u.loop.var;
+    const Dim *lane = w->lanes ? w->lane : w->thread_loop->u.loop.var;
+    const int64_t n = w->lanes ? w->lanes : w->thread_loop->u.loop.extent->value;
+    const Dim *end = end_of_positions(w, loop, lane, n);
+    if (!end)
+        return NULL;
+    const char *first = lt_cuda_dim(w, lane).text, *bound = lt_cuda_dim(w, end).text;
+    const char *name = lt_cuda_scope_name(w, w->scope, lt_cuda_loop_name(w->arena, stem));
+    const Dim *position = lt_dim_symbol(t, lt_arena_printf(w->arena, "%s.at", stem));
+    int64_t lo, hi;
+    lt_dim_range(t, end, &lo, &hi);
+    lt_dim_set_range(t, position, 0, hi == LT_DIM_UNBOUNDED ? hi : hi - 1);
+    lt_cuda_bind(w, position, name);
+    lt_cuda_bind(w, var, lt_arena_printf(w->arena, "(%s / %lld)", name, (long long)n));
+    w->replaced[lane->symbol] = lt_dim_sub(t, position, lt_dim_mul_const(t, var, n));
+    w->any_replaced = true;
+    return lt_arena_printf(w->arena, "for (%s %s = %s; %s < %s; %s += %lld)", w->index_type, name,
+                           first, name, bound, name, (long long)n);
+}
+
+void lt_cuda_end_strided(Writer *w) {
+    const Dim *lane = w->lanes ? w->lane : w->thread_loop->u.loop.var;
+    w->replaced[lane->symbol] = NULL;
+}
+
+/* --- folds --- */
+
+/* An element a warp. */
+static const char *shared_parts(Writer *w, DType dtype) {
+    const char **name = &w->parts[dtype];
+    if (!*name) {
+        *name = lt_cuda_name(w->arena, &w->names, "parts");
+        lt_cuda_line_in(function_scope(w), "__shared__ %s %s[%lld];", lt_cuda_register_type(dtype),
+                        *name, (long long)w->threads / LT_WARP);
+    }
+    return *name;
+}
+
+/* sum = block_fold<256>(sum, parts, [](float a, float b) { return a + b; }); */
+void lt_cuda_combine(Writer *w, const Stmt *s) {
+    const Buffer *b = s->u.combine.buffer;
+    const bool is_warp = s->u.combine.width <= LT_WARP;
+    const char *name = w->buffers[b->index], *type = lt_cuda_register_type(b->dtype);
+    const Text args[3] = {{"a", BIND_ATOM}, {"b", BIND_ATOM}, {NULL, BIND_ATOM}};
+    if (s->u.combine.width < 2)
+        return;
+    const char *parts = is_warp ? "" : lt_arena_printf(w->arena, " %s,", shared_parts(w, b->dtype));
+    lt_cuda_line(w, "%s = %s_fold<%lld>(%s,%s [](%s a, %s b) { return %s; });", name,
+                 is_warp ? "warp" : "block", (long long)s->u.combine.width, name, parts, type, type,
+                 lt_cuda_call(w->arena, s->u.combine.fn, b->dtype, args).text);
+}
