@@ -218,6 +218,7 @@ typedef enum {
     VERB_PARALLEL,
     VERB_GRID,
     VERB_THREAD,
+    VERB_SPREAD,
     VERB_TEAM,
     VERB_CACHE,
     VERB_RFACTOR,
@@ -245,6 +246,7 @@ static const struct {
     {"hold", VERB_HOLD, 4, 12},        {"team", VERB_TEAM, 1, MAX_CHAIN},
     {"partial", VERB_PARTIAL, 4, 12},
     {"grid", VERB_GRID, 1, 1},         {"thread", VERB_THREAD, 1, 1},
+    {"spread", VERB_SPREAD, 2, 3},
 };
 
 static const char *run_verb(Kernel *k, Verb verb, const char *const *words, int count) {
@@ -258,6 +260,8 @@ static const char *run_verb(Kernel *k, Verb verb, const char *const *words, int 
     case VERB_PARALLEL: return lt_schedule_mark(k, words[0], LOOP_PARALLEL);
     case VERB_GRID: return lt_schedule_mark(k, words[0], LOOP_GRID);
     case VERB_THREAD: return lt_schedule_mark(k, words[0], LOOP_THREAD);
+    case VERB_SPREAD:
+        return lt_schedule_spread(k, atoll(words[0]), atoll(words[1]), count > 2 ? words[2] : NULL);
     case VERB_TEAM: return lt_schedule_team(k, words, count);
     case VERB_CACHE: return lt_schedule_cache(k, words, count);
     case VERB_RFACTOR: return lt_schedule_rfactor(k, words[0], atoll(words[1]));

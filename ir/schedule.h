@@ -8,6 +8,9 @@
  *   reorder A B C     perfectly nested loops get this order, outermost first
  *   unroll L, vectorize L, parallel L
  *   grid L, thread L  on a GPU: iterations of L are blocks; threads of a block
+ *   spread N G L      on a GPU: N threads work on an iteration of L together, and a block on G of
+ *                     them; L, or nothing where L is left out, is around everything, and the loops
+ *                     directly inside are stages over one extent
  *   team L M ..       in a kernel with barriers: the threads of a team share out the iterations of
  *                     each of these loops, which have one extent; all that is stored to memory that
  *                     the threads share is stored in them
@@ -44,6 +47,9 @@ const char *lt_schedule_reorder(Kernel *k, const char *const *loops, int count);
 const char *lt_schedule_mark(Kernel *k, const char *loop, LoopKind kind);
 const char *lt_schedule_team(Kernel *k, const char *const *loops, int count);
 const char *lt_schedule_cache(Kernel *k, const char *const *loops, int count);
+const char *lt_schedule_spread(Kernel *k, int64_t width, int64_t groups, const char *loop);
+/* The error that it would give, or NULL; leaves the loops as they are. */
+const char *lt_schedule_spread_error(Kernel *k, int64_t width, int64_t groups, const char *loop);
 const char *lt_schedule_rfactor(Kernel *k, const char *loop, int64_t lanes);
 const char *lt_schedule_peel(Kernel *k, const char *loop);
 const char *lt_schedule_version(Kernel *k, const char *loop);

@@ -48,25 +48,34 @@ static Stage begin_stage(Lowering *lo, const Row *row) {
     return stage;
 }
 
-/* Decides where rows are kept; a stack buffer is made here and must be allocated by the caller. */
-static void choose_place(Lowering *lo, Row *row, const Stage *stage) {
-    const At *at;
-    const Dim *dims[LT_MAX_RANK];
+/* The row's elements and extents; 0: too many, or not known. */
+static int64_t row_extents(Lowering *lo, const Row *row, const Dim **dims, int *rank) {
     int64_t elements = 1;
-    int rank = 0;
-    lt_lower_forward(lo, stage->index);
-    row->keeps = lt_lower_find_scratch(lo, row->dtype, &at) != NULL;
-    for (int i = 0; i < row->x->type->rank && !row->keeps; i++) {
+    *rank = 0;
+    for (int i = 0; i < row->x->type->rank; i++) {
         if (row->index[i])
             continue;
         const Dim *extent = lower_dim(lo, row->x->type->dims[i]);
         if (!lt_dim_is_const(extent) || extent->value > MAX_KEPT_ELEMENTS)
-            return;
+            return 0;
         elements *= extent->value;
-        dims[rank++] = extent;
+        dims[(*rank)++] = extent;
         if (elements > MAX_KEPT_ELEMENTS)
-            return;
+            return 0;
     }
+    return elements;
+}
+
+/* Decides where rows are kept; a stack buffer is made here and must be allocated by the caller. On
+ * a GPU it comes first: it becomes registers of the threads that share the row out. */
+static void choose_place(Lowering *lo, Row *row, const Stage *stage) {
+    const At *at;
+    const Dim *dims[LT_MAX_RANK];
+    int rank;
+    const int64_t elements = row_extents(lo, row, dims, &rank);
+    const bool is_stack_first = lt_target_is_gpu(lo->ctx->target) && elements > 0;
+    lt_lower_forward(lo, stage->index);
+    row->keeps = !is_stack_first && lt_lower_find_scratch(lo, row->dtype, &at) != NULL;
     if (row->keeps || elements < 1)
         return;
     row->keeps = true;
@@ -120,7 +129,8 @@ static Stmt *first_stage(Lowering *lo, Row *row, Accumulator acc, ScalarFn fn) {
     const Stage stage = begin_stage(lo, row);
     const Expr *x = computed_x(lo, row, &stage);
     choose_place(lo, row, &stage);
-    row->x_is_kept = row->keeps && (!is_cheap(x) || lo->prelude);
+    const bool is_worth_it = !is_cheap(x) || lo->prelude || lt_target_is_gpu(lo->ctx->target);
+    row->x_is_kept = row->keeps && is_worth_it;
     Stmt *body = lt_lower_take_prelude(lo);
     if (row->x_is_kept)
         body = lt_stmt_join(body, keep(lo, row, &stage, x));

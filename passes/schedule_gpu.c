@@ -44,7 +44,12 @@ static bool folds_channels(const Nest *nest) {
 }
 
 const char *lt_choose_gpu(Nest *nest) {
-    if (nest->kernel->class == KERNEL_SERIAL || nest->loop_count == 0)
+    const KernelClass class = nest->kernel->class;
+    const bool is_rows = class == KERNEL_REDUCE || class == KERNEL_ROWS || class == KERNEL_WINDOW;
+    const char *rows = is_rows ? lt_choose_gpu_rows(nest) : NULL;
+    if (rows)
+        return rows;
+    if (class == KERNEL_SERIAL || nest->loop_count == 0)
         return "";
     return lt_schedule_fill(nest, folds_channels(nest) && find_tile(nest) ? SCHEDULE_THREAD_TILE
                                                                           : SCHEDULE_THREADS);

@@ -46,6 +46,12 @@ const Dim *lt_load_stride(Kernel *k, const Expr *load, const Dim *var);
 
 const char *lt_choose_gpu(Nest *nest);
 
+/* --- schedule_gpu_rows.c: threads that work on a fold or on a row together -------------------- */
+
+/* The text; NULL where a thread a result is better, or all that is possible. May make one loop of
+ * several that are around each other. */
+const char *lt_choose_gpu_rows(Nest *nest);
+
 /* --- schedule_fill.c: a row of schedules.def with its words filled in ----------------------- */
 
 const char *lt_schedule_fill(const Nest *nest, ScheduleRow row);

@@ -1,5 +1,5 @@
-/* test_kernel_threads.c - blocks and threads in the kernel interpreter: what each thread holds, folds
- * over it, and races. */
+/* test_kernel_threads.c - blocks and threads in the kernel interpreter: what each thread holds,
+ * folds over it, and races. */
 #include <math.h>
 
 #include "tests/unit/kernel_fixture.h"

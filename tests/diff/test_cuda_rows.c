@@ -1,0 +1,143 @@
+/* test_cuda_rows.c - folds and rows that several threads work on, as CUDA-C and as kernels that are
+ * interpreted, against the evaluator: rows of many lengths, of every dtype, and of lengths that
+ * only a run tells. */
+#include "tests/diff/cuda_fixture.h"
+
+/* Cases whose folds must have been spread over threads, and how many kernels were. */
+static bool must_spread;
+static int spread_count;
+
+static void collect(const Program *p, const Tensor *const *inputs, const Tensor *const *expected,
+                    const char *listing) {
+    int found = 0;
+    for (size_t i = 0; i < p->kernels.len; i++)
+        found += strstr(p->kernels.data[i]->schedule, "spread") != NULL;
+    ck_assert_msg(found || !must_spread, "no threads share a row in\n%.4000s", listing);
+    spread_count += found;
+    cuda_collect(p, inputs, expected, listing);
+}
+
+static void begin(bool spreads) {
+    lower_target = "cuda";
+    lower_first_level = 2; /* without schedules, a kernel is one thread */
+    check_more = collect;
+    must_spread = spreads;
+    spread_count = 0;
+    cuda_begin();
+}
+
+/* In text, N is a length and T a dtype. */
+static const char *filled(Arena *arena, const char *text, int64_t length, const char *dtype) {
+    Str out;
+    lt_str_init(&out, arena);
+    for (; *text; text++) {
+        if (*text == 'N')
+            lt_str_printf(&out, "%lld", (long long)length);
+        else if (*text == 'T')
+            lt_str_append(&out, dtype);
+        else
+            lt_str_char(&out, *text);
+    }
+    return out.text;
+}
+
+static void check_filled(const Case *forms, size_t count, int64_t length, const char *dtype) {
+    Arena arena;
+    lt_arena_init(&arena);
+    for (size_t i = 0; i < count; i++)
+        check_case(&(Case){filled(&arena, forms[i].inputs, length, dtype),
+                           filled(&arena, forms[i].body, length, dtype)});
+    lt_arena_free(&arena);
+}
+#define CHECK_FILLED(forms, length, dtype) \
+    check_filled(forms, sizeof(forms) / sizeof *(forms), length, dtype)
+
+static const Case rows[] = {
+    {"%x: T[n,N]", "%a = softmax %x {axis = 1} yield %a"},
+    {"%x: T[n,N]", "%a = log_softmax %x {axis = 1} yield %a"},
+    {"%x: T[n,N], %s: T[N], %b: T[N]",
+     "%a = layer_norm %x, %s, %b {axis = 1, epsilon = 1e-5} yield %a"},
+};
+
+static const Case folds[] = {
+    {"%x: T[n,N]", "%a = reduce.add %x {axes = [1], keep = false} yield %a"},
+    {"%x: T[n,N]", "%a = reduce.max %x {axes = [1], keep = true} yield %a"},
+    {"%x: T[n,N]", "%a = reduce.min %x {axes = [1], keep = false} yield %a"},
+    {"%x: T[n,N]", "%a = argreduce.max %x {axis = 1, keep = false} yield %a"},
+    {"%x: T[n,N]", "%a = argreduce.min %x {axis = 1, keep = false} yield %a"},
+};
+
+static const Case products[] = {
+    {"%x: T[n,N]", "%a = reduce.mul %x {axes = [1], keep = false} yield %a"},
+};
+
+START_TEST(many_lengths) {
+    static const int64_t few[] = {1, 3, 8}, lengths[] = {16, 31, 32, 33, 97, 512, 1000, 4096, 9001};
+    begin(false);
+    for (size_t i = 0; i < sizeof few / sizeof *few; i++) {
+        CHECK_FILLED(rows, few[i], "f32");
+        CHECK_FILLED(folds, few[i], "f32");
+    }
+    must_spread = true;
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        CHECK_FILLED(rows, lengths[i], "f32");
+        CHECK_FILLED(folds, lengths[i], "f32");
+    }
+    ck_assert_uint_gt(cuda_finish(), 300);
+    ck_assert_int_gt(spread_count, 250);
+}
+END_TEST
+
+START_TEST(many_dtypes) {
+    static const char *const floats[] = {"f64", "f16", "bf16"};
+    static const char *const ints[] = {"i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64"};
+    begin(true);
+    for (size_t i = 0; i < sizeof floats / sizeof *floats; i++) {
+        CHECK_FILLED(rows, 97, floats[i]);
+        CHECK_FILLED(rows, 1000, floats[i]);
+        CHECK_FILLED(folds, 1000, floats[i]);
+    }
+    for (size_t i = 0; i < sizeof ints / sizeof *ints; i++) {
+        CHECK_FILLED(folds, 33, ints[i]);
+        CHECK_FILLED(folds, 1000, ints[i]);
+        CHECK_FILLED(products, 1000, ints[i]);
+    }
+    ck_assert_uint_gt(cuda_finish(), 300);
+}
+END_TEST
+
+/* Lengths that a run tells, several axes, everything at once, NaNs, and what stands around. */
+static const Case others[] = {
+    {"%x: f32[n,61*h]", "%a = softmax %x {axis = 1} yield %a"},
+    {"%x: f16[n,61*h]", "%a = softmax %x {axis = 1} yield %a"},
+    {"%x: f32[n,h,33]", "%a = softmax %x {axis = 2} yield %a"},
+    {"%x: f32[h,64,n]", "%a = softmax %x {axis = 1} yield %a"},
+    {"%x: f32[n,61*h]", "%a = layer_norm %x {axis = 1, epsilon = 1e-5} yield %a"},
+    {"%x: f32[n,12,9], %s: f32[12,9]", "%a = layer_norm %x, %s {axis = 1, epsilon = 0.1} yield %a"},
+    {"%x: f32[n,h,40]", "%a = layer_norm %x {axis = 1, epsilon = 0.1} yield %a"},
+    {"%x: f32[n,61*h]", "%a = reduce.add %x {axes = [1], keep = false} yield %a"},
+    {"%x: f32[n,61*h]", "%a = argreduce.max %x {axis = 1, keep = false} yield %a"},
+    {"%x: f32[n,h,40]", "%a = reduce.add %x {axes = [0, 1, 2], keep = false} yield %a"},
+    {"%x: i32[9,70,100]", "%a = reduce.add %x {axes = [0, 1, 2], keep = false} yield %a"},
+    {"%x: f32[n,5,h,40]", "%a = reduce.max %x {axes = [1, 3], keep = false} yield %a"},
+    {"%x: f32[300,n,7]", "%a = reduce.add %x {axes = [0], keep = false} yield %a"},
+    {"%x: bool[n,300]", "%a = reduce.and %x {axes = [1], keep = false} yield %a"},
+    {"%x: bool[n,300]", "%a = reduce.or %x {axes = [1], keep = false} yield %a"},
+    {"%x: f32[n,300]", "%q = log %x %a = argreduce.max %q {axis = 1, keep = false} yield %a"},
+    {"%x: f32[n,300]",
+     "%c = const f32[] [1.99] %q = add %x, %c %r = log %q "
+     "%a = argreduce.min %r {axis = 1, keep = false} %b = reduce.max %r {axes = [1], keep = false} "
+     "yield %a, %b"},
+    {"%x: f32[2,20000]", "%a = softmax %x {axis = 1} %b = reduce.add %x {axes = [1], keep = true} "
+                         "yield %a, %b"},
+};
+
+START_TEST(other_rows) {
+    begin(false);
+    CHECK_CASES(others);
+    ck_assert_int_gt(spread_count, 40);
+    cuda_finish();
+}
+END_TEST
+
+LT_TEST_MAIN("test_cuda_rows", many_lengths, many_dtypes, other_rows)
