@@ -250,11 +250,13 @@ Stmt *lt_stmt_prefetch(Kernel *k, const Buffer *buffer, const Dim *const *index)
 
 Stmt *lt_stmt_barrier(Kernel *k) { return new_stmt(k, STMT_BARRIER); }
 
-Stmt *lt_stmt_combine(Kernel *k, const Buffer *buffer, ScalarFn fn, int64_t width) {
+Stmt *lt_stmt_combine(Kernel *k, const Buffer *buffer, ScalarFn fn, int64_t width,
+                      int64_t apart) {
     Stmt *s = new_stmt(k, STMT_COMBINE);
     s->u.combine.buffer = buffer;
     s->u.combine.fn = fn;
     s->u.combine.width = width;
+    s->u.combine.apart = apart;
     return s;
 }
 
@@ -302,7 +304,7 @@ static Stmt *copy_stmt(Substitution *s, const Stmt *from) {
     case STMT_BARRIER: return lt_stmt_barrier(k);
     case STMT_COMBINE:
         return lt_stmt_combine(k, lt_substitute_buffer(s, from->u.combine.buffer),
-                               from->u.combine.fn, from->u.combine.width);
+                               from->u.combine.fn, from->u.combine.width, from->u.combine.apart);
     case STMT_PREFETCH: {
         const Dim *index[LT_MAX_RANK];
         const Buffer *buffer = from->u.prefetch.buffer;

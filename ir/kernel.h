@@ -108,7 +108,8 @@ typedef enum {
     STMT_BARRIER, /* the threads of a team wait for each other; nothing, when there is one */
     STMT_COMBINE  /* GPU: all threads of a group get what folds the copies that they have of a
                      private scalar: in pairs whose numbers differ in one bit, from the highest bit
-                     of a warp's down, then the same between warps. No barrier for other memory. */
+                     down, but first in warps and then between them, where the group is whole
+                     warps. No barrier for other memory. */
 } StmtKind;
 
 /* Statements form lists through `next`; a body is the first of its list. */
@@ -150,7 +151,8 @@ struct Stmt {
         struct {
             const Buffer *buffer; /* private, one element */
             ScalarFn fn;          /* associative and commutative */
-            int64_t width;        /* threads of a group, a power of two that divides the block's */
+            int64_t width;        /* threads of a group, a power of two */
+            int64_t apart;        /* their numbers are, a power of two; both divide the block's */
         } combine;
     } u;
 };
@@ -259,7 +261,7 @@ Stmt *lt_stmt_let(Kernel *k, const Dim *var, const Expr *value);
 Stmt *lt_stmt_alloc(Kernel *k, const Buffer *buffer);
 Stmt *lt_stmt_prefetch(Kernel *k, const Buffer *buffer, const Dim *const *index);
 Stmt *lt_stmt_barrier(Kernel *k);
-Stmt *lt_stmt_combine(Kernel *k, const Buffer *buffer, ScalarFn fn, int64_t width);
+Stmt *lt_stmt_combine(Kernel *k, const Buffer *buffer, ScalarFn fn, int64_t width, int64_t apart);
 /* Whether threads wait for each other in the list or inside of it: a barrier or a combine. */
 bool lt_stmt_has_barrier(const Stmt *list);
 /* Whether d is made of integer arguments alone, and so known before the kernel runs. */

@@ -441,15 +441,16 @@ static void combine_pairs(Machine *m, const Stmt *s, int64_t bit) {
     }
 }
 
-/* Bits of a number in a warp from the highest down, then bits of the warp's number. */
+/* From the highest bit down, in warps first. */
 static void run_combine(Machine *m, const Stmt *s) {
     View *view = &m->views[s->u.combine.buffer->index];
-    const int64_t width = s->u.combine.width, in_warp = width < LT_WARP ? width : LT_WARP;
+    const int64_t width = s->u.combine.width, apart = s->u.combine.apart, end = width * apart;
+    const int64_t first_end = apart == 1 && width > LT_WARP ? LT_WARP : end;
     if (!view->is_split)
         split(m, view);
-    for (int64_t bit = in_warp / 2; bit > 0; bit /= 2)
+    for (int64_t bit = first_end / 2; bit >= apart; bit /= 2)
         combine_pairs(m, s, bit);
-    for (int64_t bit = width / 2; bit >= LT_WARP; bit /= 2)
+    for (int64_t bit = end / 2; bit >= first_end; bit /= 2)
         combine_pairs(m, s, bit);
     if (width < m->threads)
         return;

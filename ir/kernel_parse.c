@@ -334,7 +334,7 @@ static Stmt *parse_prefetch(KernelParser *p) {
     return lt_stmt_prefetch(p->kernel, buffer, index);
 }
 
-/* NAME "by" SCALAR "of" NUMBER */
+/* NAME "by" SCALAR "of" NUMBER ["apart" NUMBER] */
 static Stmt *parse_combine(KernelParser *p) {
     const char *at = p->lexer.token.start, *name = lt_read_name(p, "a buffer");
     const Named *named = lt_read_find(p, name);
@@ -348,7 +348,9 @@ static Stmt *parse_combine(KernelParser *p) {
     if (!lt_scalar_parse(name, &fn))
         lt_read_fail(p, at, "there is no scalar function '%s'", name);
     expect_word(p, "of");
-    return lt_stmt_combine(p->kernel, buffer, fn, lt_read_int(p));
+    const int64_t width = lt_read_int(p);
+    return lt_stmt_combine(p->kernel, buffer, fn, width,
+                           lt_read_word(p, "apart") ? lt_read_int(p) : 1);
 }
 
 static Stmt *parse_store(KernelParser *p) {

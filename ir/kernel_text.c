@@ -14,7 +14,7 @@
  *            | "alloc" NAME ":" DTYPE "[" [dims] "]" place [loc]
  *            | "prefetch" NAME "[" [dims] "]" [loc]
  *            | "barrier" [loc]
- *            | "combine" NAME "by" SCALAR "of" NUMBER [loc]
+ *            | "combine" NAME "by" SCALAR "of" NUMBER ["apart" NUMBER] [loc]
  *            | NAME "[" [dims] "]" "=" expr [loc]
  *   place   := "register" | "stack" | "scratch" | "shared"
  *   loc     := "@" item {"+" item}       (a statement without one has that of the block around it)
@@ -335,6 +335,8 @@ static void print_simple(Printer *p, const Stmt *s) {
     } else if (s->kind == STMT_COMBINE) {
         lt_str_printf(p->out, "combine %s by %s of %lld", s->u.combine.buffer->name,
                       lt_scalar_info[s->u.combine.fn].name, (long long)s->u.combine.width);
+        if (s->u.combine.apart > 1)
+            lt_str_printf(p->out, " apart %lld", (long long)s->u.combine.apart);
     } else {
         lt_str_append(p->out, "alloc ");
         print_buffer(p, s->u.alloc.buffer);

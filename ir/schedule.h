@@ -10,7 +10,8 @@
  *   grid L, thread L  on a GPU: iterations of L are blocks; threads of a block
  *   spread N G L      on a GPU: N threads work on an iteration of L together, and a block on G of
  *                     them; L, or nothing where L is left out, is around everything, and the loops
- *                     directly inside are stages over one extent
+ *                     directly inside are stages over one extent. `spread N G L across`: neighbours
+ *                     among the threads are those of neighbouring iterations of L
  *   team L M ..       in a kernel with barriers: the threads of a team share out the iterations of
  *                     each of these loops, which have one extent; all that is stored to memory that
  *                     the threads share is stored in them
@@ -47,9 +48,14 @@ const char *lt_schedule_reorder(Kernel *k, const char *const *loops, int count);
 const char *lt_schedule_mark(Kernel *k, const char *loop, LoopKind kind);
 const char *lt_schedule_team(Kernel *k, const char *const *loops, int count);
 const char *lt_schedule_cache(Kernel *k, const char *const *loops, int count);
-const char *lt_schedule_spread(Kernel *k, int64_t width, int64_t groups, const char *loop);
+typedef struct SpreadSpec {
+    int64_t width, groups; /* threads of a group, groups of a block: powers of two */
+    const char *loop;      /* or NULL */
+    bool is_across;
+} SpreadSpec;
+const char *lt_schedule_spread(Kernel *k, const SpreadSpec *spec);
 /* The error that it would give, or NULL; leaves the loops as they are. */
-const char *lt_schedule_spread_error(Kernel *k, int64_t width, int64_t groups, const char *loop);
+const char *lt_schedule_spread_error(Kernel *k, const SpreadSpec *spec);
 const char *lt_schedule_rfactor(Kernel *k, const char *loop, int64_t lanes);
 const char *lt_schedule_peel(Kernel *k, const char *loop);
 const char *lt_schedule_version(Kernel *k, const char *loop);

@@ -29,6 +29,7 @@ typedef struct StageFold {
 typedef struct Spread {
     Kernel *kernel;
     int64_t width, groups;
+    bool is_across;    /* a thread's number is lane * groups + group, not group * width + lane */
     const Dim *row;    /* the loop's variable, or NULL */
     const Dim *extent; /* of rows */
     const Dim *block;  /* the blocks' variable: row itself where a block has one */
@@ -199,13 +200,20 @@ static void check_start(Spread *s, const Stmt *list, const Stmt *stage, const St
 /* The thread's number in its group, and the row's number, in a thread loop over var. */
 static const Dim *lane_of(Spread *s, const Dim *var) {
     DimTable *t = &s->kernel->dims;
+    if (s->is_across)
+        return lt_dim_floordiv(t, var, lt_dim_const(t, s->groups));
     return s->groups > 1 ? lt_dim_mod(t, var, lt_dim_const(t, s->width)) : var;
 }
 
 static const Dim *row_of(Spread *s, const Dim *var) {
     DimTable *t = &s->kernel->dims;
-    const Dim *group = lt_dim_floordiv(t, var, lt_dim_const(t, s->width));
+    const Dim *group = s->is_across ? lt_dim_mod(t, var, lt_dim_const(t, s->groups))
+                                    : lt_dim_floordiv(t, var, lt_dim_const(t, s->width));
     return lt_dim_add(t, lt_dim_mul_const(t, s->block, s->groups), group);
+}
+
+static Stmt *combine(Spread *s, const Buffer *b, ScalarFn fn) {
+    return lt_stmt_combine(s->kernel, b, fn, s->width, s->is_across ? s->groups : 1);
 }
 
 static const Dim *thread_var(Spread *s, const char *name, int64_t count) {
@@ -353,9 +361,9 @@ static Stmt *combine_search(Spread *s, const StageFold *f) {
     const Expr *where = lt_expr_call(k, FN_SELECT, is_best, lt_expr_load(k, f->where, NULL, NULL),
                                      lt_expr_int(k, DT_I64, INT64_MAX));
     Stmt *list = lt_stmt_join(lt_stmt_alloc(k, mine), lt_stmt_store(k, mine, NULL, all));
-    list = lt_stmt_join(list, lt_stmt_combine(k, best, f->fn, s->width));
+    list = lt_stmt_join(list, combine(s, best, f->fn));
     list = lt_stmt_join(list, lt_stmt_store(k, f->where, NULL, where));
-    return lt_stmt_join(list, lt_stmt_combine(k, f->where, FN_MIN, s->width));
+    return lt_stmt_join(list, combine(s, f->where, FN_MIN));
 }
 
 static Stmt *spread_stage(Spread *s, const Stmt *loop, const Rows *rows) {
@@ -369,8 +377,7 @@ static Stmt *spread_stage(Spread *s, const Stmt *loop, const Rows *rows) {
     for (size_t i = 0; i < folds.len; i++) {
         const StageFold *f = &folds.data[i];
         result =
-            lt_stmt_join(result, f->where ? combine_search(s, f)
-                                          : lt_stmt_combine(s->kernel, f->buffer, f->fn, s->width));
+            lt_stmt_join(result, f->where ? combine_search(s, f) : combine(s, f->buffer, f->fn));
     }
     return result;
 }
@@ -464,13 +471,14 @@ static void check_list(Spread *s, const Stmt *list) {
 
 static bool is_power_of_two(int64_t n) { return n > 0 && (n & (n - 1)) == 0; }
 
-static Spread begin(Kernel *k, int64_t width, int64_t groups, const char *loop) {
-    Spread s = {.kernel = k, .width = width, .groups = groups};
-    Stmt *around = loop ? lt_schedule_find(k, loop) : NULL;
-    if (loop && (!around || k->body != around || around->next))
-        fail(&s, "it is not around everything", loop);
-    else if (!is_power_of_two(width) || !is_power_of_two(groups) || width > LT_MAX_THREADS ||
-             groups > LT_MAX_THREADS / width || (groups > 1 && !loop))
+static Spread begin(Kernel *k, const SpreadSpec *spec) {
+    Spread s = {.kernel = k, .width = spec->width, .groups = spec->groups};
+    Stmt *around = spec->loop ? lt_schedule_find(k, spec->loop) : NULL;
+    s.is_across = spec->is_across && s.groups > 1;
+    if (spec->loop && (!around || k->body != around || around->next))
+        fail(&s, "it is not around everything", spec->loop);
+    else if (!is_power_of_two(s.width) || !is_power_of_two(s.groups) || s.width > LT_MAX_THREADS ||
+             s.groups > LT_MAX_THREADS / s.width || (s.groups > 1 && !spec->loop))
         fail(&s, "threads and groups are powers of two, and fit into a block together", k->name);
     else if (around) {
         s.row = s.block = around->u.loop.var;
@@ -481,17 +489,17 @@ static Spread begin(Kernel *k, int64_t width, int64_t groups, const char *loop) 
     return s;
 }
 
-const char *lt_schedule_spread_error(Kernel *k, int64_t width, int64_t groups, const char *loop) {
-    return begin(k, width, groups, loop).error;
+const char *lt_schedule_spread_error(Kernel *k, const SpreadSpec *spec) {
+    return begin(k, spec).error;
 }
 
-const char *lt_schedule_spread(Kernel *k, int64_t width, int64_t groups, const char *loop) {
-    Spread s = begin(k, width, groups, loop);
+const char *lt_schedule_spread(Kernel *k, const SpreadSpec *spec) {
+    Spread s = begin(k, spec);
     if (s.error)
         return s.error;
     const Dim *blocks = s.extent;
-    if (groups > 1) {
-        blocks = lt_dim_ceildiv(&k->dims, s.extent, lt_dim_const(&k->dims, groups));
+    if (s.groups > 1) {
+        blocks = lt_dim_ceildiv(&k->dims, s.extent, lt_dim_const(&k->dims, s.groups));
         s.block = lt_kernel_loop_var(k, lt_arena_printf(k->arena, "%s.0", s.row->name), blocks);
     }
     Stmt *body = spread_list(&s, s.row ? k->body->u.loop.body : k->body);

@@ -247,7 +247,7 @@ static Stmt *rewrite_stmt(Rewrite *rw, const Stmt *s) {
     case STMT_BARRIER: return lt_stmt_barrier(rw->k);
     case STMT_COMBINE:
         return lt_stmt_combine(rw->k, rewrite_buffer(rw, s->u.combine.buffer), s->u.combine.fn,
-                               s->u.combine.width);
+                               s->u.combine.width, s->u.combine.apart);
     case STMT_PREFETCH:
         rewrite_index(rw, s->u.prefetch.buffer, s->u.prefetch.index, index);
         return lt_stmt_prefetch(rw->k, rewrite_buffer(rw, s->u.prefetch.buffer), index);

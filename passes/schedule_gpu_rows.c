@@ -2,19 +2,19 @@
  *
  * A short row has a part of a warp, so that a block has several rows; a longer one has a block. A
  * thread keeps at most MOST_KEPT elements of a row in registers; where there are few rows, more
- * threads share each. What is folded across memory, with many results, is left to one thread each:
- * neighbours then read neighbouring elements. */
+ * threads share each. Where results lie beside each other in memory and what they fold does not,
+ * neighbours among the threads work on neighbouring results, and with enough of these each has a
+ * thread of its own. */
 #include "passes/schedule_nest.h"
 
 #include <assert.h>
 
 enum {
-    LEAST_FOLD = 16,      /* elements that are worth several threads */
-    LEAST_ACROSS = 256,   /* the same where neighbours do not read neighbouring elements */
-    LEAST_THREADS = 4096, /* results that keep a GPU busy with a thread each */
-    FULL_DEVICE = 65536,  /* threads that do */
-    GOOD_PART = 4,        /* elements for a thread, at least */
-    MOST_KEPT = 16
+    LEAST_FOLD = 16,     /* elements that are worth several threads */
+    FULL_DEVICE = 65536, /* threads that keep a GPU busy */
+    GOOD_PART = 4,       /* elements for a thread, at least */
+    MOST_KEPT = 16,
+    COLUMNS = 32
 };
 
 /* --- making one loop of several --------------------------------------------------------------- */
@@ -66,16 +66,6 @@ static int64_t iterations(const Stmt *const *loops, int count) {
     return product;
 }
 
-static bool is_worth_it(Nest *nest, int64_t rows, int64_t elements) {
-    const Stmt *last = nest->folds[nest->fold_count - 1];
-    if (elements && elements < LEAST_FOLD)
-        return false;
-    if (nest->kernel->class == KERNEL_ROWS || lt_nest_walks(nest, last, false))
-        return true;
-    const bool has_few = rows && rows < LEAST_THREADS;
-    return has_few && (!elements || elements >= LEAST_ACROSS);
-}
-
 /* --- how many threads ------------------------------------------------------------------------- */
 
 /* The power of two that is not less than n, in low..high. */
@@ -98,20 +88,59 @@ static int64_t choose_width(int64_t rows, int64_t elements) {
     return width;
 }
 
+/* A block has COLUMNS results beside each other, and so many threads for each as there is work and
+ * room for. */
+static SpreadSpec choose_columns(int64_t rows, int64_t elements) {
+    int64_t groups = power_above(rows ? rows : COLUMNS, 1, COLUMNS);
+    int64_t width = BLOCK_THREADS / COLUMNS;
+    while (rows && elements && rows * width < FULL_DEVICE && width * groups < LT_MAX_THREADS &&
+           elements > 2 * GOOD_PART * width)
+        width *= 2;
+    while (elements && width > 2 && elements < GOOD_PART * width)
+        width /= 2;
+    while (elements > MOST_KEPT * width && width < LT_MAX_THREADS)
+        width *= 2;
+    while (width * groups > LT_MAX_THREADS)
+        groups /= 2;
+    return (SpreadSpec){.width = width, .groups = groups, .is_across = groups > 1};
+}
+
+static SpreadSpec choose_rows(int64_t rows, int64_t elements, bool has_loop) {
+    const int64_t width = choose_width(rows, elements);
+    const bool is_short = has_loop && width <= LT_WARP;
+    return (SpreadSpec){.width = width, .groups = is_short ? BLOCK_THREADS / width : 1};
+}
+
+/* The extent of the first stage; 0: not known, -1: there is none. */
+static int64_t stage_extent(const Nest *nest) {
+    const Stmt *s = nest->kernel->body;
+    for (int i = 0; i < nest->loop_count; i++)
+        s = s->u.loop.body;
+    while (s && s->kind != STMT_FOR)
+        s = s->next;
+    return !s ? -1 : lt_dim_is_const(s->u.loop.extent) ? s->u.loop.extent->value : 0;
+}
+
 const char *lt_choose_gpu_rows(Nest *nest) {
     Kernel *k = nest->kernel;
     if (!nest->fold_count)
         return NULL;
+    const Stmt *last = nest->loop_count ? nest->loops[nest->loop_count - 1] : NULL;
     const int64_t rows = iterations(nest->loops, nest->loop_count);
-    if (!is_worth_it(nest, rows, iterations(nest->folds, nest->fold_count)))
+    const bool is_along = lt_nest_walks(nest, nest->folds[nest->fold_count - 1], false);
+    const bool is_across = !is_along && last && lt_nest_walks(nest, last, false);
+    if (is_across && rows >= FULL_DEVICE && k->class != KERNEL_ROWS)
         return NULL;
     fuse_loops(nest);
-    const int64_t elements = iterations(nest->folds, nest->fold_count ? 1 : 0);
-    const int64_t width = choose_width(rows, elements);
-    const char *row = nest->loop_count ? nest->loops[0]->u.loop.var->name : NULL;
-    const int64_t groups = row && width < LT_WARP * 4 ? BLOCK_THREADS / width : 1;
-    if (nest->loop_count > 1 || lt_schedule_spread_error(k, width, groups, row))
+    const int64_t elements = stage_extent(nest);
+    if (nest->loop_count > 1 || (elements && elements < LEAST_FOLD))
         return NULL;
-    return lt_arena_printf(k->arena, "spread %lld %lld%s%s", (long long)width, (long long)groups,
-                           row ? " " : "", row ? row : "");
+    SpreadSpec spec = is_across ? choose_columns(rows, elements)
+                                : choose_rows(rows, elements, nest->loop_count > 0);
+    spec.loop = nest->loop_count ? nest->loops[0]->u.loop.var->name : NULL;
+    if (lt_schedule_spread_error(k, &spec))
+        return NULL;
+    return lt_arena_printf(k->arena, "spread %lld %lld%s%s%s", (long long)spec.width,
+                           (long long)spec.groups, spec.loop ? " " : "", spec.loop ? spec.loop : "",
+                           spec.is_across ? " across" : "");
 }

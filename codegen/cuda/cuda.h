@@ -69,7 +69,8 @@ typedef struct Writer {
     const Dim *position; /* on it: a symbol of the fork */
     const char *thread;  /* the name of a thread's number */
     int64_t lanes;       /* threads of a group, where a block has several; 0: it has one */
-    const Dim *group, *lane;  /* symbols of the fork: a thread is lanes * group + lane */
+    int64_t apart;       /* the numbers of a group's threads are */
+    const Dim *group, *lane; /* symbols of the fork, which make a thread's number */
     const Stmt *thread_loop;  /* around the statement at hand */
     const char *parts[LT_DTYPE_LIMIT]; /* shared memory for folds, by dtype; NULL: none yet */
     bool failed;

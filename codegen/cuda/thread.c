@@ -14,35 +14,37 @@ static Scope *function_scope(Writer *w) {
 
 /* --- groups --- */
 
-static int64_t narrowest(const Stmt *list, int64_t least) {
+static const Stmt *narrowest(const Stmt *list, const Stmt *found) {
     for (const Stmt *s = list; s; s = s->next) {
-        if (s->kind == STMT_COMBINE && s->u.combine.width < least)
-            least = s->u.combine.width;
+        if (s->kind == STMT_COMBINE && (!found || s->u.combine.width < found->u.combine.width))
+            found = s;
         if (s->kind == STMT_FOR)
-            least = narrowest(s->u.loop.body, least);
+            found = narrowest(s->u.loop.body, found);
     }
-    return least;
+    return found;
 }
 
 void lt_cuda_find_lanes(Writer *w) {
-    const int64_t least = narrowest(w->kernel->body, w->threads);
-    if (least == w->threads || w->axis)
+    const Stmt *combine = narrowest(w->kernel->body, NULL);
+    if (!combine || combine->u.combine.width == w->threads || w->axis)
         return;
-    w->lanes = least;
+    w->lanes = combine->u.combine.width;
+    w->apart = combine->u.combine.apart;
     w->group = lt_dim_symbol(&w->dims, "group");
     w->lane = lt_dim_symbol(&w->dims, "lane");
-    lt_dim_set_range(&w->dims, w->group, 0, w->threads / least - 1);
-    lt_dim_set_range(&w->dims, w->lane, 0, least - 1);
+    lt_dim_set_range(&w->dims, w->group, 0, w->threads / w->lanes - 1);
+    lt_dim_set_range(&w->dims, w->lane, 0, w->lanes - 1);
     w->any_replaced = true;
 }
 
-static void bind_once(Writer *w, const Dim *symbol, const char *operator) {
+/* const int lane = t % 32; */
+static void bind_once(Writer *w, const Dim *symbol, char operator, int64_t by) {
     if (w->symbols[symbol->symbol])
         return;
     Scope *function = function_scope(w);
     const char *name = lt_cuda_name(w->arena, &w->names, symbol->name);
-    lt_cuda_line_in(function, "const int %s = %s %s %lld;", name,
-                    w->thread, operator,(long long) w->lanes);
+    lt_cuda_line_in(function, "const int %s = %s %c %lld;", name,
+                    w->thread, operator,(long long) by);
     w->symbols[symbol->symbol] = name;
     w->symbol_scopes[symbol->symbol] = function;
 }
@@ -56,10 +58,12 @@ void lt_cuda_bind_thread(Writer *w, const Stmt *loop) {
     lt_cuda_bind(w, var, w->thread);
     if (!w->lanes)
         return;
-    bind_once(w, w->group, "/");
-    bind_once(w, w->lane, "%");
-    w->replaced[var->symbol] =
-        lt_dim_add(&w->dims, lt_dim_mul_const(&w->dims, w->group, w->lanes), w->lane);
+    const bool is_across = w->apart > 1;
+    const int64_t by = is_across ? w->apart : w->lanes;
+    const Dim *quotient = is_across ? w->lane : w->group, *rest = is_across ? w->group : w->lane;
+    bind_once(w, quotient, '/', by);
+    bind_once(w, rest, '%', by);
+    w->replaced[var->symbol] = lt_dim_add(&w->dims, lt_dim_mul_const(&w->dims, quotient, by), rest);
 }
 
 /* --- every N-th position --- */
@@ -129,13 +133,12 @@ void lt_cuda_end_strided(Writer *w) {
 
 /* --- folds --- */
 
-/* An element a warp. */
-static const char *shared_parts(Writer *w, DType dtype) {
+static const char *shared_parts(Writer *w, DType dtype, int64_t count) {
     const char **name = &w->parts[dtype];
     if (!*name) {
         *name = lt_cuda_name(w->arena, &w->names, "parts");
         lt_cuda_line_in(function_scope(w), "__shared__ %s %s[%lld];", lt_cuda_register_type(dtype),
-                        *name, (long long)w->threads / LT_WARP);
+                        *name, (long long)count);
     }
     return *name;
 }
@@ -143,13 +146,19 @@ static const char *shared_parts(Writer *w, DType dtype) {
 /* sum = block_fold<256>(sum, parts, [](float a, float b) { return a + b; }); */
 void lt_cuda_combine(Writer *w, const Stmt *s) {
     const Buffer *b = s->u.combine.buffer;
-    const bool is_warp = s->u.combine.width <= LT_WARP;
-    const char *name = w->buffers[b->index], *type = lt_cuda_register_type(b->dtype);
+    const int64_t width = s->u.combine.width, apart = s->u.combine.apart;
+    const char *name = w->buffers[b->index], *type = lt_cuda_register_type(b->dtype), *call;
     const Text args[3] = {{"a", BIND_ATOM}, {"b", BIND_ATOM}, {NULL, BIND_ATOM}};
-    if (s->u.combine.width < 2)
+    if (width < 2)
         return;
-    const char *parts = is_warp ? "" : lt_arena_printf(w->arena, " %s,", shared_parts(w, b->dtype));
-    lt_cuda_line(w, "%s = %s_fold<%lld>(%s,%s [](%s a, %s b) { return %s; });", name,
-                 is_warp ? "warp" : "block", (long long)s->u.combine.width, name, parts, type, type,
+    if (apart > 1)
+        call = lt_arena_printf(w->arena, "column_fold<%lld, %lld>(%s, %s", (long long)width,
+                               (long long)apart, name, shared_parts(w, b->dtype, w->threads));
+    else if (width > LT_WARP)
+        call = lt_arena_printf(w->arena, "block_fold<%lld>(%s, %s", (long long)width, name,
+                               shared_parts(w, b->dtype, w->threads / LT_WARP));
+    else
+        call = lt_arena_printf(w->arena, "warp_fold<%lld>(%s", (long long)width, name);
+    lt_cuda_line(w, "%s = %s, [](%s a, %s b) { return %s; });", name, call, type, type,
                  lt_cuda_call(w->arena, s->u.combine.fn, b->dtype, args).text);
 }

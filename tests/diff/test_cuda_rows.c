@@ -132,6 +132,35 @@ static const Case others[] = {
                          "yield %a, %b"},
 };
 
+/* Results beside each other, each of which folds what lies apart. */
+static const Case columns[] = {
+    {"%x: T[n,N,32]", "%a = reduce.add %x {axes = [1], keep = false} yield %a"},
+    {"%x: T[N,h]", "%a = reduce.max %x {axes = [0], keep = false} yield %a"},
+    {"%x: T[N,13]", "%a = reduce.min %x {axes = [0], keep = false} yield %a"},
+    {"%x: T[2,N,h,3]", "%a = reduce.add %x {axes = [0, 1], keep = false} yield %a"},
+    {"%x: T[N,h]", "%a = argreduce.min %x {axis = 0, keep = false} yield %a"},
+};
+
+static const Case column_rows[] = {
+    {"%x: T[n,N,h]", "%a = softmax %x {axis = 1} yield %a"},
+    {"%x: T[N,40]", "%a = log_softmax %x {axis = 0} yield %a"},
+};
+
+START_TEST(many_columns) {
+    static const int64_t lengths[] = {16, 49, 97, 256, 1000};
+    begin(true);
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        CHECK_FILLED(columns, lengths[i], "f32");
+        CHECK_FILLED(column_rows, lengths[i], "f32");
+    }
+    CHECK_FILLED(columns, 100, "f16");
+    CHECK_FILLED(columns, 100, "i8");
+    CHECK_FILLED(columns, 100, "i64");
+    CHECK_FILLED(column_rows, 100, "bf16");
+    ck_assert_uint_gt(cuda_finish(), 100);
+}
+END_TEST
+
 START_TEST(other_rows) {
     begin(false);
     CHECK_CASES(others);
@@ -140,4 +169,4 @@ START_TEST(other_rows) {
 }
 END_TEST
 
-LT_TEST_MAIN("test_cuda_rows", many_lengths, many_dtypes, other_rows)
+LT_TEST_MAIN("test_cuda_rows", many_lengths, many_dtypes, many_columns, other_rows)

@@ -67,6 +67,7 @@ static const char *const canonical[] = {
     "    thread t in 8 {\n"
     "      sum[] = sum[] + x[b, t]\n"
     "    }\n"
+    "    combine sum by max of 2 apart 4\n"
     "    combine sum by add of 8 @ (\"ReduceSum\")\n"
     "    thread s in 1 {\n"
     "      out[b] = sum[]\n"

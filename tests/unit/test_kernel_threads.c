@@ -78,6 +78,9 @@ START_TEST(threads_combine) {
         {"alloc x: f32[] register thread t in 4 { x[] = a[b, t] } combine x by max of 2 "
          "x[] = x[] + 1 thread s in 4 { out[b, s] = x[] }",
          {7, 7, 9, 9}},
+        {"alloc x: f32[] register thread t in 4 { x[] = a[b, t] } combine x by add of 2 apart 2 "
+         "thread s in 4 { out[b, s] = x[] }",
+         {12, 14, 12, 14}},
         {"alloc x: f32[] register x[] = 3 combine x by mul of 4 combine x by add of 2 "
          "thread s in 4 { out[b, s] = x[] }",
          {162, 162, 162, 162}},

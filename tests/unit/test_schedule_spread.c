@@ -103,8 +103,9 @@ static void run_body(const char *body, const char *schedule, float *y, int64_t *
 
 START_TEST(results_stay) {
     setup();
-    static const char *const schedules[] = {"spread 8 1 i",  "spread 64 1 i", "spread 8 4 i",
-                                            "spread 16 2 i", "spread 2 2 i",  "spread 1 1 i"};
+    static const char *const schedules[] = {
+        "spread 8 1 i", "spread 64 1 i", "spread 8 4 i",        "spread 16 2 i",
+        "spread 2 2 i", "spread 1 1 i",  "spread 8 4 i across", "spread 64 2 i across"};
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
         float wanted[5 * 37], got[5 * 37];
         int64_t wanted_z[5], got_z[5];
