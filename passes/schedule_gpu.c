@@ -45,12 +45,15 @@ static bool folds_channels(const Nest *nest) {
 
 const char *lt_choose_gpu(Nest *nest) {
     const KernelClass class = nest->kernel->class;
-    const bool is_rows = class == KERNEL_REDUCE || class == KERNEL_ROWS || class == KERNEL_WINDOW;
-    const char *rows = is_rows ? lt_choose_gpu_rows(nest) : NULL;
+    const bool has_folds = class == KERNEL_REDUCE || class == KERNEL_ROWS ||
+                           class == KERNEL_WINDOW || class == KERNEL_CONTRACT ||
+                           class == KERNEL_CONV;
+    if (nest->loop_count && folds_channels(nest) && find_tile(nest))
+        return lt_schedule_fill(nest, SCHEDULE_THREAD_TILE);
+    const char *rows = has_folds ? lt_choose_gpu_rows(nest) : NULL;
     if (rows)
         return rows;
     if (class == KERNEL_SERIAL || nest->loop_count == 0)
         return "";
-    return lt_schedule_fill(nest, folds_channels(nest) && find_tile(nest) ? SCHEDULE_THREAD_TILE
-                                                                          : SCHEDULE_THREADS);
+    return lt_schedule_fill(nest, SCHEDULE_THREADS);
 }

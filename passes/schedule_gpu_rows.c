@@ -111,6 +111,17 @@ static SpreadSpec choose_rows(int64_t rows, int64_t elements, bool has_loop) {
     return (SpreadSpec){.width = width, .groups = is_short ? BLOCK_THREADS / width : 1};
 }
 
+/* Whether results with a thread each keep the device busy, and do so in a good order. Where many of
+ * them read the same, as in products, the cache has it. */
+static bool is_busy(KernelClass class, int64_t rows, bool is_across) {
+    switch (class) {
+    case KERNEL_ROWS: return false;
+    case KERNEL_REDUCE: return is_across && rows >= FULL_DEVICE;
+    case KERNEL_CONTRACT: return rows >= FULL_DEVICE;
+    default: return rows == 0 || rows >= FULL_DEVICE;
+    }
+}
+
 /* The extent of the first stage; 0: not known, -1: there is none. */
 static int64_t stage_extent(const Nest *nest) {
     const Stmt *s = nest->kernel->body;
@@ -123,13 +134,14 @@ static int64_t stage_extent(const Nest *nest) {
 
 const char *lt_choose_gpu_rows(Nest *nest) {
     Kernel *k = nest->kernel;
-    if (!nest->fold_count)
+    const int64_t folded = iterations(nest->folds, nest->fold_count);
+    if (!nest->fold_count || (folded && folded < LEAST_FOLD))
         return NULL;
     const Stmt *last = nest->loop_count ? nest->loops[nest->loop_count - 1] : NULL;
     const int64_t rows = iterations(nest->loops, nest->loop_count);
     const bool is_along = lt_nest_walks(nest, nest->folds[nest->fold_count - 1], false);
     const bool is_across = !is_along && last && lt_nest_walks(nest, last, false);
-    if (is_across && rows >= FULL_DEVICE && k->class != KERNEL_ROWS)
+    if (is_busy(k->class, rows, is_across))
         return NULL;
     fuse_loops(nest);
     const int64_t elements = stage_extent(nest);

@@ -161,6 +161,26 @@ START_TEST(many_columns) {
 }
 END_TEST
 
+/* Products of few results, and sums over windows and kernels that are long. */
+static const Case few_results[] = {
+    {"%x: T[N], %y: T[N]", "%a = contract %x, %y {spec = \"k,k->\"} yield %a"},
+    {"%x: T[N], %y: T[N,40]", "%a = contract %x, %y {spec = \"k,kn->n\"} yield %a"},
+    {"%x: T[3,N], %y: T[11,N]", "%a = contract %x, %y {spec = \"mk,nk->mn\"} yield %a"},
+    {"%x: T[h,N], %y: T[N,10]", "%a = contract %x, %y {spec = \"mk,kn->mn\"} yield %a"},
+    {"%x: T[2,N,8,3]", "%a = window.add %x {axes = [1, 2], kernel = [16, 2], strides = [9, 2], "
+                       "dilations = [1, 1], pad_lo = [2, 0], pad_hi = [7, 1]} yield %a"},
+};
+
+START_TEST(few_long_sums) {
+    begin(true);
+    CHECK_FILLED(few_results, 100, "f32");
+    CHECK_FILLED(few_results, 1003, "f32");
+    CHECK_FILLED(few_results, 300, "f16");
+    CHECK_FILLED(few_results, 300, "i32");
+    ck_assert_uint_gt(cuda_finish(), 50);
+}
+END_TEST
+
 START_TEST(other_rows) {
     begin(false);
     CHECK_CASES(others);
@@ -169,4 +189,4 @@ START_TEST(other_rows) {
 }
 END_TEST
 
-LT_TEST_MAIN("test_cuda_rows", many_lengths, many_dtypes, many_columns, other_rows)
+LT_TEST_MAIN("test_cuda_rows", many_lengths, many_dtypes, many_columns, few_long_sums, other_rows)
