@@ -38,9 +38,12 @@ static const char *merged_name(const Nest *nest) {
 
 static const char *loop_name(const Stmt *loop) { return loop ? loop->u.loop.var->name : NULL; }
 
-/* The same with the blocks of a tile. */
+/* The same with the blocks of a tile, or with what is around vectors. */
 static const char *grid_name(const Nest *nest) {
     const char *outer = merged_name(nest);
+    if (nest->v)
+        return lt_arena_printf(nest->kernel->arena, "%s%s%s.0", outer, *outer ? "_" : "",
+                               loop_name(nest->v));
     if (!nest->m || !nest->n)
         return outer;
     return lt_arena_printf(nest->kernel->arena, "%s%s%s.0_%s.0", outer, *outer ? "_" : "",
@@ -72,6 +75,7 @@ static void append_word(Str *out, const Nest *nest, const char *word, size_t len
         {"nr", NULL, nest->nr},
         {"mc", NULL, nest->mc},
         {"vc", NULL, nest->vc},
+        {"vl", NULL, nest->vl},
         {"kc", NULL, nest->kc},
         {"np", NULL, PACKED_PANELS},
         {"lanes", NULL, lt_nest_lanes(nest)},

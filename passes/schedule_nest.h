@@ -25,7 +25,7 @@ typedef struct Nest {
     const Stmt *m, *n, *v, *u, *y, *p; /* roles; NULL: none */
     const char *a, *b;                 /* the operands that m and n walk; NULL: not simply loaded */
     const Stmt *w; /* the loop that gets a version without conditions, or NULL */
-    int mr, nr, mc, vc, kc, mt, nt;
+    int mr, nr, mc, vc, kc, mt, nt, vl;
     bool has_few_taps; /* the folding loops are to be unrolled */
 } Nest;
 
@@ -45,6 +45,10 @@ const Dim *lt_load_stride(Kernel *k, const Expr *load, const Dim *var);
 /* --- schedule_gpu.c: blocks and threads ------------------------------------------------------ */
 
 const char *lt_choose_gpu(Nest *nest);
+
+/* --- schedule_gpu_map.c: element by element --------------------------------------------------- */
+
+ScheduleRow lt_choose_gpu_map(Nest *nest);
 
 /* --- schedule_gpu_rows.c: threads that work on a fold or on a row together -------------------- */
 

@@ -41,6 +41,14 @@ typedef struct NamedDim {
     const Scope *scope;
 } NamedDim;
 
+/* Lanes of a vector loop that are in memory beside each other. */
+typedef struct Pack {
+    const Buffer *buffer;
+    const Dim *base; /* the number of the first one's element */
+    const char *name;
+    bool is_store;
+} Pack;
+
 /* What one statement makes of an expression. */
 typedef struct ExprUse {
     uint32_t statement; /* which one this is about */
@@ -73,6 +81,8 @@ typedef struct Writer {
     const Dim *group, *lane; /* symbols of the fork, which make a thread's number */
     const Stmt *thread_loop;  /* around the statement at hand */
     const char *parts[LT_DTYPE_LIMIT]; /* shared memory for folds, by dtype; NULL: none yet */
+    const Stmt *pack_loop; /* the vector loop whose packs these are, or NULL */
+    Vec(Pack) packs;
     bool failed;
 } Writer;
 
@@ -149,6 +159,14 @@ void lt_cuda_end_strided(Writer *w);
 void lt_cuda_combine(Writer *w, const Stmt *s);
 /* Groups of threads that the kernel combines. */
 void lt_cuda_find_lanes(Writer *w);
+
+/* --- pack.c --- */
+
+/* Loads what the vector loop has at once, and afterwards stores it; nothing for other loops. */
+void lt_cuda_begin_packs(Writer *w, const Stmt *loop);
+void lt_cuda_end_packs(Writer *w);
+/* The element where it is part of a pack, else NULL. */
+const char *lt_cuda_pack_element(Writer *w, const Buffer *b, const Dim *const *index);
 
 /* --- kernel.c --- */
 

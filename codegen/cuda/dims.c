@@ -8,32 +8,34 @@
 
 /* --- 32 bits --- */
 
-/* The greatest magnitude on the way to d, at most INT64_MAX. */
+/* The greatest magnitude of d, at most INT64_MAX. */
 static int64_t magnitude(const DimTable *t, const Dim *d) {
-    int64_t lo, hi, own = 0;
-    if (d->kind == DIM_CONST)
-        return llabs(d->value);
+    int64_t lo, hi;
     lt_dim_range(t, d, &lo, &hi);
     if (hi == LT_DIM_UNBOUNDED || lo == -LT_DIM_UNBOUNDED)
         return INT64_MAX;
-    const int64_t ends = llabs(lo) > llabs(hi) ? llabs(lo) : llabs(hi);
-    if (d->kind == DIM_ADD || d->kind == DIM_MUL)
-        own = llabs(d->value);
-    for (uint32_t i = 0; i < d->count; i++) {
-        const int64_t inner = magnitude(t, d->args[i]);
-        if (inner > INT32_MAX)
-            return INT64_MAX;
-        own = d->kind == DIM_ADD   ? own + inner
-              : d->kind == DIM_MUL ? own * (inner ? inner : 1)
-              : inner > own        ? inner
-                                   : own;
-        if (own > INT32_MAX)
-            return INT64_MAX;
-    }
-    return own > ends ? own : ends;
+    return llabs(lo) > llabs(hi) ? llabs(lo) : llabs(hi);
 }
 
-bool lt_cuda_fits_int(const DimTable *t, const Dim *d) { return magnitude(t, d) <= INT32_MAX; }
+/* Terms are added, and factors multiplied, in an order of their own: all parts of the sum or of the
+ * product must fit, whatever their signs. */
+bool lt_cuda_fits_int(const DimTable *t, const Dim *d) {
+    if (magnitude(t, d) > INT32_MAX)
+        return false;
+    int64_t all = d->kind == DIM_ADD || d->kind == DIM_MUL ? llabs(d->value) : 0;
+    for (uint32_t i = 0; i < d->count; i++) {
+        if (!lt_cuda_fits_int(t, d->args[i]))
+            return false;
+        const int64_t part = magnitude(t, d->args[i]);
+        if (d->kind == DIM_ADD)
+            all += part;
+        if (d->kind == DIM_MUL && part > 1)
+            all *= part;
+        if (all > INT32_MAX)
+            return false;
+    }
+    return true;
+}
 
 /* --- names --- */
 
@@ -65,6 +67,8 @@ static const char *part_name(Arena *arena, const Dim *d) {
     const bool is_axis = lt_str_ends(symbol->name, ".at");
     const char *name =
         lt_arena_strndup(arena, symbol->name, strlen(symbol->name) - (is_axis ? 3 : 0));
+    if (is_axis && strchr(name, '_') && lt_str_ends(name, ".0")) /* around vectors */
+        name = lt_arena_strndup(arena, name, strlen(name) - 2);
     const char *dot = strchr(name, '.'), *first = strchr(dot ? dot : name, '_');
     const char *last = strrchr(name, '_');
     if (!first)

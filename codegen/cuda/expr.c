@@ -25,6 +25,9 @@ const char *lt_cuda_element(Writer *w, const Buffer *b, const Dim *const *index)
     const char *name = w->buffers[b->index];
     if (lt_cuda_is_scalar(b))
         return name;
+    const char *in_pack = lt_cuda_pack_element(w, b, index);
+    if (in_pack)
+        return in_pack;
     if (b->kind <= BUFFER_OUTPUT)
         return lt_arena_printf(w->arena, "%s[%s]", name,
                                lt_cuda_dim(w, lt_cuda_flat(w, b, index)).text);

@@ -44,14 +44,17 @@ static void emit_for(Writer *w, const Stmt *s) {
     const bool is_unrolled = s->u.loop.kind == LOOP_UNROLL || s->u.loop.kind == LOOP_VECTOR;
     const char *extent = lt_cuda_dim(w, s->u.loop.extent).text;
     Scope body;
+    lt_cuda_begin_packs(w, s);
     lt_cuda_open(w, &body);
-    const char *var = symbol_name(w, s->u.loop.var);
+    const char *var = s->u.loop.kind == LOOP_VECTOR ? lt_cuda_scope_name(w, w->scope, "lane")
+                                                    : symbol_name(w, s->u.loop.var);
     lt_cuda_bind(w, s->u.loop.var, var);
     emit_list(w, s->u.loop.body);
     if (is_unrolled)
         lt_cuda_line_in(body.around, "#pragma unroll");
     lt_cuda_close(w, lt_arena_printf(w->arena, "for (%s %s = 0; %s < %s; %s++)", w->index_type, var,
                                      var, extent, var));
+    lt_cuda_end_packs(w);
 }
 
 /* The outermost grid loop is the slowest dimension of the grid, the innermost one is x. */
@@ -101,7 +104,7 @@ static void find_axis(Writer *w) {
 /* const int i = 256 * blockIdx.x + threadIdx.x; */
 static void emit_axis(Writer *w, const Stmt *grid) {
     const Stmt *thread = grid->u.loop.body;
-    const char *name = lt_cuda_name(w->arena, &w->names, strchr(w->axis, '_') ? "i" : w->axis);
+    const char *name = lt_cuda_name(w->arena, &w->names, strpbrk(w->axis, "_.") ? "i" : w->axis);
     const char *number = strcmp(w->index_type, "int") == 0 ? "blockIdx.x" : "int64_t(blockIdx.x)";
     lt_cuda_line(w, "const %s %s = %lld * %s + threadIdx.x;", w->index_type, name,
                  (long long)thread->u.loop.extent->value, number);
@@ -132,9 +135,9 @@ static void emit_thread(Writer *w, const Stmt *s) {
     w->thread_loop = NULL;
     if (covers_block(w, s))
         return;
-    const char *head = extent == 1 ? lt_arena_printf(w->arena, "if (%s == 0)", w->thread)
-                                   : lt_arena_printf(w->arena, "if (%s < %lld)", w->thread,
-                                                     (long long)extent);
+    const char *head =
+        extent == 1 ? lt_arena_printf(w->arena, "if (%s == 0)", w->thread)
+                    : lt_arena_printf(w->arena, "if (%s < %lld)", w->thread, (long long)extent);
     lt_cuda_close(w, head);
 }
 

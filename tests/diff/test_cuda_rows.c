@@ -3,25 +3,27 @@
  * only a run tells. */
 #include "tests/diff/cuda_fixture.h"
 
-/* Cases whose folds must have been spread over threads, and how many kernels were. */
-static bool must_spread;
+/* A word that the schedule of some kernel of each case must have, or NULL, and how many have
+ * `spread`. */
+static const char *needed;
 static int spread_count;
 
 static void collect(const Program *p, const Tensor *const *inputs, const Tensor *const *expected,
                     const char *listing) {
     int found = 0;
-    for (size_t i = 0; i < p->kernels.len; i++)
-        found += strstr(p->kernels.data[i]->schedule, "spread") != NULL;
-    ck_assert_msg(found || !must_spread, "no threads share a row in\n%.4000s", listing);
-    spread_count += found;
+    for (size_t i = 0; i < p->kernels.len; i++) {
+        found += needed && strstr(p->kernels.data[i]->schedule, needed) != NULL;
+        spread_count += strstr(p->kernels.data[i]->schedule, "spread") != NULL;
+    }
+    ck_assert_msg(found || !needed, "no schedule has '%s' in\n%.4000s", needed, listing);
     cuda_collect(p, inputs, expected, listing);
 }
 
-static void begin(bool spreads) {
+static void begin(const char *word) {
     lower_target = "cuda";
     lower_first_level = 2; /* without schedules, a kernel is one thread */
     check_more = collect;
-    must_spread = spreads;
+    needed = word;
     spread_count = 0;
     cuda_begin();
 }
@@ -73,12 +75,12 @@ static const Case products[] = {
 
 START_TEST(many_lengths) {
     static const int64_t few[] = {1, 3, 8}, lengths[] = {16, 31, 32, 33, 97, 512, 1000, 4096, 9001};
-    begin(false);
+    begin(NULL);
     for (size_t i = 0; i < sizeof few / sizeof *few; i++) {
         CHECK_FILLED(rows, few[i], "f32");
         CHECK_FILLED(folds, few[i], "f32");
     }
-    must_spread = true;
+    needed = "spread";
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         CHECK_FILLED(rows, lengths[i], "f32");
         CHECK_FILLED(folds, lengths[i], "f32");
@@ -91,7 +93,7 @@ END_TEST
 START_TEST(many_dtypes) {
     static const char *const floats[] = {"f64", "f16", "bf16"};
     static const char *const ints[] = {"i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64"};
-    begin(true);
+    begin("spread");
     for (size_t i = 0; i < sizeof floats / sizeof *floats; i++) {
         CHECK_FILLED(rows, 97, floats[i]);
         CHECK_FILLED(rows, 1000, floats[i]);
@@ -148,7 +150,7 @@ static const Case column_rows[] = {
 
 START_TEST(many_columns) {
     static const int64_t lengths[] = {16, 49, 97, 256, 1000};
-    begin(true);
+    begin("spread");
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         CHECK_FILLED(columns, lengths[i], "f32");
         CHECK_FILLED(column_rows, lengths[i], "f32");
@@ -172,7 +174,7 @@ static const Case few_results[] = {
 };
 
 START_TEST(few_long_sums) {
-    begin(true);
+    begin("spread");
     CHECK_FILLED(few_results, 100, "f32");
     CHECK_FILLED(few_results, 1003, "f32");
     CHECK_FILLED(few_results, 300, "f16");
@@ -181,12 +183,32 @@ START_TEST(few_long_sums) {
 }
 END_TEST
 
+/* Element by element along memory, as many at once as 16 bytes have, and some that cannot be. */
+static const Case vectors[] = {
+    {"%x: T[n,16]", "%a = neg %x yield %a"},
+    {"%x: T[n,h,24], %y: T[24]", "%a = add %x, %y yield %a"},
+    {"%x: T[n,h,24], %y: T[h,1]", "%a = mul %x, %y %b = max %a, %x yield %b"},
+    {"%x: T[n,8*h], %y: f32[n,8*h]", "%a = convert %x {dtype = f32} %b = sub %a, %y yield %b"},
+    {"%x: T[n,8,16], %y: T[8,1]",
+     "%g = gt %x, %y %a = select %g, %x, %y %b = convert %a {dtype = f16} yield %b, %g"},
+};
+
+START_TEST(many_vectors) {
+    static const char *const names[] = {"f32", "f64", "f16", "bf16", "i8", "i32", "i64", "u16"};
+    begin("vectorize");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        CHECK_FILLED(vectors, 0, names[i]);
+    ck_assert_uint_gt(cuda_finish(), 100);
+}
+END_TEST
+
 START_TEST(other_rows) {
-    begin(false);
+    begin(NULL);
     CHECK_CASES(others);
     ck_assert_int_gt(spread_count, 40);
     cuda_finish();
 }
 END_TEST
 
-LT_TEST_MAIN("test_cuda_rows", many_lengths, many_dtypes, many_columns, few_long_sums, other_rows)
+LT_TEST_MAIN("test_cuda_rows", many_lengths, many_dtypes, many_columns, few_long_sums, many_vectors,
+             other_rows)
