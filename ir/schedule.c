@@ -246,7 +246,7 @@ static const struct {
     {"hold", VERB_HOLD, 4, 12},        {"team", VERB_TEAM, 1, MAX_CHAIN},
     {"partial", VERB_PARTIAL, 4, 12},
     {"grid", VERB_GRID, 1, 1},         {"thread", VERB_THREAD, 1, 1},
-    {"spread", VERB_SPREAD, 2, 4},
+    {"spread", VERB_SPREAD, 3, 5},
 };
 
 static const char *run_verb(Kernel *k, Verb verb, const char *const *words, int count) {
@@ -264,8 +264,9 @@ static const char *run_verb(Kernel *k, Verb verb, const char *const *words, int 
         return lt_schedule_spread(
             k, &(SpreadSpec){.width = atoll(words[0]),
                              .groups = atoll(words[1]),
-                             .loop = count > 2 ? words[2] : NULL,
-                             .is_across = count > 3 && strcmp(words[3], "across") == 0});
+                             .vector = atoll(words[2]),
+                             .loop = count > 3 ? words[3] : NULL,
+                             .is_across = count > 4 && strcmp(words[4], "across") == 0});
     case VERB_TEAM: return lt_schedule_team(k, words, count);
     case VERB_CACHE: return lt_schedule_cache(k, words, count);
     case VERB_RFACTOR: return lt_schedule_rfactor(k, words[0], atoll(words[1]));

@@ -8,10 +8,11 @@
  *   reorder A B C     perfectly nested loops get this order, outermost first
  *   unroll L, vectorize L, parallel L
  *   grid L, thread L  on a GPU: iterations of L are blocks; threads of a block
- *   spread N G L      on a GPU: N threads work on an iteration of L together, and a block on G of
+ *   spread N G V L    on a GPU: N threads work on an iteration of L together, and a block on G of
  *                     them; L, or nothing where L is left out, is around everything, and the loops
- *                     directly inside are stages over one extent. `spread N G L across`: neighbours
- *                     among the threads are those of neighbouring iterations of L
+ *                     directly inside are stages over one extent, of which a thread takes V
+ *                     neighbours at a time. `spread N G V L across`: neighbours among the threads
+ *                     are those of neighbouring iterations of L
  *   team L M ..       in a kernel with barriers: the threads of a team share out the iterations of
  *                     each of these loops, which have one extent; all that is stored to memory that
  *                     the threads share is stored in them
@@ -50,6 +51,7 @@ const char *lt_schedule_team(Kernel *k, const char *const *loops, int count);
 const char *lt_schedule_cache(Kernel *k, const char *const *loops, int count);
 typedef struct SpreadSpec {
     int64_t width, groups; /* threads of a group, groups of a block: powers of two */
+    int64_t vector;        /* neighbours; divides the stages' extent */
     const char *loop;      /* or NULL */
     bool is_across;
 } SpreadSpec;

@@ -1,6 +1,6 @@
 /* schedule_spread.c - `spread`: the threads of a block work on one iteration of a loop together.
  *
- *   spread 256 1 i:   for i { acc = 0;  for r { acc = acc + x[i, r] };  y[i] = acc }
+ *   spread 256 1 1 i:   for i { acc = 0;  for r { acc = acc + x[i, r] };  y[i] = acc }
  *   becomes           grid i {
  *                       acc = 0
  *                       thread r.1 in 256 { for r.0 in ceil((R - r.1) / 256) {
@@ -28,7 +28,7 @@ typedef struct StageFold {
 
 typedef struct Spread {
     Kernel *kernel;
-    int64_t width, groups;
+    int64_t width, groups, vector;
     bool is_across;    /* a thread's number is lane * groups + group, not group * width + lane */
     const Dim *row;    /* the loop's variable, or NULL */
     const Dim *extent; /* of rows */
@@ -322,24 +322,40 @@ typedef struct Rows {
     Buffers rows, registers;
 } Rows;
 
-/* for r.0 { body }, where the lane has every width-th position. */
+/* The loop's body at a position, in `for r.2 in vector` where there are several. */
+static Stmt *at_position(Spread *s, const Stmt *loop, Stmt *body, const Dim *first,
+                         const Dim *neighbour) {
+    Kernel *k = s->kernel;
+    if (!neighbour)
+        return lt_stmt_replace_var(k, body, loop->u.loop.var, first);
+    body = lt_stmt_replace_var(k, body, loop->u.loop.var, lt_dim_add(&k->dims, first, neighbour));
+    return lt_stmt_for(k, LOOP_UNROLL, neighbour, lt_dim_const(&k->dims, s->vector), body);
+}
+
+/* for r.0 { body }, where the lane has every width-th position, or every width-th few. */
 static Stmt *shared_out(Spread *s, const Stmt *loop, const Dim *lane, const Rows *rows) {
     Kernel *k = s->kernel;
     DimTable *t = &k->dims;
-    const Dim *extent = loop->u.loop.extent, *n = lt_dim_const(t, s->width);
-    const char *name = lt_arena_printf(k->arena, "%s.0", loop->u.loop.var->name);
+    const char *name = loop->u.loop.var->name;
+    const Dim *n = lt_dim_const(t, s->width), *few = lt_dim_const(t, s->vector);
+    const Dim *extent = lt_dim_floordiv(t, loop->u.loop.extent, few);
     const bool in_registers = rows->rows.len > 0, is_even = lt_dim_divisible(t, extent, s->width);
     const Dim *steps = in_registers || is_even ? lt_dim_ceildiv(t, extent, n)
                                                : lt_dim_ceildiv(t, lt_dim_sub(t, extent, lane), n);
-    const Dim *var = lt_kernel_loop_var(k, name, steps);
+    const Dim *var = lt_kernel_loop_var(k, lt_arena_printf(k->arena, "%s.0", name), steps);
+    const Dim *neighbour =
+        s->vector > 1 ? lt_kernel_loop_var(k, lt_arena_printf(k->arena, "%s.2", name), few) : NULL;
+    const Dim *kept = lt_dim_mul(t, var, few);
+    if (neighbour)
+        kept = lt_dim_add(t, kept, neighbour);
     Stmt *body = lt_stmt_copy(k, loop->u.loop.body, NULL, NULL);
     for (size_t i = 0; i < rows->rows.len; i++) {
-        RowUse use = {s, rows->rows.data[i], rows->registers.data[i], loop->u.loop.var, var};
+        RowUse use = {s, rows->rows.data[i], rows->registers.data[i], loop->u.loop.var, kept};
         lt_stmt_map(k, body, map_row_load, &use);
         visit_row_stores(k, body, &use);
     }
     const Dim *position = lt_dim_add(t, lt_dim_mul(t, var, n), lane);
-    body = lt_stmt_replace_var(k, body, loop->u.loop.var, position);
+    body = at_position(s, loop, body, lt_dim_mul(t, position, few), neighbour);
     if (in_registers && !is_even)
         body = lt_stmt_if(k, lt_expr_less(k, position, extent), body, NULL);
     return lt_stmt_for(k, in_registers ? LOOP_UNROLL : LOOP_SERIAL, var, steps, body);
@@ -389,7 +405,10 @@ static void find_rows(Spread *s, const Stmt *list, Rows *rows) {
             continue;
         const Buffer *row = at->u.alloc.buffer;
         const char *name = lt_arena_printf(k->arena, "%s.own", row->name);
-        const Dim *count = lt_dim_ceildiv(&k->dims, s->stage, lt_dim_const(&k->dims, s->width));
+        const Dim *few = lt_dim_const(&k->dims, s->vector);
+        const Dim *count = lt_dim_ceildiv(&k->dims, lt_dim_floordiv(&k->dims, s->stage, few),
+                                          lt_dim_const(&k->dims, s->width));
+        count = lt_dim_mul(&k->dims, count, few);
         const Buffer *registers = lt_kernel_local(k, BUFFER_REGISTER, name, row->dtype, 1, &count);
         lt_vec_push(k->arena, &rows->rows, row);
         lt_vec_push(k->arena, &rows->registers, registers);
@@ -437,6 +456,8 @@ static void find_stages(Spread *s, const Stmt *list) {
     }
     if (!s->stage)
         fail(s, "there is no stage", s->kernel->name);
+    else if (s->vector < 1 || !lt_dim_divisible(&s->kernel->dims, s->stage, s->vector))
+        fail(s, "its stages' extent is no multiple of the neighbours", s->kernel->name);
 }
 
 static void check_stage(Spread *s, const Stmt *list, const Stmt *loop) {
@@ -472,7 +493,7 @@ static void check_list(Spread *s, const Stmt *list) {
 static bool is_power_of_two(int64_t n) { return n > 0 && (n & (n - 1)) == 0; }
 
 static Spread begin(Kernel *k, const SpreadSpec *spec) {
-    Spread s = {.kernel = k, .width = spec->width, .groups = spec->groups};
+    Spread s = {.kernel = k, .width = spec->width, .groups = spec->groups, .vector = spec->vector};
     Stmt *around = spec->loop ? lt_schedule_find(k, spec->loop) : NULL;
     s.is_across = spec->is_across && s.groups > 1;
     if (spec->loop && (!around || k->body != around || around->next))

@@ -19,7 +19,7 @@ static int64_t count_elements(const Nest *nest) {
     return count;
 }
 
-static int64_t widest_element(const Kernel *k) {
+int64_t lt_kernel_widest_element(const Kernel *k) {
     size_t bytes = 1;
     for (uint32_t i = 0; i < k->param_count; i++)
         if (lt_dtype_size(k->buffers.data[i]->dtype) > bytes)
@@ -33,7 +33,7 @@ ScheduleRow lt_choose_gpu_map(Nest *nest) {
     for (const Stmt *s = last->u.loop.body; s; s = s->next)
         if (s->kind != STMT_STORE)
             return SCHEDULE_THREADS;
-    int64_t lanes = VECTOR_BYTES / widest_element(k);
+    int64_t lanes = VECTOR_BYTES / lt_kernel_widest_element(k);
     while (lanes >= LEAST_LANES && !lt_dim_divisible(&k->dims, last->u.loop.extent, lanes))
         lanes /= 2;
     if (lanes < LEAST_LANES || count_elements(nest) < LEAST_ELEMENTS ||

@@ -14,6 +14,7 @@ enum {
     FULL_DEVICE = 65536, /* threads that keep a GPU busy */
     GOOD_PART = 4,       /* elements for a thread, at least */
     MOST_KEPT = 16,
+    VECTOR_BYTES = 16,
     COLUMNS = 32
 };
 
@@ -102,13 +103,41 @@ static SpreadSpec choose_columns(int64_t rows, int64_t elements) {
         width *= 2;
     while (width * groups > LT_MAX_THREADS)
         groups /= 2;
-    return (SpreadSpec){.width = width, .groups = groups, .is_across = groups > 1};
+    return (SpreadSpec){.width = width, .groups = groups, .vector = 1, .is_across = groups > 1};
 }
 
-static SpreadSpec choose_rows(int64_t rows, int64_t elements, bool has_loop) {
-    const int64_t width = choose_width(rows, elements);
-    const bool is_short = has_loop && width <= LT_WARP;
-    return (SpreadSpec){.width = width, .groups = is_short ? BLOCK_THREADS / width : 1};
+/* The first stage, or NULL. */
+static const Stmt *first_stage(const Nest *nest) {
+    const Stmt *s = nest->kernel->body;
+    for (int i = 0; i < nest->loop_count; i++)
+        s = s->u.loop.body;
+    while (s && s->kind != STMT_FOR)
+        s = s->next;
+    return s;
+}
+
+/* Neighbours that a thread loads at once: at most 16 bytes, and no fewer parts than a warp has
+ * threads. */
+static int64_t choose_vector(Nest *nest, const Stmt *stage, int64_t elements) {
+    Kernel *k = nest->kernel;
+    int64_t vector = VECTOR_BYTES / lt_kernel_widest_element(k);
+    for (const Stmt *s = stage; s; s = s->next)
+        if (s->kind == STMT_FOR && !lt_nest_walks(nest, s, false))
+            return 1;
+    while (vector > 1 && (!lt_dim_divisible(&k->dims, stage->u.loop.extent, vector) ||
+                          (elements && elements < vector * LT_WARP)))
+        vector /= 2;
+    return vector > 1 ? vector : 1;
+}
+
+static SpreadSpec choose_rows(Nest *nest, const Stmt *stage, int64_t rows, int64_t elements) {
+    const int64_t vector = choose_vector(nest, stage, elements);
+    int64_t width = choose_width(rows, elements);
+    while (elements && width > LT_WARP && width * vector > elements)
+        width /= 2;
+    const bool is_short = nest->loop_count && width <= LT_WARP;
+    return (SpreadSpec){
+        .width = width, .groups = is_short ? BLOCK_THREADS / width : 1, .vector = vector};
 }
 
 /* Whether results with a thread each keep the device busy, and do so in a good order. Where many of
@@ -120,16 +149,6 @@ static bool is_busy(KernelClass class, int64_t rows, bool is_across) {
     case KERNEL_CONTRACT: return rows >= FULL_DEVICE;
     default: return rows == 0 || rows >= FULL_DEVICE;
     }
-}
-
-/* The extent of the first stage; 0: not known, -1: there is none. */
-static int64_t stage_extent(const Nest *nest) {
-    const Stmt *s = nest->kernel->body;
-    for (int i = 0; i < nest->loop_count; i++)
-        s = s->u.loop.body;
-    while (s && s->kind != STMT_FOR)
-        s = s->next;
-    return !s ? -1 : lt_dim_is_const(s->u.loop.extent) ? s->u.loop.extent->value : 0;
 }
 
 const char *lt_choose_gpu_rows(Nest *nest) {
@@ -144,15 +163,18 @@ const char *lt_choose_gpu_rows(Nest *nest) {
     if (is_busy(k->class, rows, is_across))
         return NULL;
     fuse_loops(nest);
-    const int64_t elements = stage_extent(nest);
-    if (nest->loop_count > 1 || (elements && elements < LEAST_FOLD))
+    const Stmt *stage = first_stage(nest);
+    if (!stage || nest->loop_count > 1)
         return NULL;
-    SpreadSpec spec = is_across ? choose_columns(rows, elements)
-                                : choose_rows(rows, elements, nest->loop_count > 0);
+    const int64_t elements = iterations(&stage, 1);
+    if (elements && elements < LEAST_FOLD)
+        return NULL;
+    SpreadSpec spec =
+        is_across ? choose_columns(rows, elements) : choose_rows(nest, stage, rows, elements);
     spec.loop = nest->loop_count ? nest->loops[0]->u.loop.var->name : NULL;
     if (lt_schedule_spread_error(k, &spec))
         return NULL;
-    return lt_arena_printf(k->arena, "spread %lld %lld%s%s%s", (long long)spec.width,
-                           (long long)spec.groups, spec.loop ? " " : "", spec.loop ? spec.loop : "",
-                           spec.is_across ? " across" : "");
+    return lt_arena_printf(k->arena, "spread %lld %lld %lld%s%s%s", (long long)spec.width,
+                           (long long)spec.groups, (long long)spec.vector, spec.loop ? " " : "",
+                           spec.loop ? spec.loop : "", spec.is_across ? " across" : "");
 }

@@ -49,6 +49,8 @@ const char *lt_choose_gpu(Nest *nest);
 /* --- schedule_gpu_map.c: element by element --------------------------------------------------- */
 
 ScheduleRow lt_choose_gpu_map(Nest *nest);
+/* Bytes of an element of the widest parameter. */
+int64_t lt_kernel_widest_element(const Kernel *k);
 
 /* --- schedule_gpu_rows.c: threads that work on a fold or on a row together -------------------- */
 

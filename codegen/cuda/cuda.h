@@ -81,7 +81,7 @@ typedef struct Writer {
     const Dim *group, *lane; /* symbols of the fork, which make a thread's number */
     const Stmt *thread_loop;  /* around the statement at hand */
     const char *parts[LT_DTYPE_LIMIT]; /* shared memory for folds, by dtype; NULL: none yet */
-    const Stmt *pack_loop; /* the vector loop whose packs these are, or NULL */
+    const Stmt *pack_loop; /* the loop whose packs these are, or NULL */
     Vec(Pack) packs;
     bool failed;
 } Writer;
@@ -162,7 +162,8 @@ void lt_cuda_find_lanes(Writer *w);
 
 /* --- pack.c --- */
 
-/* Loads what the vector loop has at once, and afterwards stores it; nothing for other loops. */
+/* Loads what the iterations of the loop have at once, and afterwards stores it; nothing where that
+ * cannot be. */
 void lt_cuda_begin_packs(Writer *w, const Stmt *loop);
 void lt_cuda_end_packs(Writer *w);
 /* The element where it is part of a pack, else NULL. */

@@ -46,8 +46,8 @@ static void emit_for(Writer *w, const Stmt *s) {
     Scope body;
     lt_cuda_begin_packs(w, s);
     lt_cuda_open(w, &body);
-    const char *var = s->u.loop.kind == LOOP_VECTOR ? lt_cuda_scope_name(w, w->scope, "lane")
-                                                    : symbol_name(w, s->u.loop.var);
+    const char *var =
+        w->packs.len ? lt_cuda_scope_name(w, w->scope, "e") : symbol_name(w, s->u.loop.var);
     lt_cuda_bind(w, s->u.loop.var, var);
     emit_list(w, s->u.loop.body);
     if (is_unrolled)

@@ -1,4 +1,5 @@
-/* pack.c - vector loops: neighbouring elements of parameters are loaded and stored at once.
+/* pack.c - vector loops, and short ones that are unrolled: neighbouring elements of parameters are
+ * loaded and stored at once.
  *
  *   const Pack<float, 4> x_4 = load_pack<4>(&x[4 * i]);
  *   Pack<float, 4> out_4;
@@ -92,7 +93,10 @@ static void declare_stored(Writer *w, const Stmt *loop, const Stmt *store) {
 }
 
 void lt_cuda_begin_packs(Writer *w, const Stmt *loop) {
-    if (loop->u.loop.kind != LOOP_VECTOR)
+    const Dim *extent = loop->u.loop.extent;
+    const bool is_unrolled = loop->u.loop.kind == LOOP_VECTOR || loop->u.loop.kind == LOOP_UNROLL;
+    if (!is_unrolled || extent->value < 2 || extent->value > LARGEST_PACK ||
+        (extent->value & (extent->value - 1)))
         return;
     for (const Stmt *s = loop->u.loop.body; s; s = s->next)
         if (s->kind != STMT_STORE)
