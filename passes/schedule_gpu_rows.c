@@ -93,7 +93,7 @@ static int64_t choose_width(int64_t rows, int64_t elements) {
  * room for. */
 static SpreadSpec choose_columns(int64_t rows, int64_t elements) {
     int64_t groups = power_above(rows ? rows : COLUMNS, 1, COLUMNS);
-    int64_t width = BLOCK_THREADS / COLUMNS;
+    int64_t width = BLOCK_THREADS / groups;
     while (rows && elements && rows * width < FULL_DEVICE && width * groups < LT_MAX_THREADS &&
            elements > 2 * GOOD_PART * width)
         width *= 2;

@@ -78,10 +78,11 @@ typedef struct Writer {
     const char *thread;  /* the name of a thread's number */
     int64_t lanes;       /* threads of a group, where a block has several; 0: it has one */
     int64_t apart;       /* the numbers of a group's threads are */
-    const Dim *group, *lane; /* symbols of the fork, which make a thread's number */
-    const Stmt *thread_loop;  /* around the statement at hand */
+    const Dim *row, *lane;             /* of a group and in it: symbols of the fork */
+    const Dim *row_end;                /* what the row is known to be below, or NULL */
+    const Stmt *thread_loop;           /* around the statement at hand */
     const char *parts[LT_DTYPE_LIMIT]; /* shared memory for folds, by dtype; NULL: none yet */
-    const Stmt *pack_loop; /* the loop whose packs these are, or NULL */
+    const Stmt *pack_loop;             /* the loop whose packs these are, or NULL */
     Vec(Pack) packs;
     bool failed;
 } Writer;
@@ -157,8 +158,15 @@ void lt_cuda_bind_thread(Writer *w, const Stmt *loop);
 const char *lt_cuda_begin_strided(Writer *w, const Stmt *loop);
 void lt_cuda_end_strided(Writer *w);
 void lt_cuda_combine(Writer *w, const Stmt *s);
-/* Groups of threads that the kernel combines. */
-void lt_cuda_find_lanes(Writer *w);
+
+/* --- group.c --- */
+
+/* Reads which groups of threads have a row each. */
+void lt_cuda_find_groups(Writer *w);
+/* Names row and lane, in the kernel's scope. */
+void lt_cuda_begin_groups(Writer *w, const Stmt *grid);
+/* The condition without what is known of the row; NULL: nothing is left. */
+const Expr *lt_cuda_open_condition(Writer *w, const Expr *e);
 
 /* --- pack.c --- */
 

@@ -118,6 +118,11 @@ static void emit_grid(Writer *w, const Stmt *s) {
         emit_axis(w, s);
         return;
     }
+    if (w->lanes) {
+        lt_cuda_begin_groups(w, s);
+        emit_list(w, s->u.loop.body);
+        return;
+    }
     const char *var = symbol_name(w, s->u.loop.var);
     lt_cuda_line(w, "const %s %s = blockIdx.x;", w->index_type, var);
     lt_cuda_bind(w, s->u.loop.var, var);
@@ -180,7 +185,12 @@ static bool emit_guard(Writer *w, const Stmt *s) {
 static void emit_branch(Writer *w, const Stmt *s) {
     if (emit_guard(w, s))
         return;
-    const Text test = lt_cuda_statement(w, s->u.branch.condition);
+    const Expr *condition = lt_cuda_open_condition(w, s->u.branch.condition);
+    if (!condition) {
+        emit_list(w, s->u.branch.body);
+        return;
+    }
+    const Text test = lt_cuda_statement(w, condition);
     const char *head = lt_arena_printf(w->arena, "if (%s)", test.text);
     Scope body;
     lt_cuda_open(w, &body);
@@ -412,7 +422,7 @@ bool lt_cuda_kernel(Str *out, Kernel *k, const char *name, Arena *arena, DiagLis
     if (!check(&w))
         return false;
     find_axis(&w);
-    lt_cuda_find_lanes(&w);
+    lt_cuda_find_groups(&w);
     bool fits = list_fits(&w, k->body);
     for (size_t i = 0; i < k->ints.len; i++)
         fits = fits && lt_cuda_fits_int(&w.dims, k->ints.data[i]);

@@ -1,5 +1,5 @@
-/* thread.c - what threads share out: groups of threads, loops along which a thread takes every N-th
- * position, and folds over what threads hold. */
+/* thread.c - what threads share out: loops along which a thread takes every N-th position, and
+ * folds over what threads hold. */
 #include <string.h>
 
 #include "codegen/cuda/cuda.h"
@@ -12,58 +12,14 @@ static Scope *function_scope(Writer *w) {
     return scope;
 }
 
-/* --- groups --- */
-
-static const Stmt *narrowest(const Stmt *list, const Stmt *found) {
-    for (const Stmt *s = list; s; s = s->next) {
-        if (s->kind == STMT_COMBINE && (!found || s->u.combine.width < found->u.combine.width))
-            found = s;
-        if (s->kind == STMT_FOR)
-            found = narrowest(s->u.loop.body, found);
-    }
-    return found;
-}
-
-void lt_cuda_find_lanes(Writer *w) {
-    const Stmt *combine = narrowest(w->kernel->body, NULL);
-    if (!combine || combine->u.combine.width == w->threads || w->axis)
-        return;
-    w->lanes = combine->u.combine.width;
-    w->apart = combine->u.combine.apart;
-    w->group = lt_dim_symbol(&w->dims, "group");
-    w->lane = lt_dim_symbol(&w->dims, "lane");
-    lt_dim_set_range(&w->dims, w->group, 0, w->threads / w->lanes - 1);
-    lt_dim_set_range(&w->dims, w->lane, 0, w->lanes - 1);
-    w->any_replaced = true;
-}
-
-/* const int lane = t % 32; */
-static void bind_once(Writer *w, const Dim *symbol, char operator, int64_t by) {
-    if (w->symbols[symbol->symbol])
-        return;
-    Scope *function = function_scope(w);
-    const char *name = lt_cuda_name(w->arena, &w->names, symbol->name);
-    lt_cuda_line_in(function, "const int %s = %s %c %lld;", name,
-                    w->thread, operator,(long long) by);
-    w->symbols[symbol->symbol] = name;
-    w->symbol_scopes[symbol->symbol] = function;
-}
-
 void lt_cuda_bind_thread(Writer *w, const Stmt *loop) {
-    const Dim *var = loop->u.loop.var;
+    if (w->lanes)
+        return;
     if (!w->thread) {
         w->thread = lt_cuda_name(w->arena, &w->names, "t");
         lt_cuda_line_in(function_scope(w), "const int %s = threadIdx.x;", w->thread);
     }
-    lt_cuda_bind(w, var, w->thread);
-    if (!w->lanes)
-        return;
-    const bool is_across = w->apart > 1;
-    const int64_t by = is_across ? w->apart : w->lanes;
-    const Dim *quotient = is_across ? w->lane : w->group, *rest = is_across ? w->group : w->lane;
-    bind_once(w, quotient, '/', by);
-    bind_once(w, rest, '%', by);
-    w->replaced[var->symbol] = lt_dim_add(&w->dims, lt_dim_mul_const(&w->dims, quotient, by), rest);
+    lt_cuda_bind(w, loop->u.loop.var, w->thread);
 }
 
 /* --- every N-th position --- */
