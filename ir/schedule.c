@@ -219,6 +219,7 @@ typedef enum {
     VERB_GRID,
     VERB_THREAD,
     VERB_SPREAD,
+    VERB_TURN,
     VERB_TEAM,
     VERB_CACHE,
     VERB_RFACTOR,
@@ -244,9 +245,9 @@ static const struct {
     {"pack", VERB_PACK, 4, 12},        {"prefetch", VERB_PREFETCH, 4, 4},
     {"version", VERB_VERSION, 1, 1},   {"peel", VERB_PEEL, 1, 1},
     {"hold", VERB_HOLD, 4, 12},        {"team", VERB_TEAM, 1, MAX_CHAIN},
-    {"partial", VERB_PARTIAL, 4, 12},
-    {"grid", VERB_GRID, 1, 1},         {"thread", VERB_THREAD, 1, 1},
-    {"spread", VERB_SPREAD, 3, 5},
+    {"partial", VERB_PARTIAL, 4, 12},  {"grid", VERB_GRID, 1, 1},
+    {"thread", VERB_THREAD, 1, 1},     {"spread", VERB_SPREAD, 3, 5},
+    {"turn", VERB_TURN, 3, 3},
 };
 
 static const char *run_verb(Kernel *k, Verb verb, const char *const *words, int count) {
@@ -267,6 +268,7 @@ static const char *run_verb(Kernel *k, Verb verb, const char *const *words, int 
                              .vector = atoll(words[2]),
                              .loop = count > 3 ? words[3] : NULL,
                              .is_across = count > 4 && strcmp(words[4], "across") == 0});
+    case VERB_TURN: return lt_schedule_turn(k, words[0], words[1], words[2]);
     case VERB_TEAM: return lt_schedule_team(k, words, count);
     case VERB_CACHE: return lt_schedule_cache(k, words, count);
     case VERB_RFACTOR: return lt_schedule_rfactor(k, words[0], atoll(words[1]));

@@ -13,6 +13,8 @@
  *                     directly inside are stages over one extent, of which a thread takes V
  *                     neighbours at a time. `spread N G V L across`: neighbours among the threads
  *                     are those of neighbouring iterations of L
+ *   turn X U V        on a GPU: a nest of loops around one store reads input X in the order of U
+ *                     and stores in that of V; squares of X go through shared memory
  *   team L M ..       in a kernel with barriers: the threads of a team share out the iterations of
  *                     each of these loops, which have one extent; all that is stored to memory that
  *                     the threads share is stored in them
@@ -49,6 +51,7 @@ const char *lt_schedule_reorder(Kernel *k, const char *const *loops, int count);
 const char *lt_schedule_mark(Kernel *k, const char *loop, LoopKind kind);
 const char *lt_schedule_team(Kernel *k, const char *const *loops, int count);
 const char *lt_schedule_cache(Kernel *k, const char *const *loops, int count);
+const char *lt_schedule_turn(Kernel *k, const char *buffer, const char *u, const char *v);
 typedef struct SpreadSpec {
     int64_t width, groups; /* threads of a group, groups of a block: powers of two */
     int64_t vector;        /* neighbours; divides the stages' extent */

@@ -42,7 +42,8 @@ static const char *loop_name(const Stmt *loop) { return loop ? loop->u.loop.var-
 static const char *grid_name(const Nest *nest) {
     const char *outer = merged_name(nest);
     if (nest->v)
-        return lt_arena_printf(nest->kernel->arena, "%s%s%s.0", outer, *outer ? "_" : "",
+        return lt_arena_printf(nest->kernel->arena, "%s%s%s%s%s.0", outer, *outer ? "_" : "",
+                               nest->u ? loop_name(nest->u) : "", nest->u ? ".0_" : "",
                                loop_name(nest->v));
     if (!nest->m || !nest->n)
         return outer;

@@ -5,6 +5,7 @@
 enum {
     VECTOR_BYTES = 16,
     LEAST_LANES = 2,
+    LEAST_SIDE = 16,       /* of what is turned around */
     LEAST_ELEMENTS = 65536 /* with fewer, more threads are worth more than wide loads */
 };
 
@@ -27,9 +28,52 @@ int64_t lt_kernel_widest_element(const Kernel *k) {
     return (int64_t)bytes;
 }
 
+/* --- across memory ------------------------------------------------------------------------- */
+
+/* The load that does not run along v, in *out; false: there are several, or one with no stride. */
+static bool find_across(const Nest *nest, const Expr *e, const Stmt *v, const Expr **out) {
+    if (e->kind == EXPR_LOAD) {
+        const Dim *stride = lt_load_stride(nest->kernel, e, v->u.loop.var);
+        if (e->u.load.predicate || !stride ||
+            (*out && *out != e && !lt_dim_is(stride, 0) && !lt_dim_is(stride, 1)))
+            return false;
+        if (!lt_dim_is(stride, 0) && !lt_dim_is(stride, 1))
+            *out = e;
+        return true;
+    }
+    for (int i = 0; i < 3 && lt_expr_has_args(e); i++)
+        if (e->u.call.args[i] && !find_across(nest, e->u.call.args[i], v, out))
+            return false;
+    return true;
+}
+
+/* The nest turns squares of an input around: its u, v and a are set. */
+static bool turns(Nest *nest, const Stmt *last) {
+    Stmt *store = last->u.loop.body;
+    const Expr *across = NULL;
+    if (store->kind != STMT_STORE || store->next || !lt_loop_reaches(last, LEAST_SIDE) ||
+        !lt_nest_walks(nest, last, true) ||
+        !find_across(nest, store->u.store.value, last, &across) || !across ||
+        lt_schedule_only_load(nest->kernel, store, across->u.load.buffer) != across ||
+        across->u.load.buffer->kind != BUFFER_INPUT)
+        return false;
+    for (int i = 0; i + 1 < nest->loop_count; i++) {
+        const Dim *stride = lt_load_stride(nest->kernel, across, nest->loops[i]->u.loop.var);
+        if (!stride || !lt_dim_is(stride, 1) || !lt_loop_reaches(nest->loops[i], LEAST_SIDE))
+            continue;
+        nest->u = nest->loops[i];
+        nest->v = last;
+        nest->a = across->u.load.buffer->name;
+        return true;
+    }
+    return false;
+}
+
 ScheduleRow lt_choose_gpu_map(Nest *nest) {
     Kernel *k = nest->kernel;
     const Stmt *last = nest->loops[nest->loop_count - 1];
+    if (last->u.loop.body && turns(nest, last))
+        return SCHEDULE_THREAD_TURN;
     for (const Stmt *s = last->u.loop.body; s; s = s->next)
         if (s->kind != STMT_STORE)
             return SCHEDULE_THREADS;

@@ -352,10 +352,23 @@ static bool check_dims(Host *h, DiagList *diags) {
     return is_good;
 }
 
+/* A CPU runs a block's threads one after the other. */
+static bool check_kernels(const Program *p, DiagList *diags) {
+    for (size_t i = 0; i < p->kernels.len; i++) {
+        const Kernel *k = p->kernels.data[i];
+        if (lt_kernel_threads(k) == 0 || !lt_stmt_has_barrier(k->body))
+            continue;
+        lt_error(diags, LATHE_UNSUPPORTED, k->loc,
+                 "the threads of kernel %s wait for each other: it is one for a GPU", k->name);
+        return false;
+    }
+    return true;
+}
+
 bool lt_unit_emit_host(Unit *u, const Program *p, const LLVMValueRef *kernels, DiagList *diags) {
     Host h = {.unit = u, .program = p};
     find_symbols(&h);
-    if (!check_dims(&h, diags))
+    if (!check_kernels(p, diags) || !check_dims(&h, diags))
         return false;
     LLVMSetCurrentDebugLocation2(u->builder, NULL);
     LLVMValueRef functions[] = {emit_output_dims(&h), emit_arena_size(&h), emit_run(&h, kernels)};

@@ -202,6 +202,23 @@ START_TEST(many_vectors) {
 }
 END_TEST
 
+/* Across memory: squares that go through shared memory. */
+static const Case squares[] = {
+    {"%x: T[n,40,33]", "%a = transpose %x {perm = [0, 2, 1]} yield %a"},
+    {"%x: T[64,n,8*h]", "%a = transpose %x {perm = [2, 1, 0]} yield %a"},
+    {"%x: T[32,n,2,32], %y: T[n,1,32]",
+     "%a = transpose %x {perm = [1, 2, 3, 0]} %b = max %a, %y yield %b"},
+};
+
+START_TEST(many_squares) {
+    static const char *const names[] = {"f32", "f64", "f16", "bf16", "i8", "i32", "i64", "bool"};
+    begin("turn");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        CHECK_FILLED(squares, 0, names[i]);
+    ck_assert_uint_gt(cuda_finish(), 60);
+}
+END_TEST
+
 START_TEST(other_rows) {
     begin(NULL);
     CHECK_CASES(others);
@@ -211,4 +228,4 @@ START_TEST(other_rows) {
 END_TEST
 
 LT_TEST_MAIN("test_cuda_rows", many_lengths, many_dtypes, many_columns, few_long_sums, many_vectors,
-             other_rows)
+             many_squares, other_rows)
