@@ -26,6 +26,7 @@
 #define __global__ static
 #define __device__
 #define __host__
+#define __align__(bytes) __attribute__((aligned(bytes)))
 #define __shared__ static __attribute__((section("lathe_shared")))
 #define LATHE_UNCHECKED __attribute__((no_sanitize("thread"), no_sanitize("bounds")))
 #define LATHE_EXPORT extern "C" __attribute__((weak, visibility("default")))
@@ -34,6 +35,17 @@ struct LatheIndex {
     unsigned x, y, z;
 };
 static LatheIndex blockIdx, threadIdx, blockDim, gridDim;
+
+/* What is copied may be of any type. */
+struct __attribute__((may_alias)) int1 {
+    int x;
+};
+struct __attribute__((may_alias)) int2 {
+    int x, y;
+};
+struct __attribute__((may_alias)) int4 {
+    int x, y, z, w;
+};
 
 typedef struct LatheStream *cudaStream_t;
 enum cudaError_t { cudaSuccess, cudaErrorInvalidValue, cudaErrorUnknown = 999 };
@@ -67,7 +79,6 @@ struct EmulatedMachine {
     bool is_plain; /* the thread at hand is no fiber */
     bool runs;     /* kernel code runs, whose accesses are checked */
     uint32_t launch, phase;
-    uint32_t blocks; /* so far, in all launches */
     int64_t block;
     uint64_t exchange[EMULATED_MAX_THREADS];
     char error[240];
@@ -185,7 +196,6 @@ LATHE_UNCHECKED static void emulate_run_block(int threads) {
     if (__start_lathe_shared)
         memset(__start_lathe_shared, 0xff, (size_t)(__stop_lathe_shared - __start_lathe_shared));
     emulated.phase = 0;
-    emulated.blocks++;
     emulate_start(0);
     emulate_resume(0);
     if (emulated.fibers[0].state == EMULATED_DONE) {
@@ -219,7 +229,8 @@ LATHE_UNCHECKED static void emulate_run(int64_t blocks, int threads, void (*call
 /* Who touched four bytes (or one, or two) last. */
 struct EmulatedCell {
     uintptr_t at;
-    uint32_t era; /* the launch; in shared memory, the block */
+    uint32_t launch;
+    int64_t block;          /* of shared memory, which each block has anew; else 0 */
     int32_t writer, reader; /* -1: nobody; -2: several */
     uint32_t write_phase, read_phase;
     int64_t write_block, read_block;
@@ -251,23 +262,25 @@ LATHE_UNCHECKED static bool emulate_clashes(int32_t thread, int64_t block, uint3
     return block != emulated.block || (phase == emulated.phase && thread != emulated.current);
 }
 
+LATHE_UNCHECKED static bool emulate_is_shared(uintptr_t at) {
+    return at >= (uintptr_t)__start_lathe_shared && at < (uintptr_t)__stop_lathe_shared;
+}
+
 LATHE_UNCHECKED static void emulate_touch_cell(uintptr_t at, bool writes) {
+    const int64_t owner = emulate_is_shared(at) ? emulated.block : 0;
     if (2 * emulated_cell_count >= emulated_cell_mask)
         emulate_grow_cells();
     EmulatedCell *c = emulate_find_cell(at);
-    const bool is_shared =
-        at >= (uintptr_t)__start_lathe_shared && at < (uintptr_t)__stop_lathe_shared;
-    const uint32_t era = is_shared ? emulated.blocks : emulated.launch;
     emulated_cell_count += c->at == 0;
-    if (c->era != era || c->at == 0)
-        *c = {at, era, -1, -1, 0, 0, 0, 0};
+    if (c->launch != emulated.launch || c->block != owner || c->at == 0)
+        *c = {at, emulated.launch, owner, -1, -1, 0, 0, 0, 0};
     if (emulate_clashes(c->writer, c->write_block, c->write_phase) ||
         (writes && emulate_clashes(c->reader, c->read_block, c->read_phase)))
         emulate_fail(
             "launch %u, block %lld: thread %d %s what another thread touches, with no barrier "
             "between (%s memory)",
             emulated.launch, (long long)emulated.block, emulated.current,
-            writes ? "writes" : "reads", is_shared ? "shared" : "global");
+            writes ? "writes" : "reads", emulate_is_shared(at) ? "shared" : "global");
     if (writes) {
         c->writer = emulated.current;
         c->write_block = emulated.block;
@@ -304,9 +317,7 @@ LATHE_UNCHECKED static void emulate_touch(const void *address, size_t bytes, boo
     if (!emulated.runs || emulate_is_state(at) || emulate_is_local(at))
         return;
     emulated.runs = false;
-    const bool is_shared =
-        at >= (uintptr_t)__start_lathe_shared && at < (uintptr_t)__stop_lathe_shared;
-    bool is_inside = is_shared || emulated.range_count == 0;
+    bool is_inside = emulate_is_shared(at) || emulated.range_count == 0;
     for (int i = 0; i < emulated.range_count && !is_inside; i++)
         is_inside = at >= emulated.ranges[i].begin && at + bytes <= emulated.ranges[i].end;
     if (!is_inside)
