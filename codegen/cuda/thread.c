@@ -20,6 +20,8 @@ void lt_cuda_bind_thread(Writer *w, const Stmt *loop) {
         lt_cuda_line_in(function_scope(w), "const int %s = threadIdx.x;", w->thread);
     }
     lt_cuda_bind(w, loop->u.loop.var, w->thread);
+    if (loop->u.loop.extent->value == w->threads) /* all that it needs is known from the start */
+        w->symbol_scopes[loop->u.loop.var->symbol] = function_scope(w);
 }
 
 /* --- every N-th position --- */

@@ -168,7 +168,7 @@ static const Case few_results[] = {
     {"%x: T[N], %y: T[N]", "%a = contract %x, %y {spec = \"k,k->\"} yield %a"},
     {"%x: T[N], %y: T[N,40]", "%a = contract %x, %y {spec = \"k,kn->n\"} yield %a"},
     {"%x: T[3,N], %y: T[11,N]", "%a = contract %x, %y {spec = \"mk,nk->mn\"} yield %a"},
-    {"%x: T[h,N], %y: T[N,10]", "%a = contract %x, %y {spec = \"mk,kn->mn\"} yield %a"},
+    {"%x: T[5,N], %y: T[N,10]", "%a = contract %x, %y {spec = \"mk,kn->mn\"} yield %a"},
     {"%x: T[2,N,8,3]", "%a = window.add %x {axes = [1, 2], kernel = [16, 2], strides = [9, 2], "
                        "dilations = [1, 1], pad_lo = [2, 0], pad_hi = [7, 1]} yield %a"},
 };
