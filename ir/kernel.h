@@ -95,8 +95,12 @@ typedef enum {
     LOOP_PARALLEL,
     LOOP_UNROLL,
     LOOP_VECTOR,
-    LOOP_GRID,  /* GPU: an iteration is a block */
-    LOOP_THREAD /* GPU: an iteration is a thread of the block; constant extent */
+    LOOP_GRID,   /* GPU: an iteration is a block */
+    LOOP_THREAD, /* GPU: an iteration is a thread of the block; constant extent */
+    LOOP_FETCH,  /* GPU: a vector loop; what it stores to shared memory may arrive as late as the
+                    next barrier, even for the thread itself */
+    LOOP_MMA     /* GPU: a fold whose products a warp may add up at once, in any order; else a
+                    serial loop. codegen/cuda/mma.c says which nests these are */
 } LoopKind;
 typedef enum {
     STMT_FOR,

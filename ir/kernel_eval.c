@@ -32,6 +32,7 @@ enum { NOBODY = -1, MANY = -2, ALL = -3, ELSEWHERE = -4 };
 typedef struct Touch {
     int64_t writer, reader;
     uint64_t write_phase, read_phase;
+    bool is_fetched; /* what was written may arrive as late as the next barrier */
 } Touch;
 
 typedef struct View {
@@ -62,6 +63,7 @@ typedef struct Machine {
     uint64_t phase, block_phase; /* block_phase: the one in which the block began */
     int64_t iteration;           /* of the parallel loop, the thread, or ALL */
     int64_t threads;             /* of a block; 0: no thread loops */
+    bool is_fetch;               /* in a fetch loop */
     int64_t thread;              /* whose copies are meant; NOBODY: they are all alike */
     int splits;                  /* buffers whose copies differ */
     const char *error;
@@ -285,11 +287,15 @@ static void touch(Machine *m, const Buffer *b, int64_t at, bool is_store) {
     }
     Touch *t = &m->views[b->index].touched[at];
     check_race(m, b, at, t->writer, t->write_phase);
+    if (!is_store && t->is_fetched && t->write_phase == m->phase)
+        fail(m, lt_arena_printf(m->arena, "element %lld of %s is read before it has arrived",
+                                (long long)at, b->name));
     if (is_store)
         check_race(m, b, at, t->reader, t->read_phase);
     if (is_store) {
         t->writer = m->iteration;
         t->write_phase = m->phase;
+        t->is_fetched = m->is_fetch;
     } else if (t->reader == NOBODY || t->read_phase >= m->block_phase) {
         const bool is_joined = t->read_phase == m->phase && differ(t->reader, m->iteration);
         t->reader = is_joined ? MANY : m->iteration;
@@ -398,12 +404,15 @@ static void begin_iteration(Machine *m, const Stmt *s, int64_t i) {
 
 static void run_loop(Machine *m, const Stmt *s, int64_t begin, int64_t end) {
     const int64_t iteration = m->iteration, thread = m->thread;
+    const bool is_fetch = m->is_fetch;
+    m->is_fetch |= s->u.loop.kind == LOOP_FETCH;
     for (int64_t i = begin; i < end; i++) {
         begin_iteration(m, s, i);
         run_list(m, s->u.loop.body);
     }
     m->iteration = iteration;
     m->thread = thread;
+    m->is_fetch = is_fetch;
 }
 
 static void run_store(Machine *m, const Stmt *s) {

@@ -371,8 +371,10 @@ static Stmt *parse_stmt(KernelParser *p, const Loc *around) {
                                         [LOOP_UNROLL] = "unroll",
                                         [LOOP_VECTOR] = "vector",
                                         [LOOP_GRID] = "grid",
-                                        [LOOP_THREAD] = "thread"};
-    for (int kind = LOOP_SERIAL; kind <= LOOP_THREAD; kind++) {
+                                        [LOOP_THREAD] = "thread",
+                                        [LOOP_FETCH] = "fetch",
+                                        [LOOP_MMA] = "mma"};
+    for (int kind = LOOP_SERIAL; kind <= LOOP_MMA; kind++) {
         if (lt_read_word(p, loops[kind]))
             return parse_loop(p, (LoopKind)kind, around);
     }

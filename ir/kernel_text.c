@@ -290,7 +290,9 @@ static void print_loop(Printer *p, const Stmt *s, const Loc *around) {
                                         [LOOP_UNROLL] = "unroll",
                                         [LOOP_VECTOR] = "vector",
                                         [LOOP_GRID] = "grid",
-                                        [LOOP_THREAD] = "thread"};
+                                        [LOOP_THREAD] = "thread",
+                                        [LOOP_FETCH] = "fetch",
+                                        [LOOP_MMA] = "mma"};
     lt_str_printf(p->out, "%s %s in ", words[s->u.loop.kind], s->u.loop.var->name);
     print_dim(p, s->u.loop.extent);
     shadow_symbol(p, s->u.loop.var);

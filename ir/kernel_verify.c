@@ -38,7 +38,7 @@
     X(COMBINE, "combine", \
       "what is combined is a visible private scalar, by an associative function of its dtype, in " \
       "groups of a power of two that divides the threads of a block, where a barrier may be") \
-    X(CONSTANT_EXTENT, "constant-extent", "unrolled and vector loops have constant extents") \
+    X(CONSTANT_EXTENT, "constant-extent", "unrolled, vector and mma loops have constant extents") \
     X(VECTOR_NEST, "vector-nest", "there is no vector loop inside a vector loop") \
     X(RACE, "race", "iterations of parallel and vector loops store to different elements") \
     X(LOCAL_EXTENTS, "local-extents", "local buffers have constant positive extents") \
@@ -238,6 +238,7 @@ static void check_threads(Verifier *v, const Stmt *s) {
 static void check_loop_rules(Verifier *v, const Stmt *s) {
     const LoopKind kind = s->u.loop.kind;
     const Dim *var = s->u.loop.var, *extent = s->u.loop.extent;
+    const bool is_vector = kind == LOOP_VECTOR || kind == LOOP_FETCH;
     check_dim(v, extent);
     define_symbol(v, var);
     if (kind == LOOP_PARALLEL)
@@ -246,9 +247,9 @@ static void check_loop_rules(Verifier *v, const Stmt *s) {
         check_grid(v, s);
     if (kind == LOOP_THREAD)
         check_threads(v, s);
-    if ((kind == LOOP_UNROLL || kind == LOOP_VECTOR) && !lt_dim_is_const(extent))
+    if ((kind == LOOP_UNROLL || is_vector || kind == LOOP_MMA) && !lt_dim_is_const(extent))
         breach(v, RULE_CONSTANT_EXTENT, var->name);
-    if (kind == LOOP_VECTOR && v->in_vector)
+    if (is_vector && v->in_vector)
         breach(v, RULE_VECTOR_NEST, var->name);
 }
 
@@ -260,11 +261,12 @@ static void check_loop(Verifier *v, const Stmt *s) {
     lt_dim_range(&v->kernel->dims, extent, &lo, &hi);
     const bool may_be_empty = lo < 1, was_in_vector = v->in_vector, was_parallel = v->in_parallel;
     const bool is_shared_out = kind == LOOP_PARALLEL || kind == LOOP_THREAD;
-    const bool is_concurrent = is_shared_out || kind == LOOP_VECTOR || kind == LOOP_GRID;
-    const bool is_uneven = kind == LOOP_VECTOR || is_shared_out || dim_depends(v->lets, extent);
+    const bool is_vector = kind == LOOP_VECTOR || kind == LOOP_FETCH;
+    const bool is_concurrent = is_shared_out || is_vector || kind == LOOP_GRID;
+    const bool is_uneven = is_vector || is_shared_out || dim_depends(v->lets, extent);
     v->conditions += may_be_empty;
     v->uneven += is_uneven;
-    v->in_vector |= kind == LOOP_VECTOR;
+    v->in_vector |= is_vector;
     v->in_parallel |= is_shared_out;
     if (is_concurrent && !lt_dim_is(extent, 1))
         check_concurrent(v, s);

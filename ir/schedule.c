@@ -226,6 +226,7 @@ typedef enum {
     VERB_PACK,
     VERB_HOLD,
     VERB_PARTIAL,
+    VERB_SHARE,
     VERB_PEEL,
     VERB_PREFETCH,
     VERB_VERSION,
@@ -248,6 +249,7 @@ static const struct {
     {"partial", VERB_PARTIAL, 4, 12},  {"grid", VERB_GRID, 1, 1},
     {"thread", VERB_THREAD, 1, 1},     {"spread", VERB_SPREAD, 3, 5},
     {"turn", VERB_TURN, 3, 3},
+    {"share", VERB_SHARE, 6, 8},
 };
 
 static const char *run_verb(Kernel *k, Verb verb, const char *const *words, int count) {
@@ -287,6 +289,13 @@ static const char *run_verb(Kernel *k, Verb verb, const char *const *words, int 
                                                      .loop = words[2],
                                                      .axes = words + 3,
                                                      .axis_count = count - 3});
+    case VERB_SHARE:
+        return lt_schedule_share(k, &(ShareSpec){.fold = words[0],
+                                                 .piece = atoll(words[1]),
+                                                 .loops = {words[2], words[4]},
+                                                 .sizes = {atoll(words[3]), atoll(words[5])},
+                                                 .how = words + 6,
+                                                 .how_count = count - 6});
     case VERB_VERSION: return lt_schedule_version(k, words[0]);
     case VERB_PREFETCH: return lt_schedule_prefetch(k, words[0], words + 1);
     case VERB_COMPUTE_AT: return lt_schedule_compute_at(k, words[0], words[1]);

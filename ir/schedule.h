@@ -27,6 +27,11 @@
  *   partial K N L V ..   the folding loop K runs in pieces of N, each for all that loop L does; in
  *                     between the sums are in scratch memory with an axis for each of the loops V,
  *                     which are all between L and the accumulators
+ *   share K N R I C J on a GPU: R and C are the loops along a block's rows and columns, around sums
+ *                     of products over K. I x J of them are a thread's; the block's part of both
+ *                     factors is copied into shared memory, N elements of K at a time. With `mma`
+ *                     behind it, warps multiply 16 x 8 elements over 16 of K on tensor cores; with
+ *                     `double` there are two copies, and one is fetched while the other is used
  *   prefetch B P T K  loop K reads input B, the same part in each iteration of T around it; the
  *                     part that the next iteration of P around T reads is fetched meanwhile
  *   version L         a second L without the conditions inside it, for when all of them hold
@@ -80,6 +85,15 @@ typedef struct PartialSpec {
     int axis_count;
 } PartialSpec;
 const char *lt_schedule_partial(Kernel *k, const PartialSpec *spec);
+typedef struct ShareSpec {
+    const char *fold;
+    int64_t piece; /* of the fold */
+    const char *loops[2]; /* along the rows and the columns of a block's tile */
+    int64_t sizes[2];     /* a thread's part of them */
+    const char *const *how; /* "mma": on tensor cores, "double": while the next part arrives */
+    int how_count;
+} ShareSpec;
+const char *lt_schedule_share(Kernel *k, const ShareSpec *spec);
 const char *lt_schedule_compute_at(Kernel *k, const char *stage, const char *loop);
 /* The FOR of that name, or NULL. */
 Stmt *lt_schedule_find(const Kernel *k, const char *loop);
@@ -120,6 +134,24 @@ const Expr *lt_schedule_only_load(Kernel *k, Stmt *list, const Buffer *buffer);
 const Dim *lt_expr_dim(Kernel *k, const Expr *e);
 /* What d grows by when the symbol grows by one. */
 const Dim *lt_dim_step(Kernel *k, const Dim *d, const Dim *symbol);
+
+/* sum = begin;  for folds { sum = fma(factors[0], factors[1], sum) };  rest */
+enum { MAX_PRODUCT_FOLDS = 16 };
+typedef struct ProductSum {
+    const Buffer *sum; /* a scalar in a register */
+    const Expr *begin;
+    Stmt *folds[MAX_PRODUCT_FOLDS]; /* outermost first */
+    int fold_count;
+    const Expr *factors[2];    /* the first stands still along columns, the second along rows */
+    const Expr *conditions[2]; /* where they do not hold, the factor is 0; NULL: everywhere */
+    Stmt *rest;
+} ProductSum;
+/* Reads the list inside of the loops over rows and columns. NULL, or why it is no such sum. */
+const char *lt_schedule_products(Kernel *k, Stmt *list, const Dim *rows, const Dim *columns,
+                                 ProductSum *out);
+/* Adds each part of a conjunction to the side that it belongs to. */
+const char *lt_schedule_add_condition(Kernel *k, const Expr *condition, const Dim *const *vars,
+                                      const Expr **sides);
 
 /* Rewrites every expression of a list in place, operands first; `fn` sees each rebuilt node. */
 typedef const Expr *ExprMapFn(Kernel *k, const Expr *e, void *user);

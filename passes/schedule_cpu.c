@@ -111,6 +111,9 @@ void lt_schedule_kernel(PassContext *ctx, Kernel *kernel) {
             lt_nest_read(&nest);
         }
         text = choose(&nest);
+        if (nest.why_no_mma)
+            lt_remark(&ctx->module->diags, kernel->loc, "schedule: %s: no tensor cores: %s",
+                      kernel->name, nest.why_no_mma);
     }
     error = lt_schedule_apply(kernel, text);
     if (!error)

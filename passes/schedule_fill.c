@@ -51,6 +51,22 @@ static const char *grid_name(const Nest *nest) {
                            loop_name(nest->m), loop_name(nest->n));
 }
 
+/* The folding loop that a tile is shared along. */
+static const char *fold_name(const Nest *nest) {
+    const char *name = "";
+    for (int i = 0; i < nest->fold_count; i++) {
+        const char *fold = loop_name(nest->folds[i]);
+        name = nest->merges_folds && i > 0
+                   ? lt_arena_printf(nest->kernel->arena, "%s_%s", name, fold)
+                   : fold;
+    }
+    return name;
+}
+
+static const char *how_shared(const Nest *nest) {
+    return nest->is_mma ? nest->is_double ? "mma double" : "mma" : nest->is_double ? "double" : "";
+}
+
 static void append_word(Str *out, const Nest *nest, const char *word, size_t len) {
     const Stmt *k = nest->fold_count ? nest->folds[nest->fold_count - 1] : NULL;
     const struct {
@@ -69,6 +85,9 @@ static void append_word(Str *out, const Nest *nest, const char *word, size_t len
         {"b", nest->b, 0},
         {"j", merged_name(nest), 0},
         {"g", grid_name(nest), 0},
+        {"f", fold_name(nest), 0},
+        {"how", how_shared(nest), 0},
+        {"kt", NULL, nest->kt},
         {"mt", NULL, nest->mt},
         {"nt", NULL, nest->nt},
         {"threads", NULL, BLOCK_THREADS},
@@ -122,6 +141,14 @@ static void append_unrolls(Str *out, const Nest *nest) {
         lt_str_printf(out, "; unroll %s", loop_name(nest->folds[i]));
 }
 
+static void append_merged_folds(Str *out, const Nest *nest) {
+    Str names;
+    lt_str_init(&names, nest->kernel->arena);
+    append_folds(&names, nest);
+    if (nest->merges_folds)
+        append_merged(out, nest->kernel->arena, names.text);
+}
+
 const char *lt_schedule_fill(const Nest *nest, ScheduleRow row) {
     Arena *arena = nest->kernel->arena;
     Str filled, out;
@@ -139,7 +166,9 @@ const char *lt_schedule_fill(const Nest *nest, ScheduleRow row) {
     for (char *save, *part = strtok_r(filled.text, ";", &save); part;
          part = strtok_r(NULL, ";", &save)) {
         part += strspn(part, " ");
-        if (lt_str_starts(part, "merge"))
+        if (lt_str_starts(part, "merge_folds"))
+            append_merged_folds(&out, nest);
+        else if (lt_str_starts(part, "merge"))
             append_merged(&out, arena, part + strlen("merge"));
         else if (lt_str_starts(part, "join"))
             append_joined(&out, arena, part + strlen("join"));

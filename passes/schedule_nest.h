@@ -25,8 +25,12 @@ typedef struct Nest {
     const Stmt *m, *n, *v, *u, *y, *p; /* roles; NULL: none */
     const char *a, *b;                 /* the operands that m and n walk; NULL: not simply loaded */
     const Stmt *w; /* the loop that gets a version without conditions, or NULL */
-    int mr, nr, mc, vc, kc, mt, nt, vl;
-    bool has_few_taps; /* the folding loops are to be unrolled */
+    int mr, nr, mc, vc, kc, mt, nt, kt, vl;
+    bool has_few_taps;      /* the folding loops are to be unrolled */
+    bool merges_folds;      /* the folding loops become one */
+    bool is_mma;            /* on tensor cores */
+    bool is_double;         /* a part is fetched while another one is used */
+    const char *why_no_mma; /* for a remark; NULL: it is, or nobody would expect it */
 } Nest;
 
 /* --- schedule_nest.c: reading a kernel ------------------------------------------------------ */
@@ -57,6 +61,11 @@ int64_t lt_kernel_widest_element(const Kernel *k);
 /* The text; NULL where a thread a result is better, or all that is possible. May make one loop of
  * several that are around each other. */
 const char *lt_choose_gpu_rows(Nest *nest);
+
+/* --- schedule_gpu_tile.c: tiles of a block and of its threads -------------------------------- */
+
+/* The row for a sum of products; SCHEDULE_LIMIT: it is none, or too small. */
+ScheduleRow lt_choose_gpu_tile(Nest *nest);
 
 /* --- schedule_fill.c: a row of schedules.def with its words filled in ----------------------- */
 

@@ -84,6 +84,7 @@ typedef struct Writer {
     const char *parts[LT_DTYPE_LIMIT]; /* shared memory for folds, by dtype; NULL: none yet */
     const Stmt *pack_loop;             /* the loop whose packs these are, or NULL */
     Vec(Pack) packs;
+    bool fetches; /* something was fetched, which may not be there yet */
     bool failed;
 } Writer;
 
@@ -139,6 +140,20 @@ void lt_cuda_begin_statement(Writer *w, const Expr *e);
 /* The element of a buffer: x[64 * i + j], acc[i][j]. */
 const char *lt_cuda_element(Writer *w, const Buffer *b, const Dim *const *index);
 bool lt_cuda_is_scalar(const Buffer *b);
+/* Elements are as memory has them: parameters, and what the threads of a block share. */
+static inline bool lt_cuda_in_memory(const Buffer *b) {
+    return b->kind <= BUFFER_OUTPUT || b->kind == BUFFER_SHARED;
+}
+
+/* --- copy.c --- */
+
+/* The loop as one copy of all its lanes; false: it is none, and nothing was written. */
+bool lt_cuda_copy(Writer *w, const Stmt *loop);
+
+/* --- mma.c --- */
+
+/* The loop as instructions of tensor cores; false: it is none, and nothing was written. */
+bool lt_cuda_mma(Writer *w, const Stmt *loop);
 
 /* --- writer.c --- */
 

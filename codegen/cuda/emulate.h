@@ -483,4 +483,6 @@ static inline __nv_bfloat16 __double2bfloat16(double x) {
     return __float2bfloat16(emulate_odd_float(x));
 }
 
+#include "codegen/cuda/emulate_tile.h"
+
 #endif

@@ -50,7 +50,7 @@ static Text emit_load(Writer *w, const Expr *e) {
     const Buffer *b = e->u.load.buffer;
     const Text element = {lt_cuda_element(w, b, e->u.load.index), BIND_ATOM};
     const Text value =
-        b->kind <= BUFFER_OUTPUT ? lt_cuda_from_memory(w->arena, element, b->dtype) : element;
+        lt_cuda_in_memory(b) ? lt_cuda_from_memory(w->arena, element, b->dtype) : element;
     if (!e->u.load.predicate)
         return value;
     const Text test = emit(w, e->u.load.predicate);
@@ -102,9 +102,9 @@ static Text emit_convert(Writer *w, const Expr *e) {
     return lt_cuda_convert(w->arena, emit(w, from), from->dtype, e->dtype);
 }
 
-/* An element of a parameter. */
+/* An element as memory has it. */
 static bool is_element(const Expr *e) {
-    return e->kind == EXPR_LOAD && !e->u.load.predicate && e->u.load.buffer->kind <= BUFFER_OUTPUT;
+    return e->kind == EXPR_LOAD && !e->u.load.predicate && lt_cuda_in_memory(e->u.load.buffer);
 }
 
 /* The bits of a load stay as they are: through f32, a NaN of a narrow float would lose some. */

@@ -39,9 +39,10 @@ static bool emit_strided(Writer *w, const Stmt *s) {
 }
 
 static void emit_for(Writer *w, const Stmt *s) {
-    if (emit_strided(w, s))
+    if (lt_cuda_copy(w, s) || lt_cuda_mma(w, s) || emit_strided(w, s))
         return;
-    const bool is_unrolled = s->u.loop.kind == LOOP_UNROLL || s->u.loop.kind == LOOP_VECTOR;
+    const bool is_unrolled = s->u.loop.kind == LOOP_UNROLL || s->u.loop.kind == LOOP_VECTOR ||
+                             s->u.loop.kind == LOOP_FETCH;
     const char *extent = lt_cuda_dim(w, s->u.loop.extent).text;
     Scope body;
     lt_cuda_begin_packs(w, s);
@@ -219,7 +220,7 @@ static void emit_store(Writer *w, const Stmt *s) {
     const bool adds = value->kind == EXPR_CALL && value->u.call.fn == FN_ADD &&
                       (b->dtype == DT_F32 || b->dtype == DT_F64) &&
                       is_same_element(s, value->u.call.args[0]);
-    if (b->kind <= BUFFER_OUTPUT && (b->dtype == DT_F16 || b->dtype == DT_BF16)) {
+    if (lt_cuda_in_memory(b) && (b->dtype == DT_F16 || b->dtype == DT_BF16)) {
         lt_cuda_begin_statement(w, value);
         const char *raw = lt_cuda_raw(w, value);
         if (raw) {
@@ -228,8 +229,7 @@ static void emit_store(Writer *w, const Stmt *s) {
         }
     }
     const Text text = lt_cuda_statement(w, adds ? value->u.call.args[1] : value);
-    const Text stored =
-        b->kind <= BUFFER_OUTPUT ? lt_cuda_to_memory(w->arena, text, b->dtype) : text;
+    const Text stored = lt_cuda_in_memory(b) ? lt_cuda_to_memory(w->arena, text, b->dtype) : text;
     lt_cuda_line(w, "%s %s %s;", element, adds ? "+=" : "=", stored.text);
 }
 
@@ -255,7 +255,8 @@ static bool mentions_buffer(const Expr *e, const Buffer *b) {
 /* Declares the buffer; true when the next statement, its first value, is part of it. */
 static bool emit_alloc(Writer *w, const Stmt *s) {
     const Buffer *b = s->u.alloc.buffer;
-    const char *type = lt_cuda_register_type(b->dtype);
+    const bool is_shared = b->kind == BUFFER_SHARED;
+    const char *type = is_shared ? lt_cuda_memory_type(b->dtype) : lt_cuda_register_type(b->dtype);
     const Stmt *next = s->next;
     if (b->kind == BUFFER_SCRATCH) {
         fail(w, "kernel %s needs scratch memory (%s), which kernels of a GPU do not have yet",
@@ -275,7 +276,7 @@ static bool emit_alloc(Writer *w, const Stmt *s) {
         lt_str_printf(&extents, "[%lld]", (long long)b->dims[i]->value);
     if (b->rank == 0 && !lt_cuda_is_scalar(b))
         lt_str_append(&extents, "[1]");
-    lt_cuda_line(w, "%s%s %s%s;", b->kind == BUFFER_SHARED ? "__shared__ " : "", type,
+    lt_cuda_line(w, "%s%s %s%s;", is_shared ? "__shared__ __align__(16) " : "", type,
                  w->buffers[b->index], extents.text);
     return false;
 }
@@ -292,6 +293,8 @@ static void emit_list(Writer *w, const Stmt *list) {
                 s = s->next;
             break;
         case STMT_BARRIER:
+            if (w->fetches)
+                lt_cuda_line(w, "arrived();");
             if (w->threads > 0)
                 lt_cuda_line(w, "__syncthreads();");
             break;

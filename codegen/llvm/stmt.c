@@ -180,7 +180,9 @@ static void emit_loop(Emitter *e, const Stmt *s) {
     switch (s->u.loop.kind) {
     case LOOP_SERIAL:
     case LOOP_GRID: /* on a CPU, blocks and threads one after the other */
-    case LOOP_THREAD: emit_serial(e, s); break;
+    case LOOP_THREAD:
+    case LOOP_FETCH:
+    case LOOP_MMA: emit_serial(e, s); break;
     case LOOP_PARALLEL: emit_parallel(e, s); break;
     case LOOP_UNROLL: emit_unrolled(e, s); break;
     case LOOP_VECTOR: emit_vector(e, s); break;

@@ -89,13 +89,18 @@ static inline void check_equal(const Tensor *got, const Tensor *expected, const 
 static const char *lower_target = "x86-64-avx2";
 static int64_t lower_l2_bytes; /* of the target; 0: its own */
 static int lower_first_level; /* of the two that a case is checked at, 0 and 2 */
+static const char *lower_schedule; /* NULL: the target's */
 
 static inline Program *lower(Module *m, int level, const char *text) {
     Arena scratch;
     lt_arena_init(&scratch);
     Target target = *lt_target_find(lower_target);
     target.l2_bytes = lower_l2_bytes ? lower_l2_bytes : target.l2_bytes;
-    PassContext ctx = {.module = m, .target = &target, .level = level, .scratch = &scratch};
+    PassContext ctx = {.module = m,
+                       .target = &target,
+                       .level = level,
+                       .scratch = &scratch,
+                       .schedule_override = lower_schedule};
     lt_pass_lower(&ctx);
     ck_assert_msg(ctx.program && m->diags.errors == 0, "%s, in\n%s", first_diag(m), text);
     if (level >= 2)

@@ -71,6 +71,9 @@ static const Fault faults[] = {
     {"__shared__ float s[64]; s[threadIdx.x] = out[threadIdx.x]; __syncthreads(); "
      "out[threadIdx.x] = s[63 - threadIdx.x];",
      NULL, 1, 64},
+    {"__shared__ float s[64]; s[threadIdx.x] = 1; if (blockIdx.x > 0) out[threadIdx.x] = "
+     "s[threadIdx.x];",
+     NULL, 2, 64},
     {"float x = out[threadIdx.x]; for (int m = 16; m > 0; m /= 2) x += __shfl_xor_sync(~0u, x, m); "
      "out[threadIdx.x] = x;",
      NULL, 1, 64},

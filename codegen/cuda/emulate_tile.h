@@ -1,0 +1,109 @@
+/* emulate_tile.h - what tiles in shared memory use of CUDA, on the CPU: copies that come on their
+ * own, and tensor cores, whose operands a warp's threads give to each other. Part of emulate.h. */
+#ifndef LATHE_CODEGEN_CUDA_EMULATE_TILE_H
+#define LATHE_CODEGEN_CUDA_EMULATE_TILE_H
+
+/* --- copies that come on their own --- */
+
+/* Those of a thread, which is the only one that waits for them: until then nothing is written. */
+struct EmulatedFetch {
+    void *to;
+    int4 bytes;
+    int size;
+};
+enum { EMULATED_MAX_FETCHES = 128 };
+static EmulatedFetch emulated_fetches[EMULATED_MAX_THREADS][EMULATED_MAX_FETCHES];
+static int emulated_fetch_count[EMULATED_MAX_THREADS];
+
+template <class T> __attribute__((noinline)) static T emulate_read(const void *from) {
+    return *(const T *)from;
+}
+template <class T>
+__attribute__((noinline)) static void emulate_write(void *to, const int4 *bytes) {
+    *(T *)to = *(const T *)bytes;
+}
+
+template <class T>
+LATHE_UNCHECKED static void emulate_fetch(void *to, const void *from, bool inside) {
+    int *count = &emulated_fetch_count[emulated.current];
+    if (*count == EMULATED_MAX_FETCHES)
+        emulate_fail("thread %d fetches more than %d times between barriers", emulated.current,
+                     EMULATED_MAX_FETCHES);
+    EmulatedFetch *f = &emulated_fetches[emulated.current][(*count)++];
+    const T value = inside ? emulate_read<T>(from) : T{};
+    f->to = to;
+    f->size = sizeof(T);
+    memcpy(&f->bytes, &value, sizeof value);
+}
+
+LATHE_UNCHECKED static void emulate_arrived() {
+    for (int i = 0; i < emulated_fetch_count[emulated.current]; i++) {
+        const EmulatedFetch *f = &emulated_fetches[emulated.current][i];
+        const int4 bytes = f->bytes; /* on the stack, which nobody checks */
+        if (f->size == 16)
+            emulate_write<int4>(f->to, &bytes);
+        else if (f->size == 8)
+            emulate_write<int2>(f->to, &bytes);
+        else
+            emulate_write<int1>(f->to, &bytes);
+    }
+    emulated_fetch_count[emulated.current] = 0;
+}
+
+/* --- tensor cores --- */
+
+/* What each thread gives to its warp. */
+static const void *emulated_rows[EMULATED_MAX_THREADS];
+static unsigned emulated_tiles[EMULATED_MAX_THREADS][6];
+
+/* Checked, as its caller is not. */
+__attribute__((noinline)) static uint16_t emulate_half_of(const void *row, int at) {
+    typedef uint16_t __attribute__((may_alias)) Bits;
+    return ((const Bits *)row)[at];
+}
+
+LATHE_UNCHECKED static void emulate_ldtiles(bool transposed, unsigned &a, unsigned &b, unsigned &c,
+                                            unsigned &d, const void *row) {
+    const int lane = emulated.current % EMULATED_WARP, warp = emulated.current - lane;
+    unsigned tiles[4];
+    emulated_rows[emulated.current] = row;
+    emulate_wait_for(EMULATED_AT_SHUFFLE);
+    for (int i = 0; i < 4; i++) {
+        const void *const *rows = emulated_rows + warp + 8 * i;
+        const int first = lane % 4 * 2, other = lane / 4;
+        const uint16_t low = transposed ? emulate_half_of(rows[first], other)
+                                        : emulate_half_of(rows[other], first);
+        const uint16_t high = transposed ? emulate_half_of(rows[first + 1], other)
+                                         : emulate_half_of(rows[other], first + 1);
+        tiles[i] = low | (unsigned)high << 16;
+    }
+    emulate_wait_for(EMULATED_AT_SHUFFLE);
+    a = tiles[0], b = tiles[1], c = tiles[2], d = tiles[3];
+}
+
+/* Element k of row or column `line`, in tiles that lanes hold from number `first` on. */
+template <class F>
+LATHE_UNCHECKED static float emulate_factor(const F &value, int warp, int line, int k, int first) {
+    const unsigned pair = emulated_tiles[warp + 4 * line + k % 8 / 2][first];
+    return value(k % 2 ? pair >> 16 : pair & 0xffff);
+}
+
+template <class F>
+LATHE_UNCHECKED static void emulate_mma(float *upper, float *lower, const unsigned *a,
+                                        const unsigned *b, F value) {
+    const int lane = emulated.current % EMULATED_WARP, warp = emulated.current - lane;
+    memcpy(emulated_tiles[emulated.current], a, 4 * sizeof *a);
+    memcpy(emulated_tiles[emulated.current] + 4, b, 2 * sizeof *b);
+    emulate_wait_for(EMULATED_AT_SHUFFLE);
+    for (int k = 0; k < 16; k++)
+        for (int i = 0; i < 4; i++) {
+            const int half = k / 8 * 2 + i / 2; /* of a: rows, then the fold */
+            const float x = emulate_factor(value, warp, lane / 4, k, half);
+            const float y = emulate_factor(value, warp, lane % 4 * 2 + i % 2, k, 4 + k / 8);
+            float *sum = (i / 2 ? lower : upper) + i % 2;
+            *sum = fmaf(x, y, *sum);
+        }
+    emulate_wait_for(EMULATED_AT_SHUFFLE);
+}
+
+#endif

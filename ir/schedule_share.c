@@ -1,0 +1,523 @@
+/* schedule_share.c - `share`: a block of threads computes a tile of a sum of products from copies
+ * of its factors in shared memory.
+ *
+ *   share k N m I n J:
+ *     for m in M { for n in N { acc = 0;  for k { acc = fma(a[m, k], b[k, n], acc) };  rest } }
+ * becomes
+ *     alloc tile[I, J];  alloc a.share[M, N] shared;  alloc b.share[N, N] shared
+ *     thread t { tile = 0 }
+ *     for k.0 {
+ *       thread t { a.share[..] = a[..] };  thread t { b.share[..] = b[..] };  barrier
+ *       thread t { for k.1 in N { row[I] = a.share;  column[J] = b.share;  tile += row * column } }
+ *       barrier
+ *     }
+ *     thread t { rest, of tile }
+ *
+ * A factor is copied as it lies in memory: the axis that it is contiguous along is the copy's last
+ * one, and neighbouring threads copy neighbouring elements, several at once where they are aligned.
+ * What lies beyond an edge, or where a condition of the fold does not hold, is 0 in the copy. A
+ * factor that is computed is computed once for the block.
+ *
+ * A thread's rows are spread over the tile: groups of a few that are read at once lie next to those
+ * of the next thread, so that threads which read at the same time use all banks. Rows of a copy
+ * whose last axis is the fold are a group longer than they have to be for the same reason.
+ *
+ * With `mma` the products of 16 elements of the fold are one loop that warps run on tensor cores,
+ * and a thread's rows and columns are those that these leave it: of a tile of 16 x 8, two
+ * neighbours in two rows that are 8 apart.
+ *
+ * With `double` there are two copies of each factor, and all folding loops are one: its step
+ * fetches what the next one needs, which is there when that one begins, with one barrier:
+ *
+ *     fetch 0
+ *     for k.0 { barrier;  thread t { if (k.0 + 1 < K.0) { fetch k.0 + 1 } };  thread t { .. } } */
+#include "ir/schedule_share.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { VECTOR_BYTES = 16, LEAST_BYTES = 4 };
+
+static const char *base_name(Share *s, const char *name) {
+    return lt_arena_strndup(s->k->arena, name, strcspn(name, "_."));
+}
+
+/* --- reading the nest ------------------------------------------------------------------------- */
+
+static const char *read_loop(Share *s, Stmt **at, const char *name, int64_t own, Side *side) {
+    Stmt *loop = *at;
+    if (!loop || loop->next || loop->kind != STMT_FOR ||
+        strcmp(loop->u.loop.var->name, name) != 0 || !lt_dim_is_const(loop->u.loop.extent))
+        return lt_arena_printf(
+            s->k->arena, "share: '%s' is not directly inside, or has no constant extent", name);
+    side->var = loop->u.loop.var;
+    side->extent = loop->u.loop.extent->value;
+    side->own = own;
+    if (own < 1 || side->extent % own)
+        return lt_arena_printf(s->k->arena, "share: %lld does not divide the extent of '%s'",
+                               (long long)own, name);
+    *at = loop->u.loop.body;
+    return NULL;
+}
+
+/* Both loops, and the conditions aturn what is in them. */
+static const char *read_tile(Share *s, Stmt *at, const ShareSpec *spec) {
+    const Expr *found[4] = {NULL, NULL, NULL, NULL};
+    const Expr *guards[SIDES] = {NULL, NULL};
+    int count = 0;
+    const char *error = NULL;
+    for (int i = 0; i <= SIDES && !error; i++) {
+        while (i > 0 && at && at->kind == STMT_IF && !at->next && !at->u.branch.otherwise &&
+               count < 4) {
+            found[count++] = at->u.branch.condition;
+            at = at->u.branch.body;
+        }
+        if (i < SIDES)
+            error = read_loop(s, &at, spec->loops[i], spec->sizes[i], &s->sides[i]);
+    }
+    const Dim *vars[SIDES] = {s->sides[ROWS].var, s->sides[COLUMNS].var};
+    for (int i = 0; i < count && !error; i++)
+        error = lt_schedule_add_condition(s->k, found[i], vars, guards);
+    if (!error)
+        error = lt_schedule_products(s->k, at, vars[ROWS], vars[COLUMNS], &s->sum);
+    for (int i = 0; i < SIDES; i++)
+        s->sides[i].guard = guards[i];
+    return error;
+}
+
+/* The loops around a piece. */
+static void name_pieces(Share *s, const char *fold) {
+    const char *name = lt_arena_printf(s->k->arena, "%s.0", fold);
+    if (!s->is_double) {
+        s->piece = lt_kernel_loop_var(s->k, name, s->pieces);
+        return;
+    }
+    s->steps = s->pieces;
+    for (int i = 0; i + 1 < s->sum.fold_count; i++)
+        s->steps = lt_dim_mul(s->t, s->steps, s->sum.folds[i]->u.loop.extent);
+    s->step = lt_kernel_loop_var(s->k, name, s->steps);
+    s->piece = s->sum.fold_count > 1 ? lt_dim_mod(s->t, s->step, s->pieces) : s->step;
+}
+
+static const char *read_how(Share *s, const ShareSpec *spec) {
+    for (int i = 0; i < spec->how_count; i++) {
+        if (strcmp(spec->how[i], "mma") == 0)
+            s->is_mma = true;
+        else if (strcmp(spec->how[i], "double") == 0)
+            s->is_double = true;
+        else
+            return lt_arena_printf(s->k->arena, "share: '%s' is no way to do it", spec->how[i]);
+    }
+    return NULL;
+}
+
+static const char *read_fold(Share *s, const ShareSpec *spec) {
+    const Stmt *inner = s->sum.folds[s->sum.fold_count - 1];
+    if (strcmp(inner->u.loop.var->name, spec->fold) != 0 || spec->piece < 1)
+        return lt_arena_printf(s->k->arena, "share: '%s' is not the innermost folding loop",
+                               spec->fold);
+    const Dim *n = number(s, spec->piece);
+    s->fold = inner->u.loop.var;
+    s->extent = inner->u.loop.extent;
+    s->size = spec->piece;
+    s->pieces = lt_dim_ceildiv(s->t, s->extent, n);
+    name_pieces(s, spec->fold);
+    s->within = lt_kernel_loop_var(s->k, lt_arena_printf(s->k->arena, "%s.1", spec->fold),
+                                   s->is_mma ? number(s, spec->piece / MMA_FOLD) : n);
+    const int64_t rows = s->sides[ROWS].extent / s->sides[ROWS].own;
+    const int64_t columns = s->sides[COLUMNS].extent / s->sides[COLUMNS].own;
+    if (rows > LT_MAX_THREADS || columns > LT_MAX_THREADS || rows * columns > LT_MAX_THREADS)
+        return "share: the tile takes more threads than a block has";
+    s->threads = rows * columns;
+    return NULL;
+}
+
+/* --- how a factor is copied ------------------------------------------------------------------- */
+
+/* The first load of a parameter that goes along the symbol, or NULL. */
+static const Expr *load_along(const Expr *e, const Dim *symbol) {
+    const Expr *found = NULL;
+    if (e->kind == EXPR_LOAD)
+        return e->u.load.buffer->kind <= BUFFER_OUTPUT && lt_expr_mentions(e, symbol) ? e : NULL;
+    for (int i = 0; i < 3 && lt_expr_has_args(e) && !found; i++)
+        if (e->u.call.args[i])
+            found = load_along(e->u.call.args[i], symbol);
+    return found;
+}
+
+static const Dim *flat_index(Share *s, const Expr *load) {
+    const Dim *flat = number(s, 0);
+    const Buffer *b = load->u.load.buffer;
+    for (int i = 0; i < b->rank; i++)
+        flat = lt_dim_add(s->t, lt_dim_mul(s->t, flat, b->dims[i]), load->u.load.index[i]);
+    return flat;
+}
+
+/* How far apart neighbours lie in memory at the beginning of all loops; extents that are not known
+ * are taken to be UNKNOWN. */
+static int64_t distance(Share *s, const Expr *value, const Dim *symbol) {
+    enum { UNKNOWN = 64 };
+    const Expr *load = load_along(value, symbol);
+    if (!load)
+        return INT64_MAX;
+    const Dim *flat = flat_index(s, load);
+    int64_t *at = LT_ARRAY(s->k->arena, int64_t, s->t->symbols.len);
+    for (size_t i = 0; i < s->k->ints.len; i++)
+        at[s->k->ints.data[i]->symbol] = UNKNOWN;
+    const int64_t here = lt_dim_eval(flat, at);
+    at[symbol->symbol] = 1;
+    return llabs(lt_dim_eval(flat, at) - here);
+}
+
+/* d is symbol + rest, where n divides the rest. */
+static bool is_aligned(Share *s, const Dim *d, const Dim *symbol, int64_t n) {
+    const Dim *rest = lt_dim_sub(s->t, d, symbol);
+    return !lt_dim_mentions(rest, symbol) && lt_dim_divisible(s->t, rest, n);
+}
+
+/* The condition is the same for n neighbours along the symbol. */
+static bool is_even(Share *s, const Expr *condition, const Dim *symbol, int64_t n) {
+    if (!condition || !lt_expr_mentions(condition, symbol))
+        return true;
+    if (condition->kind != EXPR_CALL)
+        return false;
+    const Expr *const *args = condition->u.call.args;
+    if (condition->u.call.fn == FN_AND)
+        return is_even(s, args[0], symbol, n) && is_even(s, args[1], symbol, n);
+    const Dim *a = condition->u.call.fn == FN_LT ? lt_expr_dim(s->k, args[0]) : NULL;
+    const Dim *b = a ? lt_expr_dim(s->k, args[1]) : NULL;
+    return b && is_aligned(s, a, symbol, n) && !lt_dim_mentions(b, symbol) &&
+           lt_dim_divisible(s->t, b, n);
+}
+
+static int64_t vector_of(Share *s, const Side *side) {
+    const Expr *load = side->value;
+    const Dim *along = side->folds_last ? s->fold : side->var;
+    const int64_t size = (int64_t)lt_dtype_size(load->dtype);
+    const int64_t extent = side->folds_last ? s->size : side->extent;
+    if (load->kind != EXPR_LOAD || load->u.load.buffer->kind > BUFFER_OUTPUT)
+        return 1;
+    const Dim *flat = flat_index(s, load);
+    for (int64_t n = VECTOR_BYTES / size; n > 1 && n * size >= LEAST_BYTES; n /= 2)
+        if (extent % n == 0 && is_aligned(s, flat, along, n) &&
+            is_even(s, side->condition, along, n) &&
+            (!side->folds_last || lt_dim_divisible(s->t, s->extent, n)))
+            return n;
+    return 1;
+}
+
+/* Conversions to something wider are left for later: the copy is smaller. */
+static void read_value(Share *s, Side *side, const Expr *factor, const Expr *condition) {
+    side->value = factor;
+    side->condition = lt_expr_and(s->k, side->guard, condition);
+    const Expr *from = factor->kind == EXPR_CONVERT ? factor->u.call.args[0] : NULL;
+    if (from && lt_dtype_size(from->dtype) < lt_dtype_size(factor->dtype)) {
+        side->cast = factor;
+        side->value = from;
+    }
+}
+
+static void plan_side(Share *s, Side *side) {
+    side->folds_last = distance(s, side->value, s->fold) < distance(s, side->value, side->var);
+    side->vector = vector_of(s, side);
+    side->group = 1;
+    const int64_t most = VECTOR_BYTES / (int64_t)lt_dtype_size(side->value->dtype);
+    while (!side->folds_last && !s->is_mma && side->own % (2 * side->group) == 0 &&
+           2 * side->group <= most)
+        side->group *= 2;
+}
+
+static void make_buffers(Share *s, Side *side, const char *held) {
+    Kernel *k = s->k;
+    const Expr *load = load_along(side->value, side->var);
+    const char *name = load ? load->u.load.buffer->name : "factor";
+    const int64_t most = VECTOR_BYTES / (int64_t)lt_dtype_size(side->value->dtype);
+    const int64_t gap = s->is_mma ? most : side->folds_last ? side->vector : 0;
+    const int64_t row = (side->folds_last ? s->size : side->extent) + gap;
+    const Dim *dims[3] = {number(s, 2), number(s, side->folds_last ? side->extent : s->size),
+                          number(s, row)};
+    side->copy = lt_kernel_local(k, BUFFER_SHARED, lt_arena_printf(k->arena, "%s.share", name),
+                                 side->value->dtype, 2 + s->is_double, dims + !s->is_double);
+    const Dim *own[1] = {number(s, side->own)};
+    if (s->is_mma)
+        return;
+    side->held = lt_kernel_local(k, BUFFER_REGISTER, held, s->sum.sum->dtype, 1, own);
+}
+
+/* Of the copy that a step has, where there are two. */
+static const Dim *const *copy_index(Share *s, const Dim *outer, const Dim *inner) {
+    const Dim *index[3] = {NULL, outer, inner};
+    if (s->is_double)
+        index[0] = lt_dim_mod(s->t, s->step, number(s, 2));
+    return (const Dim *const *)lt_arena_copy(s->k->arena, index, sizeof index) + !s->is_double;
+}
+
+/* --- filling the copies ----------------------------------------------------------------------- */
+
+static const Expr *with_condition(Kernel *k, const Expr *e, void *condition) {
+    if (e->kind != EXPR_LOAD || e->u.load.buffer->kind > BUFFER_OUTPUT)
+        return e;
+    return lt_expr_load(k, e->u.load.buffer, e->u.load.index,
+                        lt_expr_and(k, e->u.load.predicate, condition));
+}
+
+static const Expr *zero_of(Kernel *k, DType dtype) {
+    return lt_dtype_is_float(dtype) ? lt_expr_float(k, dtype, 0) : lt_expr_int(k, dtype, 0);
+}
+
+/* The value where the condition holds, else 0, and no load out of range. */
+static const Expr *guarded_value(Share *s, const Side *side, const Dim *const *by,
+                                 const Dim *const *first) {
+    Kernel *k = s->k;
+    const Expr *value = lt_expr_substitute(k, side->value, by, NULL);
+    const Expr *condition =
+        side->condition ? lt_expr_substitute(k, side->condition, first, NULL) : NULL;
+    if (!lt_dim_divisible(s->t, s->extent, s->size))
+        condition = lt_expr_and(k, condition, lt_expr_less(k, first[s->fold->symbol], s->extent));
+    if (!condition || lt_expr_is_const_bool(condition, true))
+        return value;
+    value = lt_expr_map(k, value, with_condition, (void *)(uintptr_t)condition);
+    return value->kind == EXPR_LOAD
+               ? value
+               : lt_expr_call(k, FN_SELECT, condition, value, zero_of(k, value->dtype));
+}
+
+/* The folding loops around K, where a step stands for all of them. */
+static const Dim **place_folds(Share *s) {
+    const Dim **by = lt_schedule_substitution(s->k);
+    const Dim *rest = s->is_double ? lt_dim_floordiv(s->t, s->step, s->pieces) : NULL;
+    for (int i = s->sum.fold_count - 2; i >= 0 && rest; i--) {
+        const Dim *extent = s->sum.folds[i]->u.loop.extent;
+        by[s->sum.folds[i]->u.loop.var->symbol] = i ? lt_dim_mod(s->t, rest, extent) : rest;
+        rest = lt_dim_floordiv(s->t, rest, extent);
+    }
+    return by;
+}
+
+/* What is only moved, in parts of 4 bytes or more, may come on its own. */
+static bool fetches(const Share *s, const Side *side) {
+    return s->is_double && side->value->kind == EXPR_LOAD &&
+           side->value->u.load.buffer->kind <= BUFFER_OUTPUT &&
+           side->vector * (int64_t)lt_dtype_size(side->value->dtype) >= LEAST_BYTES;
+}
+
+/* Threads copy vectors one after the other. */
+static Stmt *fill(Share *s, const Side *side) {
+    Kernel *k = s->k;
+    DimTable *t = s->t;
+    const char *axis = base_name(s, side->var->name), *fold = base_name(s, s->fold->name);
+    const int64_t width = (side->folds_last ? s->size : side->extent) / side->vector;
+    const int64_t chunks = width * (side->folds_last ? side->extent : s->size);
+    const int64_t turns = (chunks + s->threads - 1) / s->threads;
+    const char *name = side->folds_last ? lt_arena_printf(k->arena, "%s_%s", axis, fold)
+                                        : lt_arena_printf(k->arena, "%s_%s", fold, axis);
+    const Dim *thread = lt_kernel_loop_var(k, name, number(s, s->threads));
+    const Dim *turn = turns > 1 ? lt_kernel_loop_var(k, "turn", number(s, turns)) : number(s, 0);
+    const LoopKind kind = fetches(s, side) ? LOOP_FETCH : LOOP_VECTOR;
+    const bool has_lanes = side->vector > 1 || kind == LOOP_FETCH;
+    const Dim *lane =
+        has_lanes ? lt_kernel_loop_var(k, "lane", number(s, side->vector)) : number(s, 0);
+    const Dim *chunk = lt_dim_add(t, lt_dim_mul_const(t, turn, s->threads), thread);
+    const Dim *outer = lt_dim_floordiv(t, chunk, number(s, width));
+    const Dim *begin = lt_dim_mul_const(t, lt_dim_mod(t, chunk, number(s, width)), side->vector);
+    const Dim *inner = lt_dim_add(t, begin, lane), *start = lt_dim_mul_const(t, s->piece, s->size);
+    const Dim **by = place_folds(s), **first = place_folds(s);
+    by[s->fold->symbol] = lt_dim_add(t, start, side->folds_last ? inner : outer);
+    by[side->var->symbol] = side->folds_last ? outer : inner;
+    first[s->fold->symbol] = lt_dim_add(t, start, side->folds_last ? begin : outer);
+    first[side->var->symbol] = side->folds_last ? outer : begin;
+    Stmt *list = lt_stmt_store(k, side->copy, copy_index(s, outer, inner),
+                               guarded_value(s, side, by, first));
+    if (has_lanes)
+        list = lt_stmt_for(k, kind, lane, number(s, side->vector), list);
+    if (chunks % s->threads)
+        list = lt_stmt_if(k, lt_expr_less(k, chunk, number(s, chunks)), list, NULL);
+    if (turns > 1)
+        list = lt_stmt_for(k, LOOP_UNROLL, turn, number(s, turns), list);
+    return lt_stmt_for(k, LOOP_THREAD, thread, number(s, s->threads), list);
+}
+
+/* --- what a thread computes ------------------------------------------------------------------- */
+
+Stmt *lt_share_in_threads(Share *s, Stmt *list) {
+    return lt_stmt_for(s->k, LOOP_THREAD, s->thread, number(s, s->threads), list);
+}
+
+/* row * group + i: groups of neighbours, and then those of the next thread. */
+static void place_thread(Share *s, Side *side) {
+    DimTable *t = s->t;
+    const int64_t threads = side->extent / side->own;
+    const Dim *group = number(s, side->group);
+    const Dim *far =
+        lt_dim_mul_const(t, lt_dim_floordiv(t, side->own_var, group), side->group * threads);
+    const Dim *near = lt_dim_mod(t, side->own_var, group);
+    const Dim *own = lt_dim_mul_const(t, side->number, side->group);
+    side->at = lt_dim_add(t, lt_dim_add(t, own, far), near);
+}
+
+static void make_threads(Share *s) {
+    Kernel *k = s->k;
+    const char *names[SIDES] = {"i", "j"};
+    s->thread = lt_kernel_loop_var(k,
+                                   lt_arena_printf(k->arena, "%s.0_%s.0", s->sides[ROWS].var->name,
+                                                   s->sides[COLUMNS].var->name),
+                                   number(s, s->threads));
+    const Dim *across = number(s, s->sides[COLUMNS].extent / s->sides[COLUMNS].own);
+    s->sides[ROWS].number = lt_dim_floordiv(s->t, s->thread, across);
+    s->sides[COLUMNS].number = lt_dim_mod(s->t, s->thread, across);
+    const Dim *dims[SIDES];
+    for (int i = 0; i < SIDES; i++) {
+        dims[i] = number(s, s->sides[i].own);
+        s->sides[i].own_var = lt_kernel_loop_var(k, names[i], dims[i]);
+    }
+    s->tile =
+        lt_kernel_local(k, BUFFER_REGISTER, lt_arena_printf(k->arena, "%s.tile", s->sum.sum->name),
+                        s->sum.sum->dtype, SIDES, dims);
+}
+
+/* For each of a thread's rows, or columns. */
+static Stmt *along(Share *s, const Side *side, Stmt *list) {
+    return lt_stmt_for(s->k, LOOP_UNROLL, side->own_var, number(s, side->own), list);
+}
+
+static Stmt *at_own_position(Share *s, const Stmt *list) {
+    const Dim **by = lt_schedule_substitution(s->k);
+    for (int i = 0; i < SIDES; i++)
+        by[s->sides[i].var->symbol] = s->sides[i].at;
+    return lt_stmt_copy(s->k, list, by, NULL);
+}
+
+static const Dim *const *own_index(Share *s) {
+    const Dim *index[SIDES] = {s->sides[ROWS].own_var, s->sides[COLUMNS].own_var};
+    return lt_arena_copy(s->k->arena, index, sizeof index);
+}
+
+/* For each element of the thread's tile that is one of the result, where that matters. */
+static Stmt *for_own(Share *s, Stmt *list, bool is_guarded) {
+    for (int i = COLUMNS; i >= ROWS; i--) {
+        if (is_guarded && s->sides[i].guard)
+            list = lt_stmt_if(s->k, s->sides[i].guard, list, NULL);
+        list = along(s, &s->sides[i], list);
+    }
+    return lt_share_in_threads(s, at_own_position(s, list));
+}
+
+static Stmt *clear_tile(Share *s) {
+    const Expr *begin = s->sum.begin;
+    return for_own(s, lt_stmt_store(s->k, s->tile, own_index(s), begin), begin->kind != EXPR_CONST);
+}
+
+/* What the thread multiplies, out of the copy. */
+const Expr *lt_share_copied(Share *s, const Side *side, const Dim *within) {
+    Kernel *k = s->k;
+    const Dim *const *index =
+        side->folds_last ? copy_index(s, side->at, within) : copy_index(s, within, side->at);
+    const Expr *value = lt_expr_load(k, side->copy, index, NULL);
+    return side->cast ? lt_expr_cast_like(k, side->cast, value) : value;
+}
+
+Stmt *lt_share_update(Share *s, const Expr *const *factors) {
+    const Dim *const *index = own_index(s);
+    const Expr *sum = lt_expr_load(s->k, s->tile, index, NULL);
+    Stmt *list = lt_stmt_store(s->k, s->tile, index,
+                               lt_expr_call(s->k, FN_FMA, factors[ROWS], factors[COLUMNS], sum));
+    return along(s, &s->sides[ROWS], along(s, &s->sides[COLUMNS], list));
+}
+
+static Stmt *multiply(Share *s) {
+    Kernel *k = s->k;
+    const Side *sides = s->sides;
+    const Expr *factors[SIDES];
+    Stmt *list = NULL;
+    for (int i = 0; i < SIDES; i++)
+        list = lt_stmt_join(list, lt_stmt_alloc(k, sides[i].held));
+    for (int i = 0; i < SIDES; i++) {
+        Stmt *hold = lt_stmt_store(k, sides[i].held, &sides[i].own_var,
+                                   lt_share_copied(s, &sides[i], s->within));
+        list = lt_stmt_join(list, along(s, &sides[i], hold));
+        factors[i] = lt_expr_load(k, sides[i].held, &own_index(s)[i], NULL);
+    }
+    list = lt_stmt_join(list, lt_share_update(s, factors));
+    return lt_share_in_threads(s, lt_stmt_for(k, LOOP_UNROLL, s->within, number(s, s->size), list));
+}
+
+static Stmt *fill_both(Share *s) {
+    Stmt *list = NULL;
+    for (int i = 0; i < SIDES; i++)
+        list = lt_stmt_join(list, fill(s, &s->sides[i]));
+    return list;
+}
+
+/* What the list does for `step`, under a condition inside of its thread loops. */
+static Stmt *at_step(Share *s, const Stmt *fills, const Dim *step, const Expr *condition) {
+    Stmt *list = lt_stmt_replace_var(s->k, fills, s->step, step);
+    for (Stmt *at = list; at && !lt_expr_is_const_bool(condition, true); at = at->next)
+        at->u.loop.body = lt_stmt_if(s->k, condition, at->u.loop.body, NULL);
+    return list;
+}
+
+/* All folding loops as one, which fetches a step ahead. */
+static Stmt *fold_ahead(Share *s) {
+    Kernel *k = s->k;
+    const Dim *zero = number(s, 0), *next = lt_dim_add_const(s->t, s->step, 1);
+    const Stmt *fills = fill_both(s);
+    Stmt *before = at_step(s, fills, zero, lt_expr_less(k, zero, s->steps));
+    Stmt *list = lt_stmt_barrier(k);
+    list = lt_stmt_join(list, at_step(s, fills, next, lt_expr_less(k, next, s->steps)));
+    list = lt_stmt_join(list, s->is_mma ? lt_share_multiply_in_warps(s) : multiply(s));
+    return lt_stmt_join(before, lt_stmt_for(k, LOOP_SERIAL, s->step, s->steps, list));
+}
+
+/* All folding loops, the innermost one in pieces. */
+static Stmt *fold(Share *s) {
+    Kernel *k = s->k;
+    Stmt *list = fill_both(s);
+    list = lt_stmt_join(list, lt_stmt_barrier(k));
+    list = lt_stmt_join(list, s->is_mma ? lt_share_multiply_in_warps(s) : multiply(s));
+    list = lt_stmt_join(list, lt_stmt_barrier(k));
+    list = lt_stmt_for(k, LOOP_SERIAL, s->piece, s->pieces, list);
+    for (int i = s->sum.fold_count - 2; i >= 0; i--)
+        list = lt_stmt_for(k, LOOP_SERIAL, s->sum.folds[i]->u.loop.var,
+                           s->sum.folds[i]->u.loop.extent, list);
+    return list;
+}
+
+static Stmt *finish(Share *s) {
+    lt_stmt_retarget(s->k, s->sum.rest, s->sum.sum, s->tile, own_index(s), SIDES);
+    return for_own(s, s->sum.rest, true);
+}
+
+const char *lt_schedule_share(Kernel *k, const ShareSpec *spec) {
+    static const char *const held[SIDES] = {"row", "column"};
+    Share s = {.k = k, .t = &k->dims};
+    Stmt **link = lt_schedule_link(k, spec->loops[ROWS]);
+    if (!link)
+        return lt_arena_printf(k->arena, "there is no loop named '%s'", spec->loops[ROWS]);
+    const char *error = read_how(&s, spec);
+    if (!error)
+        error = read_tile(&s, *link, spec);
+    if (!error)
+        error = read_fold(&s, spec);
+    if (error)
+        return error;
+    for (int i = 0; i < SIDES; i++)
+        read_value(&s, &s.sides[i], s.sum.factors[i], s.sum.conditions[i]);
+    error = s.is_mma ? lt_share_check_mma(&s) : NULL;
+    if (error)
+        return error;
+    make_threads(&s);
+    Stmt *list = lt_stmt_alloc(k, s.tile);
+    for (int i = 0; i < SIDES; i++) {
+        plan_side(&s, &s.sides[i]);
+        make_buffers(&s, &s.sides[i], held[i]);
+        if (!s.is_mma)
+            place_thread(&s, &s.sides[i]);
+        list = lt_stmt_join(list, lt_stmt_alloc(k, s.sides[i].copy));
+    }
+    if (s.is_mma)
+        lt_share_place_lanes(&s);
+    list = lt_stmt_join(list, clear_tile(&s));
+    list = lt_stmt_join(list, s.is_double ? fold_ahead(&s) : fold(&s));
+    *link = lt_stmt_join(list, finish(&s));
+    return NULL;
+}

@@ -1,0 +1,61 @@
+/* schedule_share.h - what the parts of `share` share. Inside ir/schedule_share.c and
+ * ir/schedule_mma.c only. */
+#ifndef LATHE_IR_SCHEDULE_SHARE_H
+#define LATHE_IR_SCHEDULE_SHARE_H
+
+#include "ir/schedule.h"
+
+enum { ROWS, COLUMNS, SIDES };
+enum { MMA_FOLD = 16 }; /* elements of the fold in one instruction */
+
+/* One of the factors and the axis of the tile that it goes along. */
+typedef struct Side {
+    const Dim *var;        /* the loop's, 0 <= var < extent */
+    int64_t extent, own;   /* own: those of a thread */
+    const Expr *value;     /* what is copied */
+    const Expr *cast;      /* of value, on its way into the product; NULL: none */
+    const Expr *condition; /* where the value is not 0; NULL: everywhere */
+    const Expr *guard;     /* where the axis has not ended; NULL: everywhere */
+    bool folds_last;       /* the copy's last axis is the fold */
+    int64_t vector;        /* elements that are copied at once */
+    int64_t group;         /* a thread's neighbours */
+    const Buffer *copy, *held;
+    const Dim *number, *at; /* a thread's number in the axis, and its own element's position */
+    const Dim *own_var;
+} Side;
+
+typedef struct Share {
+    Kernel *k;
+    DimTable *t;
+    ProductSum sum;
+    Side sides[SIDES];
+    const Dim *fold, *extent;           /* K */
+    const Dim *piece, *pieces, *within; /* k.0 and its extent, k.1 */
+    const Dim *step, *steps;            /* where all folding loops are one, else NULL */
+    int64_t size;                       /* of a piece */
+    int64_t threads;
+    bool is_mma, is_double;
+    const Dim *thread;
+    const Buffer *tile;
+} Share;
+
+static inline const Dim *number(Share *s, int64_t value) { return lt_dim_const(s->t, value); }
+
+/* --- schedule_share.c --- */
+
+/* The list as what each of the threads does. */
+Stmt *lt_share_in_threads(Share *s, Stmt *list);
+/* The side's factor at the thread's own element and that of the piece of the fold. */
+const Expr *lt_share_copied(Share *s, const Side *side, const Dim *within);
+/* Adds the product to each element of the thread's tile. */
+Stmt *lt_share_update(Share *s, const Expr *const *factors);
+
+/* --- schedule_mma.c --- */
+
+/* Why tensor cores do not multiply this, or NULL. */
+const char *lt_share_check_mma(const Share *s);
+/* Sets where the elements of each thread are. */
+void lt_share_place_lanes(Share *s);
+Stmt *lt_share_multiply_in_warps(Share *s);
+
+#endif

@@ -1,0 +1,176 @@
+/* schedule_gpu_tile.c - contractions and convolutions over channels on a GPU: which loops are the
+ * rows and columns of a block's tile, and how large it is.
+ *
+ * A block's tile of the result is computed from its part of both operands in shared memory
+ * (`share`) where the kernel is a plain sum of products; else each thread reads what it needs for a
+ * tile in its registers. */
+#include "passes/schedule_nest.h"
+
+#include <string.h>
+
+/* --- tiles in registers alone ----------------------------------------------------------------- */
+
+enum {
+    THREAD_ROWS = 4,
+    THREAD_COLUMNS = 4,
+    LEAST_ROWS = 32,
+    LEAST_COLUMNS = 16,
+    MOST_COLUMNS = 64
+};
+
+static bool find_register_tile(Nest *nest) {
+    const Stmt *last = nest->loops[nest->loop_count - 1], *m = NULL;
+    for (int i = 0; i + 1 < nest->loop_count; i++) {
+        const char kind = nest->loops[i]->u.loop.var->name[0];
+        if (kind == 'm' || kind == 'y')
+            m = nest->loops[i];
+    }
+    if (!m || !lt_loop_reaches(m, LEAST_ROWS) || !lt_loop_reaches(last, LEAST_COLUMNS) ||
+        !lt_nest_walks(nest, last, true))
+        return false;
+    nest->m = m;
+    nest->n = last;
+    nest->mr = THREAD_ROWS;
+    nest->nr = THREAD_COLUMNS;
+    nest->nt = LEAST_COLUMNS;
+    while (nest->nt < MOST_COLUMNS && lt_loop_reaches(last, nest->nt + 1))
+        nest->nt *= 2;
+    nest->mt = BLOCK_THREADS / (nest->nt / nest->nr) * nest->mr;
+    return true;
+}
+
+/* --- tiles in shared memory ------------------------------------------------------------------- */
+
+/* Rows and columns of a block and of a thread; the speed is that of the multiplications: a larger
+ * tile loads less for each. */
+typedef struct TileSize {
+    int mt, nt, mr, nr, speed;
+} TileSize;
+
+static const TileSize sizes[] = {
+    {128, 128, 8, 8, 100}, {128, 64, 8, 4, 85}, {64, 128, 4, 8, 85}, {64, 64, 4, 4, 65},
+    {128, 32, 4, 4, 60},   {256, 16, 4, 4, 50}, {64, 32, 4, 2, 45},  {32, 64, 2, 4, 45},
+    {32, 32, 2, 2, 30},    {64, 16, 2, 2, 25},  {16, 64, 2, 2, 25},  {16, 16, 1, 1, 15},
+};
+/* A warp has 8 rows for each of a thread's, and 4 columns. */
+static const TileSize mma_sizes[] = {
+    {128, 128, 8, 8, 100}, {128, 64, 8, 4, 80}, {64, 128, 4, 8, 80}, {64, 64, 4, 4, 60},
+    {64, 32, 4, 4, 45},    {32, 64, 2, 8, 45},  {32, 32, 2, 4, 30},  {16, 64, 2, 4, 25},
+    {64, 16, 2, 4, 25},    {16, 16, 2, 4, 10},
+};
+enum { PROCESSORS = 108, UNKNOWN_EXTENT = 2048, LEAST_SIDE = 16, FOLD_PIECE = 16 };
+
+static int64_t extent_of(const Stmt *loop) {
+    const Dim *extent = loop->u.loop.extent;
+    return lt_dim_is_const(extent) ? extent->value : UNKNOWN_EXTENT;
+}
+
+static int64_t parts(int64_t extent, int64_t size) { return (extent + size - 1) / size; }
+
+/* How long the processors take, in no unit. */
+static int64_t cost_of(const Nest *nest, const TileSize *tile) {
+    int64_t blocks = parts(extent_of(nest->m), tile->mt) * parts(extent_of(nest->n), tile->nt);
+    for (int i = 0; i < nest->loop_count; i++)
+        if (nest->loops[i] != nest->m && nest->loops[i] != nest->n)
+            blocks *= extent_of(nest->loops[i]);
+    return parts(blocks, PROCESSORS) * tile->mt * tile->nt * 100 / tile->speed;
+}
+
+static void choose_size(Nest *nest) {
+    const TileSize *all = nest->is_mma ? mma_sizes : sizes, *best = all;
+    const size_t count =
+        nest->is_mma ? sizeof mma_sizes / sizeof *mma_sizes : sizeof sizes / sizeof *sizes;
+    for (size_t i = 1; i < count; i++)
+        if (cost_of(nest, &all[i]) < cost_of(nest, best))
+            best = &all[i];
+    nest->mt = best->mt;
+    nest->nt = best->nt;
+    nest->mr = best->mr;
+    nest->nr = best->nr;
+}
+
+/* Tensor cores take f16 and, from sm_80 on, bf16. */
+static void choose_mma(Nest *nest, const ProductSum *sum) {
+    DType dtypes[2];
+    for (int i = 0; i < 2; i++) {
+        const Expr *factor = sum->factors[i];
+        dtypes[i] = factor->kind == EXPR_CONVERT ? factor->u.call.args[0]->dtype : factor->dtype;
+    }
+    const bool is_half = dtypes[0] == DT_F16 || dtypes[0] == DT_BF16;
+    nest->why_no_mma = sum->sum->dtype != DT_F32 ? "they do not add up this dtype"
+                       : dtypes[0] != dtypes[1]  ? "the operands differ in dtype"
+                       : dtypes[0] == DT_F32     ? "they would round f32 to tf32"
+                       : !is_half                ? "they do not multiply this dtype"
+                       : dtypes[0] == DT_BF16 && strcmp(nest->target->cpu, "sm_75") == 0
+                           ? "bf16 begins with sm_80"
+                           : NULL;
+    nest->is_mma = !nest->why_no_mma;
+}
+
+/* Where pieces of the innermost folding loop would be mostly empty, all loops become one. */
+static void choose_fold(Nest *nest) {
+    const int64_t last = extent_of(nest->folds[nest->fold_count - 1]);
+    nest->kt = nest->is_mma && last > FOLD_PIECE ? 2 * FOLD_PIECE : FOLD_PIECE;
+    nest->merges_folds = nest->fold_count > 1 && parts(last, nest->kt) * nest->kt * 4 > last * 5;
+    for (int i = 0; i < nest->fold_count; i++)
+        nest->merges_folds &= lt_dim_is_const(nest->folds[i]->u.loop.extent);
+}
+
+/* Of the larger layout of a factor's part in shared memory. */
+static int64_t part_bytes(const ProductSum *sum, int i, int64_t extent, int64_t fold) {
+    enum { GAP_BYTES = 16 }; /* between rows */
+    const Expr *factor = sum->factors[i];
+    const DType from = factor->kind == EXPR_CONVERT ? factor->u.call.args[0]->dtype : factor->dtype;
+    return (int64_t)lt_dtype_size(from) * extent * fold +
+           GAP_BYTES * (extent > fold ? extent : fold);
+}
+
+/* From sm_80 on copies come on their own, so that the next part is fetched while one is used, where
+ * there is a next one and room for both. */
+static void choose_double(Nest *nest, const ProductSum *sum) {
+    const int64_t bytes =
+        part_bytes(sum, 0, nest->mt, nest->kt) + part_bytes(sum, 1, nest->nt, nest->kt);
+    int64_t fold = 1;
+    for (int i = 0; i < nest->fold_count; i++)
+        fold *= extent_of(nest->folds[i]);
+    nest->is_double = fold > nest->kt && 2 * bytes <= nest->target->l1_bytes &&
+                      strcmp(nest->target->cpu, "sm_75") != 0;
+}
+
+/* Columns are the last loop, rows the innermost other one that shares no operand with it. */
+static bool find_shared_tile(Nest *nest) {
+    const Stmt *last = nest->loops[nest->loop_count - 1];
+    ProductSum sum;
+    for (int i = nest->loop_count - 2; i >= 0; i--) {
+        const Stmt *m = nest->loops[i];
+        if (!lt_loop_reaches(m, LEAST_SIDE) || !lt_loop_reaches(last, LEAST_SIDE) ||
+            lt_schedule_products(nest->kernel, last->u.loop.body, m->u.loop.var, last->u.loop.var,
+                                 &sum))
+            continue;
+        nest->m = m;
+        nest->n = last;
+        choose_mma(nest, &sum);
+        choose_size(nest);
+        choose_fold(nest);
+        choose_double(nest, &sum);
+        return true;
+    }
+    return false;
+}
+
+/* --- the choice ------------------------------------------------------------------------------- */
+
+static bool folds_channels(const Nest *nest) {
+    return nest->kernel->class == KERNEL_CONTRACT ||
+           (nest->kernel->class == KERNEL_CONV &&
+            strcmp(nest->folds[nest->fold_count - 1]->u.loop.var->name, "c") == 0);
+}
+
+ScheduleRow lt_choose_gpu_tile(Nest *nest) {
+    if (nest->loop_count == 0 || nest->fold_count == 0 || !folds_channels(nest))
+        return SCHEDULE_LIMIT;
+    nest->why_no_mma = "the sum, or its extents, do not fit a tile";
+    return find_shared_tile(nest)     ? SCHEDULE_SHARED_TILE
+           : find_register_tile(nest) ? SCHEDULE_THREAD_TILE
+                                      : SCHEDULE_LIMIT;
+}
