@@ -19,7 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#ifndef __x86_64__
 #include <ucontext.h>
+#endif
 
 #pragma GCC diagnostic ignored "-Wunused-function"
 
@@ -57,21 +59,27 @@ extern char __stop_lathe_shared[] __attribute__((weak, visibility("hidden")));
 enum {
     EMULATED_MAX_THREADS = 1024,
     EMULATED_WARP = 32,
-    EMULATED_STACK_BYTES = 1 << 20,
+    EMULATED_STACK_BYTES = (1 << 20) + 4160, /* no power of two: tops share no set of a cache */
     EMULATED_MAX_RANGES = 64
 };
 
 /* What a thread waits for. */
 enum EmulatedState { EMULATED_READY, EMULATED_AT_BARRIER, EMULATED_AT_SHUFFLE, EMULATED_DONE };
 
+#ifdef __x86_64__
+typedef void *EmulatedContext; /* its stack pointer, while it stands still */
+#else
+typedef ucontext_t EmulatedContext;
+#endif
+
 struct EmulatedFiber {
-    ucontext_t context;
+    EmulatedContext context;
     EmulatedState state;
 };
 
 struct EmulatedMachine {
     EmulatedFiber fibers[EMULATED_MAX_THREADS];
-    ucontext_t scheduler;
+    EmulatedContext scheduler;
     char *stacks;
     void (*call)(void *);
     void *kernel;
@@ -89,6 +97,46 @@ struct EmulatedMachine {
 };
 static EmulatedMachine emulated;
 
+/* --- switching stacks --- */
+
+#ifdef __x86_64__
+/* What a call preserves goes onto the stack; nothing else is a fiber's own. ucontext.h does the
+ * same and asks the kernel for the signal mask each time. */
+extern "C" __attribute__((visibility("hidden"))) void lathe_switch(void **from, void *to);
+asm(".text\n"
+    "lathe_switch:\n"
+    "    pushq %rbp\n    pushq %rbx\n    pushq %r12\n    pushq %r13\n    pushq %r14\n"
+    "    pushq %r15\n"
+    "    movq %rsp, (%rdi)\n"
+    "    movq %rsi, %rsp\n"
+    "    popq %r15\n    popq %r14\n    popq %r13\n    popq %r12\n    popq %rbx\n"
+    "    popq %rbp\n"
+    "    ret\n");
+
+LATHE_UNCHECKED static void emulate_switch(EmulatedContext *from, EmulatedContext *to) {
+    lathe_switch(from, *to);
+}
+/* Registers, of whatever value, the function, and no return address: it never returns. */
+LATHE_UNCHECKED static void emulate_prepare(EmulatedContext *context, char *stack,
+                                            void (*enter)()) {
+    void **top = (void **)((uintptr_t)(stack + EMULATED_STACK_BYTES) & ~(uintptr_t)15);
+    top[-1] = NULL;
+    top[-2] = (void *)enter;
+    *context = top - 8;
+}
+#else
+LATHE_UNCHECKED static void emulate_switch(EmulatedContext *from, EmulatedContext *to) {
+    swapcontext(from, to);
+}
+LATHE_UNCHECKED static void emulate_prepare(EmulatedContext *context, char *stack,
+                                            void (*enter)()) {
+    getcontext(context);
+    context->uc_stack.ss_sp = stack;
+    context->uc_stack.ss_size = EMULATED_STACK_BYTES;
+    makecontext(context, enter, 0);
+}
+#endif
+
 /* --- errors --- */
 
 struct EmulatedFailure {};
@@ -101,7 +149,7 @@ template <class... A> LATHE_UNCHECKED static void emulate_fail(const char *forma
     if (emulated.is_plain)
         throw EmulatedFailure();
     emulated.fibers[emulated.current].state = EMULATED_DONE;
-    swapcontext(&emulated.fibers[emulated.current].context, &emulated.scheduler);
+    emulate_switch(&emulated.fibers[emulated.current].context, &emulated.scheduler);
 }
 
 /* --- threads of a block --- */
@@ -111,7 +159,7 @@ LATHE_UNCHECKED static void emulate_enter_fiber() {
     emulated.call(emulated.kernel);
     emulated.runs = false;
     emulated.fibers[emulated.current].state = EMULATED_DONE;
-    swapcontext(&emulated.fibers[emulated.current].context, &emulated.scheduler);
+    emulate_switch(&emulated.fibers[emulated.current].context, &emulated.scheduler);
 }
 
 LATHE_UNCHECKED static void emulate_wait_for(EmulatedState what) {
@@ -121,24 +169,20 @@ LATHE_UNCHECKED static void emulate_wait_for(EmulatedState what) {
             (long long)emulated.block, emulated.current);
     emulated.runs = false;
     emulated.fibers[emulated.current].state = what;
-    swapcontext(&emulated.fibers[emulated.current].context, &emulated.scheduler);
+    emulate_switch(&emulated.fibers[emulated.current].context, &emulated.scheduler);
     emulated.runs = true;
 }
 
 LATHE_UNCHECKED static void emulate_start(int thread) {
-    EmulatedFiber *f = &emulated.fibers[thread];
-    getcontext(&f->context);
-    f->context.uc_stack.ss_sp = emulated.stacks + (size_t)thread * EMULATED_STACK_BYTES;
-    f->context.uc_stack.ss_size = EMULATED_STACK_BYTES;
-    f->context.uc_link = &emulated.scheduler;
-    makecontext(&f->context, emulate_enter_fiber, 0);
-    f->state = EMULATED_READY;
+    char *stack = emulated.stacks + (size_t)thread * EMULATED_STACK_BYTES;
+    emulate_prepare(&emulated.fibers[thread].context, stack, emulate_enter_fiber);
+    emulated.fibers[thread].state = EMULATED_READY;
 }
 
 LATHE_UNCHECKED static void emulate_resume(int thread) {
     emulated.current = thread;
     threadIdx.x = (unsigned)thread;
-    swapcontext(&emulated.scheduler, &emulated.fibers[thread].context);
+    emulate_switch(&emulated.scheduler, &emulated.fibers[thread].context);
 }
 
 LATHE_UNCHECKED static void emulate_run_plain(int threads) {
