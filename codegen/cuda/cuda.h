@@ -92,6 +92,8 @@ typedef struct Writer {
 
 /* An identifier made of `name` that nobody in the map has, and no word of C++ and CUDA is. */
 const char *lt_cuda_name(Arena *arena, Map *taken, const char *name);
+/* The last words of it, where it is long. */
+const char *lt_cuda_short_name(Arena *arena, const char *name);
 
 /* What a loop of that name is called: m_block for "m0.0", m for "m0.1.1". */
 const char *lt_cuda_loop_name(Arena *arena, const char *name);

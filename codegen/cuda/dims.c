@@ -1,10 +1,13 @@
-/* dims.c - index arithmetic as text. Quotients and remainders get names, in the outermost scope
- * that knows their symbols, so that each is computed once. */
+/* dims.c - index arithmetic as text. In a kernel, quotients and remainders get names, in the
+ * outermost scope that knows their symbols, so that each is computed once; on the host, long ones
+ * get them. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "codegen/cuda/cuda.h"
+
+enum { SHORT_TEXT = 32 }; /* on the host, needs no name */
 
 /* --- 32 bits --- */
 
@@ -81,11 +84,12 @@ static const char *part_name(Arena *arena, const Dim *d) {
     return lt_cuda_loop_name(arena, part);
 }
 
+/* A kernel computes it once, as far out as it can be known; the host where it is needed. */
 static const char *declare(Writer *w, const Dim *d, Text value) {
     Scope *outermost = w->scope;
     while (outermost->around)
         outermost = outermost->around;
-    Scope *scope = scope_of(w, d, outermost);
+    Scope *scope = w->kernel ? scope_of(w, d, outermost) : w->scope;
     const char *wanted = part_name(w->arena, d);
     const char *name = lt_cuda_scope_name(w, scope, wanted ? wanted : "at");
     lt_cuda_line_in(scope, "const %s %s = %s;", w->index_type, name, value.text);
@@ -150,9 +154,12 @@ static Text division_of(Writer *w, const Dim *d) {
 
 static Text choice_of(Writer *w, const Dim *d) {
     const Text a = lt_cuda_dim(w, d->args[0]), b = lt_cuda_dim(w, d->args[1]);
-    const Text test = lt_cuda_binary(w->arena, a, d->kind == DIM_MIN ? "<" : ">", b, BIND_COMPARE);
-    return (Text){lt_arena_printf(w->arena, "%s ? %s : %s", test.text, a.text, b.text),
-                  BIND_CHOICE};
+    const bool is_deduced = (d->args[0]->kind != DIM_CONST && d->args[1]->kind != DIM_CONST) ||
+                            strcmp(w->index_type, "int") == 0;
+    const char *type = is_deduced ? "" : lt_arena_printf(w->arena, "<%s>", w->index_type);
+    return (Text){lt_arena_printf(w->arena, "%s%s(%s, %s)", d->kind == DIM_MIN ? "imin" : "imax",
+                                  type, a.text, b.text),
+                  BIND_ATOM};
 }
 
 static Text now_dim(Writer *w, const Dim *d) {
@@ -170,7 +177,10 @@ static Text now_dim(Writer *w, const Dim *d) {
         if (w->named_dims.data[i].dim == d)
             return (Text){w->named_dims.data[i].name, BIND_ATOM};
     const bool is_choice = d->kind == DIM_MIN || d->kind == DIM_MAX;
-    return (Text){declare(w, d, is_choice ? choice_of(w, d) : division_of(w, d)), BIND_ATOM};
+    const Text value = is_choice ? choice_of(w, d) : division_of(w, d);
+    if (!w->kernel && strlen(value.text) <= SHORT_TEXT)
+        return value;
+    return (Text){declare(w, d, value), BIND_ATOM};
 }
 
 /* Twice: a thread's number becomes its group and lane, and a lane what is left of a position. */

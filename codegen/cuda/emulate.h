@@ -50,8 +50,13 @@ struct __attribute__((may_alias)) int4 {
 };
 
 typedef struct LatheStream *cudaStream_t;
-enum cudaError_t { cudaSuccess, cudaErrorInvalidValue, cudaErrorUnknown = 999 };
-enum cudaMemcpyKind { cudaMemcpyDeviceToDevice = 3 };
+enum cudaError_t {
+    cudaSuccess,
+    cudaErrorInvalidValue,
+    cudaErrorMemoryAllocation,
+    cudaErrorUnknown = 999
+};
+enum cudaMemcpyKind { cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
 
 extern char __start_lathe_shared[] __attribute__((weak, visibility("hidden")));
 extern char __stop_lathe_shared[] __attribute__((weak, visibility("hidden")));
@@ -380,6 +385,11 @@ LATHE_EXPORT void emulate_memory(const void *begin, size_t bytes) {
     else if (emulated.range_count < EMULATED_MAX_RANGES)
         emulated.ranges[emulated.range_count++] = {(uintptr_t)begin, (uintptr_t)begin + bytes};
 }
+static void emulate_forget(const void *begin) {
+    for (int i = 0; i < emulated.range_count; i++)
+        if (emulated.ranges[i].begin == (uintptr_t)begin)
+            emulated.ranges[i] = emulated.ranges[--emulated.range_count];
+}
 /* NULL, or what was wrong since the last call. */
 LATHE_EXPORT const char *emulate_error() {
     static char text[sizeof emulated.error];
@@ -445,6 +455,22 @@ static inline cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t byt
     memmove(to, from, bytes);
     return cudaSuccess;
 }
+/* What it holds looks like nothing that was computed. */
+static inline cudaError_t cudaMallocAsync(void **place, size_t bytes, cudaStream_t) {
+    *place = aligned_alloc(256, (bytes + 255) / 256 * 256);
+    if (!*place)
+        return cudaErrorMemoryAllocation;
+    memset(*place, 0xff, bytes);
+    if (emulated.range_count)
+        emulate_memory(*place, bytes);
+    return cudaSuccess;
+}
+static inline cudaError_t cudaFreeAsync(void *place, cudaStream_t) {
+    emulate_forget(place);
+    free(place);
+    return cudaSuccess;
+}
+static inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
 static inline cudaError_t cudaGetLastError() {
     return emulated.error[0] ? cudaErrorUnknown : cudaSuccess;
 }

@@ -42,6 +42,7 @@ static const char *const reserved[] = {
     "co_return",    "co_yield",
 #define HELPER(name, text) #name,
 #include "codegen/cuda/helpers.def"
+#include "codegen/cuda/host_helpers.def"
 #undef HELPER
 #define SCALAR(e, name, arity, rule, F, I, llvm, cuda) name,
 #include "ir/scalars.def"
@@ -79,6 +80,18 @@ const char *lt_cuda_name(Arena *arena, Map *taken, const char *name) {
         unique = lt_arena_printf(arena, "%s_%d", plain.text, number);
     lt_strmap_set(taken, unique, taken);
     return unique;
+}
+
+const char *lt_cuda_short_name(Arena *arena, const char *name) {
+    enum { LONG = 28 };
+    const char *end = name + strlen(name);
+    while (end > name && !isalnum((unsigned char)end[-1]))
+        end--;
+    const char *begin = name;
+    for (const char *at = name; at < end && end - begin > LONG; at++)
+        if (at > name && isalnum((unsigned char)*at) && !isalnum((unsigned char)at[-1]))
+            begin = at;
+    return lt_arena_strndup(arena, begin, (size_t)(end - begin));
 }
 
 /* "y0_y1.1.0": the axis of the first word, without its number, and what split made of it. */

@@ -1,9 +1,12 @@
 /* writer.c - lines and scopes of a function. */
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "codegen/cuda/cuda.h"
+
+enum { COLUMNS = 100 };
 
 void lt_cuda_writer(Writer *w, Arena *arena, const DimTable *dims, DiagList *diags) {
     *w = (Writer){.arena = arena, .diags = diags, .index_type = "int64_t"};
@@ -16,6 +19,38 @@ void lt_cuda_writer(Writer *w, Arena *arena, const DimTable *dims, DiagList *dia
     w->replaced = LT_ARRAY(arena, const Dim *, symbols);
 }
 
+/* Where a line that is too long goes on: behind a comma or in front of an operator, in as few
+ * parentheses as can be, and as late. 0: nowhere. */
+static size_t find_break(const char *text, size_t room) {
+    static const char *const operators[] = {" + ", " - ", " ? ", " : ", " && ", " || "};
+    int depth = 0, best = INT_MAX;
+    size_t found = 0;
+    for (size_t i = 0; text[i] && i < room; i++) {
+        depth += (text[i] == '(' || text[i] == '[') - (text[i] == ')' || text[i] == ']');
+        bool may = text[i] == ' ' && i > 0 && text[i - 1] == ',';
+        for (size_t o = 0; o < sizeof operators / sizeof *operators; o++)
+            may |= strncmp(text + i, operators[o], strlen(operators[o])) == 0;
+        if (may && depth <= best && i >= room / 3) {
+            found = i;
+            best = depth;
+        }
+    }
+    return found;
+}
+
+static void append_wrapped(Str *lines, int depth, const char *text) {
+    for (bool is_first = true;; is_first = false) {
+        const size_t indent = 4 * (size_t)depth + (is_first ? 0 : 4), len = strlen(text);
+        const bool is_comment = text[0] == '/' || text[0] == '#';
+        const size_t at =
+            indent + len <= COLUMNS || is_comment ? 0 : find_break(text, COLUMNS - indent);
+        lt_str_printf(lines, "%*s%.*s\n", (int)indent, "", (int)(at ? at : len), text);
+        if (!at)
+            return;
+        text += at + 1;
+    }
+}
+
 static void add_line(Scope *scope, const char *format, va_list args) {
     Str *lines = &scope->lines;
     va_list again;
@@ -24,10 +59,7 @@ static void add_line(Scope *scope, const char *format, va_list args) {
     va_end(again);
     char *text = lt_arena_alloc(lines->arena, (size_t)len + 1);
     vsnprintf(text, (size_t)len + 1, format, args);
-    for (int i = 0; i < scope->depth; i++)
-        lt_str_append(lines, "    ");
-    lt_str_append(lines, text);
-    lt_str_char(lines, '\n');
+    append_wrapped(lines, scope->depth, text);
 }
 
 void lt_cuda_line_in(Scope *scope, const char *format, ...) {
@@ -66,7 +98,13 @@ void lt_cuda_close(Writer *w, const char *head) {
     for (size_t i = 0; i < closed->names.len; i++)
         lt_strmap_set(&w->names, closed->names.data[i], NULL);
     w->scope = closed->around;
-    lt_cuda_line(w, "%s {", head);
+    Str *lines = &w->scope->lines;
+    if (strcmp(head, "else") == 0 && lt_str_ends(lines->text, "}\n")) {
+        lines->text[--lines->len] = '\0';
+        lt_str_append(lines, " else {\n");
+    } else {
+        lt_cuda_line(w, "%s {", head);
+    }
     lt_str_append(&w->scope->lines, closed->lines.text);
     lt_cuda_line(w, "}");
 }

@@ -4,12 +4,14 @@
 # tests/models/run.sh). Where there is nvcc, it compiles the same files.
 #
 #     tests/cli/cuda.sh [MODEL...]     CHECKED=1: with every access checked, which takes long
+#                                      FULL=1: nvcc compiles for every architecture
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
-models=${*:-mlp magika mobilenet_v2}
-architectures=(-gencode arch=compute_75,code=sm_75 -gencode arch=compute_80,code=sm_80
-	-gencode arch=compute_90,code=sm_90)
+models=${*:-mlp magika mobilenet_v2 resnet50 unet bert_base silero_vad}
+architectures=${FULL:+75 }80${FULL:+ 90}
+gencode=()
+for number in $architectures; do gencode+=(-gencode "arch=compute_$number,code=sm_$number"); done
 checks=${CHECKED:+-fsanitize=thread,bounds}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -28,7 +30,7 @@ run_case() { # MODEL CASE-FOLDER
 		[ "$kind" = input ] && inputs+=("$2/$file")
 		[ "$kind" = output ] && outputs+=("$2/$file" "$work/$file")
 	done <"$2/case.txt"
-	if ! "$work/emulate" "$work/$1.so" "$1" "$weights" "${inputs[@]}" -- "${outputs[@]}" 2>"$work/log"; then
+	if ! "$work/emulate" "$work/$1.so" "$work/$1.cu" "$1" "$weights" "${inputs[@]}" -- "${outputs[@]}" 2>"$work/log"; then
 		result 1 "$1 $(basename "$2"): $(tail -n 1 "$work/log")"
 		return
 	fi
@@ -50,15 +52,15 @@ for model in $models; do
 		continue
 	fi
 	# shellcheck disable=SC2086 # no word, or one
-	g++ -std=c++17 -O2 -Wall -Werror -Wno-unknown-pragmas -I. -fPIC $checks -x c++ -c "$work/$model.cu" -o "$work/$model.o" &&
+	g++ -std=c++17 -O3 -march=native -Wall -Werror -Wno-unknown-pragmas -I. -fPIC $checks -x c++ -c "$work/$model.cu" -o "$work/$model.o" &&
 		g++ -shared "$work/$model.o" -o "$work/$model.so"
 	result $? "$model compiles as C++ without a warning"
 	for folder in build/models/cases/"$model"/*/; do
 		run_case "$model" "${folder%/}"
 	done
 	command -v nvcc >/dev/null || continue
-	nvcc -std=c++17 -c "${architectures[@]}" "$work/$model.cu" -o "$work/$model.fatbin" >"$work/log" 2>&1
-	result $? "$model compiles with nvcc for sm_75, sm_80 and sm_90 $(grep -m 1 error "$work/log")"
+	nvcc -std=c++17 -c "${gencode[@]}" "$work/$model.cu" -o "$work/$model.fatbin" >"$work/log" 2>&1
+	result $? "$model compiles with nvcc for $architectures $(grep -m 1 error "$work/log")"
 done
 echo "cuda: $passed passed, $failed failed"
 [ "$failed" = 0 ] && [ "$passed" != 0 ]

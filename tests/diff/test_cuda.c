@@ -1,5 +1,6 @@
 /* test_cuda.c - programs as CUDA-C against the evaluator: what is emitted runs on the CPU, with
  * every access checked for races and bounds. */
+#include "tests/diff/control_cases.h"
 #include "tests/diff/cuda_fixture.h"
 #include "tests/diff/group_cases.h"
 #include "tests/diff/lower_cases.h"
@@ -38,6 +39,12 @@ END_TEST
 START_TEST(recurrent_layers) { CHECK_CUDA(recurrent_cases); }
 END_TEST
 START_TEST(groups) { CHECK_CUDA(group_cases); }
+END_TEST
+START_TEST(extents_of_data) { CHECK_CUDA(extent_cases); }
+END_TEST
+START_TEST(branches) { CHECK_CUDA(branch_cases); }
+END_TEST
+START_TEST(loops) { CHECK_CUDA(loop_cases); }
 END_TEST
 
 START_TEST(random_graphs) {
@@ -123,4 +130,5 @@ START_TEST(faults_are_found) {
 END_TEST
 
 LT_TEST_MAIN("test_cuda", faults_are_found, maps, moves, resizes, gathers, folds, contractions,
-             convolutions, recurrent_layers, groups, random_graphs)
+             convolutions, recurrent_layers, groups, extents_of_data, branches, loops,
+             random_graphs)
