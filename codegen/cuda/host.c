@@ -250,8 +250,8 @@ static void emit_library(HostWriter *h, const Step *s) {
         emit_find(h, s);
     } else {
         h->w.failed = true;
-        lt_error(h->w.diags, LATHE_UNSUPPORTED, s->loc, "there is no CUDA-C yet for what %s does with %s",
-                 s->name, lt_dtype_name(dtype));
+        lt_error(h->w.diags, LATHE_UNSUPPORTED, s->loc,
+                 "there is no CUDA-C yet for what %s does with %s", s->name, lt_dtype_name(dtype));
     }
 }
 

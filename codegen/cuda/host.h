@@ -60,7 +60,7 @@ const char *lt_host_buffer(HostWriter *h, uint32_t number);
 /* Its variable, if there is one, is not what it was. */
 void lt_host_forget_buffer(HostWriter *h, uint32_t number);
 /* Adds guards over symbols that have values by now to what is refused: those of the graph at hand,
- * which begins; or, with `bound`, of all that run, over the symbols which that step gives values. */
+ * which begins; or, with `bound`, of all that run, over the symbols that the step gives values. */
 void lt_host_guards(HostWriter *h, const Step *bound);
 /* The same for a symbol's value, just told, that is outside of its range. */
 void lt_host_check_range(HostWriter *h, const Dim *symbol);

@@ -42,8 +42,8 @@ static inline Value *random_fold(Builder *b, Value *x) {
     }
 }
 
-/* A few ops over inputs, each reading what came before. */
-static inline Module *random_graph(Arena *arena) {
+/* A few ops over inputs of this dtype, each reading what came before. */
+static inline Module *random_graph_of(Arena *arena, DType dtype) {
     static const ScalarFn unary[] = {FN_SIGMOID, FN_ABS, FN_TANH, FN_RELU},
                           binary[] = {FN_ADD, FN_MUL, FN_MAX};
     Module *m = lt_module_new(arena, "random");
@@ -57,7 +57,7 @@ static inline Module *random_graph(Arena *arena) {
     int count = 0;
     lt_dim_set_range(&m->dims, n, 0, LT_DIM_UNBOUNDED);
     for (; count < 3; count++)
-        pool[count] = lt_graph_add_input(m->main, lt_type(m, DT_F32, 3, shapes[count]), NULL);
+        pool[count] = lt_graph_add_input(m->main, lt_type(m, dtype, 3, shapes[count]), NULL);
     while (count < 12) {
         Value *x = pool[random_below(count)], *y = pool[random_below(count)];
         Value *made;
@@ -75,5 +75,7 @@ static inline Module *random_graph(Arena *arena) {
     lt_graph_set_outputs(m->main, (Value *const[]){pool[11], pool[10], pool[7]}, 3);
     return m;
 }
+
+static inline Module *random_graph(Arena *arena) { return random_graph_of(arena, DT_F32); }
 
 #endif

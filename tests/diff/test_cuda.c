@@ -6,7 +6,7 @@
 #include "tests/diff/lower_cases.h"
 #include "tests/diff/random_graph.h"
 
-enum { RANDOM_GRAPHS = 60 };
+enum { RANDOM_GRAPHS = 200, RANDOM_HALVES = 50 };
 
 static void begin(void) {
     lower_target = "cuda";
@@ -47,14 +47,14 @@ END_TEST
 START_TEST(loops) { CHECK_CUDA(loop_cases); }
 END_TEST
 
-START_TEST(random_graphs) {
+static void check_random_graphs(int first, int count, DType dtype) {
     begin();
-    for (int i = 0; i < RANDOM_GRAPHS; i++) {
+    for (int i = first; i < first + count; i++) {
         Arena arena, scratch;
         lt_arena_init(&arena);
         lt_arena_init(&scratch);
         random_state = (uint64_t)i * 15485863 + 7;
-        Module *m = random_graph(&arena);
+        Module *m = random_graph_of(&arena, dtype);
         PassContext ctx = {
             .module = m, .target = lt_target_find("cuda"), .level = 2, .scratch = &scratch};
         if (i % 2)
@@ -63,8 +63,12 @@ START_TEST(random_graphs) {
         lt_arena_free(&scratch);
         lt_arena_free(&arena);
     }
-    ck_assert_uint_gt(cuda_finish(), RANDOM_GRAPHS / 2);
+    ck_assert_uint_gt(cuda_finish(), count / 2);
 }
+
+START_TEST(random_graphs) { check_random_graphs(0, RANDOM_GRAPHS, DT_F32); }
+END_TEST
+START_TEST(random_half_graphs) { check_random_graphs(RANDOM_GRAPHS, RANDOM_HALVES, DT_F16); }
 END_TEST
 
 /* --- what the emulation finds ----------------------------------------------------------------- */
@@ -131,4 +135,4 @@ END_TEST
 
 LT_TEST_MAIN("test_cuda", faults_are_found, maps, moves, resizes, gathers, folds, contractions,
              convolutions, recurrent_layers, groups, extents_of_data, branches, loops,
-             random_graphs)
+             random_graphs, random_half_graphs)
