@@ -224,7 +224,7 @@ setup:
 
 REAL_MODELS := magika rapidocr_det rapidocr_cls rapidocr_rec silero_vad silero_vad_op15 basic_pitch \
                minilm_int8
-MADE_MODELS := resnet50 mobilenet_v2 bert_base unet lstm mlp gemm_1024
+MADE_MODELS := resnet50 mobilenet_v2 bert_base unet lstm mlp gemm_1024 mlp_f16 mobilenet_v2_f16
 models:
 	@if [ -f tests/models/setup.sh ]; then \
 	    bash tests/models/setup.sh && \
@@ -244,6 +244,7 @@ check:
 
 check-full:
 	@$(MAKE) check
+	@CHECKED=1 FULL=1 tests/cli/cuda.sh mlp magika mobilenet_v2 silero_vad
 	@$(MAKE) conformance
 
 conformance: $(SUITE)
@@ -316,7 +317,7 @@ help:
 	    'make setup         installs with apt-get what is missing' \
 	    'make demo          compiles a real model and runs it on a real input' \
 	    'make check         every test that a commit must pass' \
-	    'make check-full    the same, and the whole ONNX backend suite' \
+	    'make check-full    the same, the whole ONNX backend suite, and races in CUDA-C' \
 	    'make conformance   the ONNX backend suite, with tables; ARGS=--help lists its options' \
 	    'make tests         builds the test programs; make build/tests/NAME builds one' \
 	    'make bench         lathe beside its peers; ARGS=--help lists its options' \

@@ -8,7 +8,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
-models=${*:-mlp magika mobilenet_v2 resnet50 unet bert_base silero_vad}
+models=${*:-mlp magika mobilenet_v2 resnet50 unet bert_base silero_vad mlp_f16 mobilenet_v2_f16}
 architectures=${FULL:+75 }80${FULL:+ 90}
 gencode=()
 for number in $architectures; do gencode+=(-gencode "arch=compute_$number,code=sm_$number"); done

@@ -2,18 +2,20 @@
  * models' tests promise?
  *
  * Prints the greatest error. Exit code 0: every element is within TOLERANCE_F32_ABSOLUTE +
- * TOLERANCE_F32_RELATIVE * |wanted|; 1: one is not, or dtypes or dims differ; 2: a file cannot be
- * read. */
+ * TOLERANCE_F32_RELATIVE * |wanted|, or those of f16; 1: one is not, or dtypes or dims differ; 2: a
+ * file cannot be read. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/base/half.h"
 #include "tools/npy.h"
 #include "tools/tolerance.h"
 
 static double element(const HostTensor *t, int64_t i) {
     switch (t->dtype) {
     case LATHE_F32: return (double)((const float *)t->data)[i];
+    case LATHE_F16: return (double)lt_f16_to_f32(((const uint16_t *)t->data)[i]);
     case LATHE_F64: return ((const double *)t->data)[i];
     case LATHE_I32: return (double)((const int32_t *)t->data)[i];
     case LATHE_I64: return (double)((const int64_t *)t->data)[i];
@@ -49,10 +51,13 @@ int main(int argc, char **argv) {
     }
     double worst = 0;
     int64_t wrong = 0, count = lt_host_tensor_count(&wanted);
+    const bool is_half = wanted.dtype == LATHE_F16;
+    const double absolute = is_half ? TOLERANCE_F16_ABSOLUTE : TOLERANCE_F32_ABSOLUTE;
+    const double relative = is_half ? TOLERANCE_F16_RELATIVE : TOLERANCE_F32_RELATIVE;
     for (int64_t i = 0; i < count; i++) {
         double w = element(&wanted, i), f = element(&found, i), difference = fabs(w - f);
         /* Written so that a NaN counts as wrong. */
-        if (!(difference <= TOLERANCE_F32_ABSOLUTE + TOLERANCE_F32_RELATIVE * fabs(w)))
+        if (!(difference <= absolute + relative * fabs(w)))
             wrong++;
         if (difference > worst)
             worst = difference;

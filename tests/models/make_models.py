@@ -366,6 +366,24 @@ def dwconv():
     return g
 
 
+def half(g):
+    """The same graph with f16 for f32 everywhere."""
+    def tensor(t):
+        return numpy_helper.from_array(numpy_helper.to_array(t).astype(np.float16), t.name)
+
+    g.name += "_f16"
+    g.inits = [tensor(t) for t in g.inits]
+    for info in g.inputs + g.outputs:
+        if info.type.tensor_type.elem_type == TensorProto.FLOAT:
+            info.type.tensor_type.elem_type = TensorProto.FLOAT16
+    for attribute in (a for node in g.nodes for a in node.attribute):
+        if attribute.HasField("t") and attribute.t.data_type == TensorProto.FLOAT:
+            attribute.t.CopyFrom(tensor(attribute.t))
+    g.data = {name: value.astype(np.float16) if value.dtype == np.float32 else value
+              for name, value in g.data.items()}
+    return g
+
+
 MODELS = {
     "mlp": mlp,
     "lstm": lstm,
@@ -377,6 +395,8 @@ MODELS = {
     "mobilenet_v2": mobilenet_v2,
     "resnet50": resnet50,
     "bert_base": bert_base,
+    "mlp_f16": lambda: half(mlp()),
+    "mobilenet_v2_f16": lambda: half(mobilenet_v2()),
     "gpt2_prefill64": lambda: gpt2("gpt2_prefill64", 64, 0),
     "gpt2_step64": lambda: gpt2("gpt2_step64", 1, 64),
 }
