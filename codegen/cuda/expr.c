@@ -63,15 +63,25 @@ static Text emit_load(Writer *w, const Expr *e) {
 
 static bool is_index(const Expr *e) { return e->kind == EXPR_INDEX || e->kind == EXPR_CONST; }
 
-/* Comparing positions needs no type. */
+/* Comparing positions needs no type: -1 < i + k - 1 reads i + k > 0. */
 static Text emit_order(Writer *w, const Expr *e) {
-    Text sides[2];
+    const Dim *sides[2];
     for (int i = 0; i < 2; i++) {
         const Expr *side = e->u.call.args[i];
-        sides[i] = side->kind == EXPR_CONST ? lt_cuda_dim(w, lt_dim_const(&w->dims, side->u.i))
-                                            : lt_cuda_dim(w, side->u.dim);
+        sides[i] = side->kind == EXPR_CONST ? lt_dim_const(&w->dims, side->u.i) : side->u.dim;
+        if (w->any_replaced)
+            sides[i] = lt_dim_substitute(&w->dims, sides[i], w->replaced);
     }
-    return lt_cuda_call(w->arena, e->u.call.fn, DT_I64, sides);
+    for (int i = 0; i < 2; i++)
+        if (sides[i]->kind == DIM_CONST && sides[1 - i]->kind == DIM_ADD) {
+            const int64_t moved = sides[1 - i]->value;
+            sides[i] = lt_dim_const(&w->dims, sides[i]->value - moved);
+            sides[1 - i] = lt_dim_add_const(&w->dims, sides[1 - i], -moved);
+        }
+    const Text a = lt_cuda_dim(w, sides[0]), b = lt_cuda_dim(w, sides[1]);
+    if (e->u.call.fn == FN_LT && sides[0]->kind == DIM_CONST)
+        return lt_cuda_binary(w->arena, b, ">", a, BIND_COMPARE);
+    return lt_cuda_call(w->arena, e->u.call.fn, DT_I64, (Text[]){a, b});
 }
 
 static Text emit_call(Writer *w, const Expr *e) {

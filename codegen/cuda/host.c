@@ -150,16 +150,19 @@ static const char *address(HostWriter *h, const ProgramBuffer *b, const char *ty
 }
 
 /* After the value, or, since many have lost their names, after the nodes that make it or need it:
- * "n_Conv_4+n_Relu_6" makes n_Relu_6 of n_Conv_4_w. */
+ * "n_Conv_4+n_Relu_6" makes n_Relu_6_out of n_Conv_4_w. */
 static const char *wanted_name(HostWriter *h, const ProgramBuffer *b) {
     Arena *arena = h->w.arena;
     if (b->name)
         return lt_cuda_short_name(arena, b->name);
     if (!h->step || !h->step->name)
         return b->place == PLACE_WEIGHTS ? "weight" : "value";
-    const char *first = h->step->name, *last = strrchr(first, '+');
+    char *first = lt_arena_strdup(arena, h->step->name);
+    for (size_t len = strlen(first); lt_str_ends(first, "+?"); len -= 2)
+        first[len - 2] = '\0'; /* nodes without a name */
+    const char *last = strrchr(first, '+');
     if (b->place != PLACE_WEIGHTS)
-        return lt_cuda_short_name(arena, last ? last + 1 : first);
+        return lt_arena_printf(arena, "%s_out", lt_cuda_short_name(arena, last ? last + 1 : first));
     first = lt_arena_strndup(arena, first, strcspn(first, "+"));
     return lt_arena_printf(arena, "%s_w", lt_cuda_short_name(arena, first));
 }

@@ -38,6 +38,13 @@ static bool emit_strided(Writer *w, const Stmt *s) {
     return true;
 }
 
+/* A loop that runs once is none. */
+static void emit_once(Writer *w, const Stmt *s) {
+    w->replaced[s->u.loop.var->symbol] = lt_dim_const(&w->dims, 0);
+    w->any_replaced = true;
+    emit_list(w, s->u.loop.body);
+}
+
 static void emit_for(Writer *w, const Stmt *s) {
     if (lt_cuda_copy(w, s) || lt_cuda_mma(w, s) || emit_strided(w, s))
         return;
@@ -151,7 +158,7 @@ static void emit_loop(Writer *w, const Stmt *s) {
     switch (s->u.loop.kind) {
     case LOOP_GRID: emit_grid(w, s); break;
     case LOOP_THREAD: emit_thread(w, s); break;
-    default: emit_for(w, s); break;
+    default: lt_dim_is(s->u.loop.extent, 1) ? emit_once(w, s) : emit_for(w, s); break;
     }
 }
 
@@ -404,6 +411,33 @@ static const char *parameters(Writer *w, const char *function) {
     return out.text;
 }
 
+/* Where the last word ends that fits, outside of brackets; 0: none does. */
+static size_t comment_end(const char *line, size_t room) {
+    size_t found = 0;
+    int depth = 0;
+    for (size_t at = 0; at <= room; at++) {
+        depth += (line[at] == '[') - (line[at] == ']');
+        if (at > 0 && line[at] == ' ' && depth == 0 && strchr(",;{", line[at - 1]))
+            found = at;
+    }
+    return found;
+}
+
+/* The first line has the schedule, and is long. */
+static void append_comment(Str *out, const char *line) {
+    enum { COLUMNS = 97 };
+    const char *indent = "";
+    while (strlen(line) + strlen(indent) > COLUMNS) {
+        const size_t at = comment_end(line, COLUMNS - strlen(indent));
+        if (at == 0)
+            break;
+        lt_str_printf(out, "// %s%.*s\n", indent, (int)at, line);
+        line += at + 1;
+        indent = "    ";
+    }
+    lt_str_printf(out, "// %s%s\n", indent, line);
+}
+
 /* The kernel IR, line by line. */
 static void comment(Str *out, const Kernel *k, Arena *arena) {
     Str text;
@@ -411,7 +445,7 @@ static void comment(Str *out, const Kernel *k, Arena *arena) {
     lt_kernel_print(&text, k, true);
     for (char *save, *line = strtok_r(text.text, "\n", &save); line;
          line = strtok_r(NULL, "\n", &save))
-        lt_str_printf(out, "// %s\n", line);
+        append_comment(out, line);
 }
 
 bool lt_cuda_kernel(Str *out, Kernel *k, const char *name, Arena *arena, DiagList *diags) {

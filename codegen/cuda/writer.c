@@ -19,20 +19,33 @@ void lt_cuda_writer(Writer *w, Arena *arena, const DimTable *dims, DiagList *dia
     w->replaced = LT_ARRAY(arena, const Dim *, symbols);
 }
 
-/* Where a line that is too long goes on: behind a comma or in front of an operator, in as few
- * parentheses as can be, and as late. 0: nowhere. */
+/* Where a line may go on in the next one: from the best place to the worst. */
+static int break_rank(const char *text, size_t at) {
+    static const struct {
+        const char *operator;
+        int rank;
+    } operators[] = {{" ? ", 1}, {" : ", 1}, {" || ", 2}, {" && ", 3},
+                     {" + ", 4}, {" - ", 4}, {" * ", 5},  {" < ", 5}};
+    if (text[at] == ' ' && at > 0 && (text[at - 1] == ',' || text[at - 1] == ';'))
+        return 0;
+    if (text[at] == ' ' && at > 1 && text[at - 1] == '=' && text[at - 2] == ' ')
+        return 1;
+    for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
+        if (strncmp(text + at, operators[i].operator, strlen(operators[i].operator)) == 0)
+            return operators[i].rank;
+    return -1;
+}
+
+/* Where a line that is too long is cut: in as few parentheses as can be, as late. 0: nowhere. */
 static size_t find_break(const char *text, size_t room) {
-    static const char *const operators[] = {" + ", " - ", " ? ", " : ", " && ", " || "};
     int depth = 0, best = INT_MAX;
     size_t found = 0;
     for (size_t i = 0; text[i] && i < room; i++) {
         depth += (text[i] == '(' || text[i] == '[') - (text[i] == ')' || text[i] == ']');
-        bool may = text[i] == ' ' && i > 0 && text[i - 1] == ',';
-        for (size_t o = 0; o < sizeof operators / sizeof *operators; o++)
-            may |= strncmp(text + i, operators[o], strlen(operators[o])) == 0;
-        if (may && depth <= best && i >= room / 3) {
+        const int rank = break_rank(text, i);
+        if (rank >= 0 && 8 * depth + rank <= best && i >= room / 3) {
             found = i;
-            best = depth;
+            best = 8 * depth + rank;
         }
     }
     return found;

@@ -4,7 +4,7 @@
 # tests/models/run.sh). Where there is nvcc, it compiles the same files.
 #
 #     tests/cli/cuda.sh [MODEL...]     CHECKED=1: with every access checked, which takes long
-#                                      FULL=1: nvcc compiles for every architecture
+#                                      BLESS=1: see below; FULL=1: nvcc compiles for every architecture
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
@@ -45,6 +45,11 @@ for program in emulate compare; do
 	${CC:-cc} -std=c17 -D_GNU_SOURCE -O1 -I. -Iinclude -o "$work/$program" tests/models/$program.c \
 		tools/npy.c build/lib/liblathe_rt.a -lm -ldl || exit 1
 done
+# A model of 20 nodes, as people will read it: BLESS=1 writes it anew.
+golden=tests/cli/cuda/block
+build/bin/lathec $golden.lir --emit cuda -o "$work/block.cu" 2>"$work/log" &&
+	{ [ -z "${BLESS:-}" ] || cp "$work/block.cu" $golden.cu; } && diff -u $golden.cu "$work/block.cu"
+result $? "$golden.cu is what lathec writes"
 command -v nvcc >/dev/null || echo 'nvcc is not installed: what it says of the files is not checked'
 for model in $models; do
 	if ! build/bin/lathec "build/models/$model.onnx" -o "$work/$model.cu" 2>"$work/log"; then
