@@ -1,4 +1,4 @@
-/* helpers.c - which rows of helpers.def and host_helpers.def a text needs. */
+/* helpers.c - which rows of helpers.def, host_helpers.def and narrow_helpers.def a text needs. */
 #include <ctype.h>
 #include <string.h>
 
@@ -10,18 +10,21 @@ static const struct {
 #define HELPER(name, text) {#name, text},
 #include "codegen/cuda/helpers.def"
 #include "codegen/cuda/host_helpers.def"
+#include "codegen/cuda/narrow_helpers.def"
 #undef HELPER
 };
 enum { HELPER_COUNT = sizeof helpers / sizeof *helpers };
 
-/* name(..), name<..>, launch(name, ..); of a type, which begins with a capital, `Name variable`. */
+/* name(..), name<..>, launch(name, ..), ..<name>; of a type that begins with a capital, `Name
+ * variable`. */
 static bool calls(const char *text, const char *name) {
     const size_t len = strlen(name);
     for (const char *at = strstr(text, name); at; at = strstr(at + 1, name)) {
         const bool begins = at == text || !(isalnum((unsigned char)at[-1]) || at[-1] == '_');
         const bool declares = isupper((unsigned char)name[0]) && at[len] == ' ';
         const bool launches = at - text >= 7 && strncmp(at - 7, "launch(", 7) == 0;
-        if (begins && (at[len] == '(' || at[len] == '<' || declares || launches))
+        const bool is_argument = at > text && at[-1] == '<' && at[len] == '>';
+        if (begins && (at[len] == '(' || at[len] == '<' || declares || launches || is_argument))
             return true;
     }
     return false;

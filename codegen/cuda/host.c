@@ -246,7 +246,7 @@ static void emit_find(HostWriter *h, const Step *s) {
 
 static void emit_library(HostWriter *h, const Step *s) {
     const DType dtype = h->program->buffers.data[s->buffers[0]].type->dtype;
-    const bool is_whole = lt_dtype_bits(dtype) >= 8 && lt_cuda_has_dtype(dtype);
+    const bool is_whole = lt_dtype_bits(dtype) >= 8 && !lt_dtype_is_minifloat(dtype);
     if (s->kernel == LIBRARY_TOPK && (is_whole || dtype == DT_BOOL)) {
         emit_topk(h, s);
     } else if (s->kernel == LIBRARY_FIND) {

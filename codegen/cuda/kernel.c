@@ -227,7 +227,9 @@ static void emit_store(Writer *w, const Stmt *s) {
     const bool adds = value->kind == EXPR_CALL && value->u.call.fn == FN_ADD &&
                       (b->dtype == DT_F32 || b->dtype == DT_F64) &&
                       is_same_element(s, value->u.call.args[0]);
-    if (lt_cuda_in_memory(b) && (b->dtype == DT_F16 || b->dtype == DT_BF16)) {
+    const bool is_narrow =
+        b->dtype == DT_F16 || b->dtype == DT_BF16 || lt_dtype_is_minifloat(b->dtype);
+    if (lt_cuda_in_memory(b) && is_narrow) {
         lt_cuda_begin_statement(w, value);
         const char *raw = lt_cuda_raw(w, value);
         if (raw) {

@@ -43,6 +43,7 @@ static const char *const reserved[] = {
 #define HELPER(name, text) #name,
 #include "codegen/cuda/helpers.def"
 #include "codegen/cuda/host_helpers.def"
+#include "codegen/cuda/narrow_helpers.def"
 #undef HELPER
 #define SCALAR(e, name, arity, rule, F, I, llvm, cuda) name,
 #include "ir/scalars.def"

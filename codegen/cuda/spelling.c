@@ -20,7 +20,10 @@ static const struct {
     [DT_U32] = {"uint32_t", "uint32_t"}, [DT_U64] = {"uint64_t", "uint64_t"},
     [DT_BOOL] = {"bool", "uint8_t"},     [DT_I4] = {"int8_t", "int8_t"},
     [DT_U4] = {"uint8_t", "uint8_t"},    [DT_I2] = {"int8_t", "int8_t"},
-    [DT_U2] = {"uint8_t", "uint8_t"},
+    [DT_U2] = {"uint8_t", "uint8_t"},    [DT_F8E4M3FN] = {"float", "uint8_t"},
+    [DT_F8E5M2] = {"float", "uint8_t"},  [DT_F8E4M3FNUZ] = {"float", "uint8_t"},
+    [DT_F8E8M0] = {"float", "uint8_t"},  [DT_F8E5M2FNUZ] = {"float", "uint8_t"},
+    [DT_F4E2M1] = {"float", "uint8_t"},
 };
 
 static const char *const float_spelling[LT_FN_LIMIT] = {
@@ -170,7 +173,9 @@ static const char *spelling(ScalarFn fn, DType dtype) {
 
 /* A value as its narrow type holds it. */
 static Text round_to(Arena *arena, Text text, DType dtype) {
-    const char *pattern = NULL;
+    const char *pattern = NULL, *name = lt_dtype_name(dtype);
+    if (lt_dtype_is_minifloat(dtype))
+        pattern = lt_arena_printf(arena, "widen<%s>(narrow<%s>($a))", name, name);
     switch (dtype) {
     case DT_F16: pattern = "roundhalf($a)"; break;
     case DT_BF16: pattern = "roundbf16($a)"; break;
@@ -186,9 +191,9 @@ static Text round_to(Arena *arena, Text text, DType dtype) {
             return text;
         pattern = lt_arena_printf(arena, "%s($a)", types[dtype].value);
         break;
-    default: return text;
+    default: break;
     }
-    return (Text){fill(arena, pattern, &text, BIND_CHOICE), BIND_ATOM};
+    return pattern ? (Text){fill(arena, pattern, &text, BIND_CHOICE), BIND_ATOM} : text;
 }
 
 Text lt_cuda_call(Arena *arena, ScalarFn fn, DType dtype, const Text *args) {
@@ -238,7 +243,9 @@ Text lt_cuda_convert(Arena *arena, Text value, DType from, DType to) {
         return (Text){lt_arena_printf(arena, "__bfloat162float(__double2bfloat16(%s))", value.text),
                       BIND_ATOM};
     const char *type = types[to].value;
-    if (strcmp(type, types[from].value) != 0)
+    if (from == DT_F64 && lt_dtype_is_minifloat(to))
+        value = (Text){lt_arena_printf(arena, "oddfloat(%s)", value.text), BIND_ATOM};
+    else if (strcmp(type, types[from].value) != 0)
         value = (Text){lt_arena_printf(arena, "%s(%s)", type, value.text), BIND_ATOM};
     return round_to(arena, value, to);
 }
@@ -246,6 +253,14 @@ Text lt_cuda_convert(Arena *arena, Text value, DType from, DType to) {
 Text lt_cuda_from_memory(Arena *arena, Text element, DType dtype) {
     switch (dtype) {
     case DT_F16: return (Text){lt_arena_printf(arena, "__half2float(%s)", element.text), BIND_ATOM};
+    case DT_F8E4M3FN:
+    case DT_F8E4M3FNUZ:
+    case DT_F8E5M2:
+    case DT_F8E5M2FNUZ:
+    case DT_F8E8M0:
+    case DT_F4E2M1:
+        return (Text){
+            lt_arena_printf(arena, "widen<%s>(%s)", lt_dtype_name(dtype), element.text), BIND_ATOM};
     case DT_BF16:
         return (Text){lt_arena_printf(arena, "__bfloat162float(%s)", element.text), BIND_ATOM};
     case DT_BOOL: return (Text){lt_arena_printf(arena, "%s != 0", element.text), BIND_COMPARE};
@@ -262,5 +277,8 @@ Text lt_cuda_to_memory(Arena *arena, Text value, DType dtype) {
         return (Text){lt_arena_printf(arena, "__float2half(%s)", value.text), BIND_ATOM};
     if (dtype == DT_BF16)
         return (Text){lt_arena_printf(arena, "__float2bfloat16(%s)", value.text), BIND_ATOM};
+    if (lt_dtype_is_minifloat(dtype))
+        return (Text){lt_arena_printf(arena, "narrow<%s>(%s)", lt_dtype_name(dtype), value.text),
+                      BIND_ATOM};
     return value;
 }

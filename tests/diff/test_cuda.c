@@ -66,6 +66,25 @@ static void check_random_graphs(int first, int count, DType dtype) {
     ck_assert_uint_gt(cuda_finish(), count / 2);
 }
 
+/* All codes, and floats of all magnitudes. */
+#define NARROW(format, unsigned) \
+    {"%x: f32[n]", \
+     "%i = iota {axis = 0, shape = [256], dtype = u8} %j = convert %i {dtype = " unsigned "} " \
+     "%a = bitcast %j {dtype = " format "} %b = convert %a {dtype = f32} " \
+     "%k = iota {axis = 0, shape = [4096], dtype = i32} %f = const i32[] [1048573] " \
+     "%l = mul %k, %f %m = bitcast %l {dtype = f32} %c = convert %m {dtype = " format "} " \
+     "%d = convert %c {dtype = f32} %w = convert %x {dtype = f64} %h = exp %w " \
+     "%g = convert %h {dtype = " format "} %e = add %a, %a yield %b, %c, %d, %g, %e"}
+
+START_TEST(narrow_floats) {
+    static const Case cases[] = {
+        NARROW("f8e4m3fn", "u8"),   NARROW("f8e4m3fnuz", "u8"), NARROW("f8e5m2", "u8"),
+        NARROW("f8e5m2fnuz", "u8"), NARROW("f8e8m0", "u8"),     NARROW("f4e2m1", "u4"),
+    };
+    CHECK_CUDA(cases);
+}
+END_TEST
+
 START_TEST(random_graphs) { check_random_graphs(0, RANDOM_GRAPHS, DT_F32); }
 END_TEST
 START_TEST(random_half_graphs) { check_random_graphs(RANDOM_GRAPHS, RANDOM_HALVES, DT_F16); }
@@ -135,4 +154,4 @@ END_TEST
 
 LT_TEST_MAIN("test_cuda", faults_are_found, maps, moves, resizes, gathers, folds, contractions,
              convolutions, recurrent_layers, groups, extents_of_data, branches, loops,
-             random_graphs, random_half_graphs)
+             narrow_floats, random_graphs, random_half_graphs)
