@@ -40,6 +40,35 @@ template <class T> __device__ T nanmax(T a, T b) { return b > a || b != b ? b : 
 
 template <class T> __device__ T gelu(T x) { return T(0.5) * x * (1 + erf(x * T(0.70710678118654752440))); }
 
+// N neighbours in memory, which are loaded and stored at once.
+template <class T, int N> struct alignas(N * sizeof(T)) Pack {
+    T elements[N];
+    __device__ T &operator[](int i) { return elements[i]; }
+    __device__ const T &operator[](int i) const { return elements[i]; }
+};
+
+template <int N, class T> __device__ Pack<T, N> load_pack(const T *at) { return *(const Pack<T, N> *)at; }
+
+template <class T, int N> __device__ void store_pack(T *at, const Pack<T, N> &pack) { *(Pack<T, N> *)at = pack; }
+
+// f of what a group of `width` lanes has, for each of them.
+template <int width, class T, class F> __device__ T warp_fold(T x, F f) {
+    for (int mask = width / 2; mask > 0; mask /= 2)
+        x = f(x, __shfl_xor_sync(~0u, x, mask));
+    return x;
+}
+
+// The same of `width` threads that are `apart`; parts has an element for each thread.
+template <int width, int apart, class T, class F> __device__ T column_fold(T x, T *parts, F f) {
+    for (int bit = width * apart / 2; bit >= apart; bit /= 2) {
+        parts[threadIdx.x] = x;
+        __syncthreads();
+        x = f(x, parts[threadIdx.x ^ bit]);
+        __syncthreads();
+    }
+    return x;
+}
+
 template <class T> __host__ __device__ T imin(T a, T b) { return a < b ? a : b; }
 
 template <class T> __host__ __device__ T imax(T a, T b) { return a > b ? a : b; }
@@ -60,11 +89,11 @@ template <class T> const T *offset(const void *base, int64_t bytes) {
 //       for k0 in 8 {
 //         for k1 in 8 {
 //           for c in 3 {
-//             acc[] = fma(in0[(256*b_y0_y1_o.0 + b_y0_y1_o.1) floordiv 1024, k0 + 8*(((4*b_y0_y1_o.0 + b_y0_y1_o.1 floordiv 64) mod 16) floordiv 4), k1 + 8*(b_y0_y1_o.1 floordiv 64), c], in1[k0, k1, c, b_y0_y1_o.1 mod 64], acc[])
+//             acc[] = fma(in0[(256*b_y0_y1_o.0 + b_y0_y1_o.1) floordiv 1024, k0 + 8*(b_y0_y1_o.0 mod 4), k1 + 8*(b_y0_y1_o.1 floordiv 64), c], in1[k0, k1, c, b_y0_y1_o.1 mod 64], acc[])
 //           }
 //         }
 //       }
-//       out0[(256*b_y0_y1_o.0 + b_y0_y1_o.1) floordiv 1024, ((4*b_y0_y1_o.0 + b_y0_y1_o.1 floordiv 64) mod 16) floordiv 4, b_y0_y1_o.1 floordiv 64, b_y0_y1_o.1 mod 64] = acc[]
+//       out0[(256*b_y0_y1_o.0 + b_y0_y1_o.1) floordiv 1024, b_y0_y1_o.0 mod 4, b_y0_y1_o.1 floordiv 64, b_y0_y1_o.1 mod 64] = acc[]
 //     }
 //   }
 // }
@@ -73,61 +102,78 @@ __global__ void block_patch(const float *__restrict__ in0, const float *__restri
     const int64_t i = 256 * int64_t(blockIdx.x) + threadIdx.x;
     float acc = 0.0f;
     const int64_t b = i / 1024;
-    const int64_t y1 = i / 64 % 16;
-    const int64_t at = y1 / 4;
-    const int64_t at_2 = i / 64;
-    const int64_t o = i % 64;
+    const int64_t o = int64_t(blockIdx.x) % 4;
+    const int64_t at = i / 64;
+    const int64_t o_2 = i % 64;
     for (int64_t k0 = 0; k0 < 8; k0++) {
         for (int64_t k1 = 0; k1 < 8; k1++) {
             for (int64_t c = 0; c < 3; c++) {
-                const float in0_2 = in0[3072 * b + 768 * at + 96 * k0 + 24 * at_2 + 3 * k1 + c
+                const float in0_2 = in0[3072 * b + 768 * o + 96 * k0 + 24 * at + 3 * k1 + c
                     - 96 * int64_t(blockIdx.x)];
-                acc = fma(in0_2, in1[1536 * k0 + 192 * k1 + 64 * c + o], acc);
+                acc = fma(in0_2, in1[1536 * k0 + 192 * k1 + 64 * c + o_2], acc);
             }
         }
     }
-    out0[1024 * b + 256 * at + 64 * at_2 + o - 256 * int64_t(blockIdx.x)] = acc;
+    out0[1024 * b + 256 * o + 64 * at + o_2 - 256 * int64_t(blockIdx.x)] = acc;
 }
 
 // kernel block_place(n in 1..inf; in0: f32[n, 1024] in, in1: f32[1024] in,
-//     out0: f32[n, 1024] out) map in_place 1 schedule "fuse i0 i1; split i0_i1 256; grid i0_i1.0;
-//     thread i0_i1.1" @ "block/place"("add") {
-//   grid i0_i1.0 in 4*n {
-//     thread i0_i1.1 in 256 {
-//       out0[(256*i0_i1.0 + i0_i1.1) floordiv 1024, (256*i0_i1.0 + i0_i1.1) mod 1024] = in0[(256*i0_i1.0 + i0_i1.1) floordiv 1024, (256*i0_i1.0 + i0_i1.1) mod 1024] + in1[(256*i0_i1.0 + i0_i1.1) mod 1024]
+//     out0: f32[n, 1024] out) map in_place 1 schedule "split i1 4; vectorize i1.1; fuse i0 i1.0;
+//     split i0_i1.0 256; grid i0_i1.0.0; thread i0_i1.0.1" @ "block/place"("add") {
+//   grid i0_i1.0.0 in n {
+//     thread i0_i1.0.1 in 256 {
+//       vector i1.1 in 4 {
+//         out0[i0_i1.0.0, 4*i0_i1.0.1 + i1.1] = in0[i0_i1.0.0, 4*i0_i1.0.1 + i1.1] + in1[4*i0_i1.0.1 + i1.1]
+//       }
 //     }
 //   }
 // }
 __global__ void block_place(const float *in0, const float *in1, float *out0, int64_t n) {
     const int64_t i = 256 * int64_t(blockIdx.x) + threadIdx.x;
-    const int64_t i0 = i / 1024;
-    const int64_t i1 = i % 1024;
-    out0[1024 * i0 + i1] = in0[1024 * i0 + i1] + in1[i1];
+    const Pack<float, 4> in0_4 = load_pack<4>(&in0[4 * i]);
+    const Pack<float, 4> in1_4 = load_pack<4>(&in1[4 * i - 1024 * int64_t(blockIdx.x)]);
+    Pack<float, 4> out0_4;
+    #pragma unroll
+    for (int64_t e = 0; e < 4; e++) {
+        out0_4[e] = in0_4[e] + in1_4[e];
+    }
+    store_pack(&out0[4 * i], out0_4);
 }
 
 // kernel block_norm1(n in 1..inf; in0: f32[16*n, 64] in, in1: f32[64] in, in2: f32[64] in,
-//     out0: f32[16*n, 64] out) rows schedule "split i0 256; grid i0.0;
-//     thread i0.1" @ "block/norm1"("layer_norm") {
-//   grid i0.0 in (n + 15) floordiv 16 {
-//     thread i0.1 in 256 {
-//       if (256*i0.0 + i0.1 < 16*n) {
-//         alloc sum: f32[] register
-//         sum[] = 0
-//         for r0 in 64 {
-//           sum[] = sum[] + in0[256*i0.0 + i0.1, r0]
+//     out0: f32[16*n, 64] out) rows schedule "spread 16 16 2 i0" @ "block/norm1"("layer_norm") {
+//   grid i0.0 in n {
+//     alloc row.own: f32[4] register
+//     alloc sum: f32[] register
+//     sum[] = 0
+//     thread r0.1 in 256 {
+//       unroll r0.0 in 2 {
+//         unroll r0.2 in 2 {
+//           row.own[2*r0.0 + r0.2] = in0[16*i0.0 + r0.1 floordiv 16, 32*r0.0 + r0.2 + 2*(r0.1 mod 16)]
+//           sum[] = sum[] + in0[16*i0.0 + r0.1 floordiv 16, 32*r0.0 + r0.2 + 2*(r0.1 mod 16)]
 //         }
-//         alloc mean: f32[] register
-//         mean[] = sum[] / 64
-//         alloc squares: f32[] register
-//         squares[] = 0
-//         for r1 in 64 {
-//           squares[] = fma(in0[256*i0.0 + i0.1, r1] - mean[], in0[256*i0.0 + i0.1, r1] - mean[],
+//       }
+//     }
+//     combine sum by add of 16
+//     alloc mean: f32[] register
+//     mean[] = sum[] / 64
+//     alloc squares: f32[] register
+//     squares[] = 0
+//     thread r1.1 in 256 {
+//       unroll r1.0 in 2 {
+//         unroll r1.2 in 2 {
+//           squares[] = fma(row.own[2*r1.0 + r1.2] - mean[], row.own[2*r1.0 + r1.2] - mean[],
 //     squares[])
 //         }
-//         alloc scale: f32[] register
-//         scale[] = 1 / sqrt(squares[] / 64 + 1e-05)
-//         for r2 in 64 {
-//           out0[256*i0.0 + i0.1, r2] = (in0[256*i0.0 + i0.1, r2] - mean[]) * scale[] * in1[r2] + in2[r2]
+//       }
+//     }
+//     combine squares by add of 16
+//     alloc scale: f32[] register
+//     scale[] = 1 / sqrt(squares[] / 64 + 1e-05)
+//     thread r2.1 in 256 {
+//       unroll r2.0 in 2 {
+//         unroll r2.2 in 2 {
+//           out0[16*i0.0 + r2.1 floordiv 16, 32*r2.0 + r2.2 + 2*(r2.1 mod 16)] = (row.own[2*r2.0 + r2.2] - mean[]) * scale[] * in1[32*r2.0 + r2.2 + 2*(r2.1 mod 16)] + in2[32*r2.0 + r2.2 + 2*(r2.1 mod 16)]
 //         }
 //       }
 //     }
@@ -135,22 +181,42 @@ __global__ void block_place(const float *in0, const float *in1, float *out0, int
 // }
 __global__ void block_norm1(const float *__restrict__ in0, const float *__restrict__ in1,
     const float *__restrict__ in2, float *__restrict__ out0, int64_t n) {
-    const int64_t i0 = 256 * int64_t(blockIdx.x) + threadIdx.x;
-    if (i0 >= 16 * n)
-        return;
+    const int64_t i0 = 16 * int64_t(blockIdx.x) + threadIdx.x / 16;
+    const int lane = threadIdx.x % 16;
+    float row_own[4];
     float sum = 0.0f;
-    for (int64_t r0 = 0; r0 < 64; r0++) {
-        sum += in0[64 * i0 + r0];
+    #pragma unroll
+    for (int64_t r_block = 0; r_block < 2; r_block++) {
+        const Pack<float, 2> in0_2 = load_pack<2>(&in0[64 * i0 + 32 * r_block + 2 * lane]);
+        #pragma unroll
+        for (int64_t e = 0; e < 2; e++) {
+            row_own[2 * r_block + e] = in0_2[e];
+            sum += in0_2[e];
+        }
     }
+    sum = warp_fold<16>(sum, [](float a, float b) { return a + b; });
     float mean = sum / 64.0f;
     float squares = 0.0f;
-    for (int64_t r1 = 0; r1 < 64; r1++) {
-        const float v = in0[64 * i0 + r1] - mean;
-        squares = fma(v, v, squares);
+    #pragma unroll
+    for (int64_t r_block = 0; r_block < 2; r_block++) {
+        #pragma unroll
+        for (int64_t r = 0; r < 2; r++) {
+            const float v = row_own[2 * r_block + r] - mean;
+            squares = fma(v, v, squares);
+        }
     }
+    squares = warp_fold<16>(squares, [](float a, float b) { return a + b; });
     float scale = 1.0f / sqrt(squares / 64.0f + 1e-05f);
-    for (int64_t r2 = 0; r2 < 64; r2++) {
-        out0[64 * i0 + r2] = (in0[64 * i0 + r2] - mean) * scale * in1[r2] + in2[r2];
+    #pragma unroll
+    for (int64_t r_block = 0; r_block < 2; r_block++) {
+        const Pack<float, 2> in1_2 = load_pack<2>(&in1[32 * r_block + 2 * lane]);
+        const Pack<float, 2> in2_2 = load_pack<2>(&in2[32 * r_block + 2 * lane]);
+        Pack<float, 2> out0_2;
+        #pragma unroll
+        for (int64_t e = 0; e < 2; e++) {
+            out0_2[e] = (row_own[2 * r_block + e] - mean) * scale * in1_2[e] + in2_2[e];
+        }
+        store_pack(&out0[64 * i0 + 32 * r_block + 2 * lane], out0_2);
     }
 }
 
@@ -196,16 +262,17 @@ __global__ void block_queries(const float *__restrict__ in0, const float *__rest
             acc_tile[m][n_2] = 0.0f;
         }
     }
-    const int64_t m_thread = t / 16;
     const int64_t n_thread = t % 16;
+    const int64_t m_thread = t / 16;
     for (int64_t k0 = 0; k0 < 64; k0++) {
         #pragma unroll
         for (int64_t m = 0; m < 4; m++) {
+            const Pack<float, 4> in1_4 = load_pack<4>(&in1[64 * k0 + 4 * n_thread]);
             const int64_t m_part = imin(m, 16 * n - 1 - 64 * block - 4 * m_thread);
             #pragma unroll
-            for (int64_t n_2 = 0; n_2 < 4; n_2++) {
-                acc_tile[m][n_2] = fma(in0[4096 * block + 256 * m_thread + 64 * m_part + k0],
-                    in1[64 * k0 + 4 * n_thread + n_2], acc_tile[m][n_2]);
+            for (int64_t e = 0; e < 4; e++) {
+                acc_tile[m][e] = fma(in0[4096 * block + 256 * m_thread + 64 * m_part + k0],
+                    in1_4[e], acc_tile[m][e]);
             }
         }
     }
@@ -222,103 +289,149 @@ __global__ void block_queries(const float *__restrict__ in0, const float *__rest
 }
 
 // kernel block_scores_(n in 1..inf; in0: f32[n, 16, 64] in, in1: f32[n, 16, 64] in,
-//     out0: f32[n, 16, 16] out) contract schedule "fuse b0 m0; fuse b0_m0 n0; split b0_m0_n0 256;
-//     grid b0_m0_n0.0; thread b0_m0_n0.1" @ "block/scores"("contract") + 18:3 {
-//   grid b0_m0_n0.0 in n {
-//     thread b0_m0_n0.1 in 256 {
-//       alloc acc: f32[] register
-//       acc[] = 0
-//       for k0 in 64 {
-//         acc[] = fma(in0[b0_m0_n0.0, b0_m0_n0.1 floordiv 16, k0],
-//     in1[b0_m0_n0.0, b0_m0_n0.1 mod 16, k0], acc[])
+//     out0: f32[n, 16, 16] out) contract schedule "fuse b0 m0; fuse b0_m0 n0;
+//     spread 16 16 2 b0_m0_n0" @ "block/scores"("contract") + 18:3 {
+//   grid b0_m0_n0.0 in 16*n {
+//     alloc acc: f32[] register
+//     acc[] = 0
+//     thread k0.1 in 256 {
+//       for k0.0 in 2 {
+//         unroll k0.2 in 2 {
+//           acc[] = fma(in0[(16*b0_m0_n0.0 + k0.1 floordiv 16) floordiv 256, b0_m0_n0.0 mod 16, 32*k0.0 + k0.2 + 2*(k0.1 mod 16)], in1[(16*b0_m0_n0.0 + k0.1 floordiv 16) floordiv 256, k0.1 floordiv 16, 32*k0.0 + k0.2 + 2*(k0.1 mod 16)], acc[])
+//         }
 //       }
-//       out0[b0_m0_n0.0, b0_m0_n0.1 floordiv 16, b0_m0_n0.1 mod 16] = acc[] * 0.125
+//     }
+//     combine acc by add of 16
+//     thread t in 256 {
+//       if (t mod 16 == 0) {
+//         out0[(16*b0_m0_n0.0 + t floordiv 16) floordiv 256, b0_m0_n0.0 mod 16, t floordiv 16] = acc[] * 0.125
+//       }
 //     }
 //   }
 // }
 __global__ void block_scores_(const float *__restrict__ in0, const float *__restrict__ in1,
     float *__restrict__ out0, int64_t n) {
-    const int64_t i = 256 * int64_t(blockIdx.x) + threadIdx.x;
+    const int64_t i = 16 * int64_t(blockIdx.x) + threadIdx.x / 16;
+    const int lane = threadIdx.x % 16;
     float acc = 0.0f;
-    const int64_t at = i / 16;
-    const int64_t n0 = i % 16;
-    for (int64_t k0 = 0; k0 < 64; k0++) {
-        acc = fma(in0[64 * at + k0], in1[1024 * int64_t(blockIdx.x) + 64 * n0 + k0], acc);
+    const int64_t b0 = i / 256;
+    const int64_t n0 = int64_t(blockIdx.x) % 16;
+    for (int64_t k0 = lane; k0 < 32; k0 += 16) {
+        const Pack<float, 2> in0_2 = load_pack<2>(&in0[1024 * b0 + 64 * n0 + 2 * k0]);
+        const Pack<float, 2> in1_2 = load_pack<2>(&in1[1024 * b0 + 64 * i + 2 * k0
+            - 1024 * int64_t(blockIdx.x)]);
+        #pragma unroll
+        for (int64_t e = 0; e < 2; e++) {
+            acc = fma(in0_2[e], in1_2[e], acc);
+        }
     }
-    out0[16 * at + n0] = acc * 0.125f;
+    acc = warp_fold<16>(acc, [](float a, float b) { return a + b; });
+    if (lane == 0) {
+        out0[256 * b0 + 16 * n0 + i - 16 * int64_t(blockIdx.x)] = acc * 0.125f;
+    }
 }
 
 // kernel block_attention(n in 1..inf; in0: f32[16*n, 16] in,
-//     out0: f32[16*n, 16] out) rows schedule "split i0 256; grid i0.0;
-//     thread i0.1" @ "block/attention"("softmax") {
-//   grid i0.0 in (n + 15) floordiv 16 {
-//     thread i0.1 in 256 {
-//       if (256*i0.0 + i0.1 < 16*n) {
-//         alloc most: f32[] register
-//         most[] = -inf
-//         for r0 in 16 {
-//           most[] = max(most[], in0[256*i0.0 + i0.1, r0])
+//     out0: f32[16*n, 16] out) rows schedule "spread 4 64 1 i0" @ "block/attention"("softmax") {
+//   grid i0.0 in (n + 3) floordiv 4 {
+//     alloc row.own: f32[4] register
+//     alloc most: f32[] register
+//     most[] = -inf
+//     thread r0.1 in 256 {
+//       if (64*i0.0 + r0.1 floordiv 4 < 16*n) {
+//         unroll r0.0 in 4 {
+//           row.own[r0.0] = in0[64*i0.0 + r0.1 floordiv 4, 4*r0.0 + r0.1 mod 4]
+//           most[] = max(most[], in0[64*i0.0 + r0.1 floordiv 4, 4*r0.0 + r0.1 mod 4])
 //         }
-//         alloc sum: f32[] register
-//         sum[] = 0
-//         for r1 in 16 {
-//           sum[] = sum[] + exp(in0[256*i0.0 + i0.1, r1] - most[])
-//           out0[256*i0.0 + i0.1, r1] = exp(in0[256*i0.0 + i0.1, r1] - most[])
+//       }
+//     }
+//     combine most by max of 4
+//     alloc sum: f32[] register
+//     sum[] = 0
+//     thread r1.1 in 256 {
+//       if (64*i0.0 + r1.1 floordiv 4 < 16*n) {
+//         unroll r1.0 in 4 {
+//           sum[] = sum[] + exp(row.own[r1.0] - most[])
+//           row.own[r1.0] = exp(row.own[r1.0] - most[])
 //         }
-//         alloc scale: f32[] register
-//         scale[] = 1 / sum[]
-//         for r2 in 16 {
-//           out0[256*i0.0 + i0.1, r2] = out0[256*i0.0 + i0.1, r2] * scale[]
+//       }
+//     }
+//     combine sum by add of 4
+//     alloc scale: f32[] register
+//     scale[] = 1 / sum[]
+//     thread r2.1 in 256 {
+//       if (64*i0.0 + r2.1 floordiv 4 < 16*n) {
+//         unroll r2.0 in 4 {
+//           out0[64*i0.0 + r2.1 floordiv 4, 4*r2.0 + r2.1 mod 4] = row.own[r2.0] * scale[]
 //         }
 //       }
 //     }
 //   }
 // }
 __global__ void block_attention(const float *__restrict__ in0, float *__restrict__ out0, int64_t n) {
-    const int64_t i0 = 256 * int64_t(blockIdx.x) + threadIdx.x;
+    const int64_t i0 = 64 * int64_t(blockIdx.x) + threadIdx.x / 4;
+    const int lane = threadIdx.x % 4;
     if (i0 >= 16 * n)
         return;
+    float row_own[4];
     float most = -INFINITY;
-    for (int64_t r0 = 0; r0 < 16; r0++) {
-        most = nanmax(most, in0[16 * i0 + r0]);
+    #pragma unroll
+    for (int64_t r_block = 0; r_block < 4; r_block++) {
+        row_own[r_block] = in0[16 * i0 + 4 * r_block + lane];
+        most = nanmax(most, in0[16 * i0 + 4 * r_block + lane]);
     }
+    most = warp_fold<4>(most, [](float a, float b) { return nanmax(a, b); });
     float sum = 0.0f;
-    for (int64_t r1 = 0; r1 < 16; r1++) {
-        sum += exp(in0[16 * i0 + r1] - most);
-        out0[16 * i0 + r1] = exp(in0[16 * i0 + r1] - most);
+    #pragma unroll
+    for (int64_t r_block = 0; r_block < 4; r_block++) {
+        sum += exp(row_own[r_block] - most);
+        row_own[r_block] = exp(row_own[r_block] - most);
     }
+    sum = warp_fold<4>(sum, [](float a, float b) { return a + b; });
     float scale = 1.0f / sum;
-    for (int64_t r2 = 0; r2 < 16; r2++) {
-        out0[16 * i0 + r2] = out0[16 * i0 + r2] * scale;
+    #pragma unroll
+    for (int64_t r_block = 0; r_block < 4; r_block++) {
+        out0[16 * i0 + 4 * r_block + lane] = row_own[r_block] * scale;
     }
 }
 
 // kernel block_mix_(n in 1..inf; in0: f32[n, 16, 16] in, in1: f32[n, 16, 64] in,
 //     in2: f32[n, 16, 64] in, out0: f32[n, 16, 64] out) contract in_place 4 schedule "fuse b0 m0;
-//     fuse b0_m0 n0; split b0_m0_n0 256; grid b0_m0_n0.0;
-//     thread b0_m0_n0.1" @ "block/mix"("contract") + 21:3 {
-//   grid b0_m0_n0.0 in 4*n {
-//     thread b0_m0_n0.1 in 256 {
-//       alloc acc: f32[] register
-//       acc[] = 0
-//       for k0 in 16 {
-//         acc[] = fma(in0[(256*b0_m0_n0.0 + b0_m0_n0.1) floordiv 1024, (4*b0_m0_n0.0 + b0_m0_n0.1 floordiv 64) mod 16, k0], in1[(256*b0_m0_n0.0 + b0_m0_n0.1) floordiv 1024, k0, b0_m0_n0.1 mod 64], acc[])
+//     fuse b0_m0 n0; spread 4 32 1 b0_m0_n0 across" @ "block/mix"("contract") + 21:3 {
+//   grid b0_m0_n0.0 in 32*n {
+//     alloc acc: f32[] register
+//     acc[] = 0
+//     thread k0.1 in 128 {
+//       for k0.0 in 4 {
+//         acc[] = fma(in0[(32*b0_m0_n0.0 + k0.1 mod 32) floordiv 1024, ((32*b0_m0_n0.0 + k0.1 mod 32) floordiv 64) mod 16, 4*k0.0 + k0.1 floordiv 32], in1[(32*b0_m0_n0.0 + k0.1 mod 32) floordiv 1024, 4*k0.0 + k0.1 floordiv 32, 32*(b0_m0_n0.0 mod 2) + k0.1 mod 32], acc[])
 //       }
-//       out0[(256*b0_m0_n0.0 + b0_m0_n0.1) floordiv 1024, (4*b0_m0_n0.0 + b0_m0_n0.1 floordiv 64) mod 16, b0_m0_n0.1 mod 64] = in2[(256*b0_m0_n0.0 + b0_m0_n0.1) floordiv 1024, (4*b0_m0_n0.0 + b0_m0_n0.1 floordiv 64) mod 16, b0_m0_n0.1 mod 64] + acc[]
+//     }
+//     combine acc by add of 4 apart 32
+//     thread t in 128 {
+//       if (t floordiv 32 == 0) {
+//         out0[(32*b0_m0_n0.0 + t mod 32) floordiv 1024, ((32*b0_m0_n0.0 + t mod 32) floordiv 64) mod 16, 32*(b0_m0_n0.0 mod 2) + t mod 32] = in2[(32*b0_m0_n0.0 + t mod 32) floordiv 1024, ((32*b0_m0_n0.0 + t mod 32) floordiv 64) mod 16, 32*(b0_m0_n0.0 mod 2) + t mod 32] + acc[]
+//       }
 //     }
 //   }
 // }
 __global__ void block_mix_(const float *in0, const float *in1, const float *in2, float *out0,
     int64_t n) {
-    const int64_t i = 256 * int64_t(blockIdx.x) + threadIdx.x;
+    const int64_t i = 32 * int64_t(blockIdx.x) + threadIdx.x % 32;
+    const int lane = threadIdx.x / 32;
     float acc = 0.0f;
     const int64_t b0 = i / 1024;
     const int64_t m0 = i / 64 % 16;
-    const int64_t n0 = i % 64;
-    for (int64_t k0 = 0; k0 < 16; k0++) {
-        acc = fma(in0[256 * b0 + 16 * m0 + k0], in1[1024 * b0 + 64 * k0 + n0], acc);
+    const int64_t n0 = int64_t(blockIdx.x) % 2;
+    for (int64_t k0 = lane; k0 < 16; k0 += 4) {
+        acc = fma(in0[256 * b0 + 16 * m0 + k0],
+            in1[1024 * b0 + 64 * k0 + 32 * n0 + i - 32 * int64_t(blockIdx.x)], acc);
     }
-    out0[1024 * b0 + 64 * m0 + n0] = in2[1024 * b0 + 64 * m0 + n0] + acc;
+    __shared__ float parts[128];
+    acc = column_fold<4, 32>(acc, parts, [](float a, float b) { return a + b; });
+    if (lane == 0) {
+        out0[1024 * b0 + 64 * m0 + 32 * n0 + i - 32 * int64_t(blockIdx.x)] =
+            in2[1024 * b0 + 64 * m0 + 32 * n0 + i - 32 * int64_t(blockIdx.x)] + acc;
+    }
 }
 
 // kernel block_up_(n in 1..inf; in0: f32[16*n, 64] in, in1: f32[64, 128] in,
@@ -363,18 +476,19 @@ __global__ void block_up_(const float *__restrict__ in0, const float *__restrict
             acc_tile[m][n_2] = 0.0f;
         }
     }
-    const int64_t m_block = block / 2;
-    const int64_t m_thread = t / 16;
     const int64_t n_block = block % 2;
     const int64_t n_thread = t % 16;
+    const int64_t m_block = block / 2;
+    const int64_t m_thread = t / 16;
     for (int64_t k0 = 0; k0 < 64; k0++) {
         #pragma unroll
         for (int64_t m = 0; m < 4; m++) {
+            const Pack<float, 4> in1_4 = load_pack<4>(&in1[128 * k0 + 64 * n_block + 4 * n_thread]);
             const int64_t m_part = imin(m, 16 * n - 1 - 4 * m_thread - 64 * m_block);
             #pragma unroll
-            for (int64_t n_2 = 0; n_2 < 4; n_2++) {
-                acc_tile[m][n_2] = fma(in0[4096 * m_block + 256 * m_thread + 64 * m_part + k0],
-                    in1[128 * k0 + 64 * n_block + 4 * n_thread + n_2], acc_tile[m][n_2]);
+            for (int64_t e = 0; e < 4; e++) {
+                acc_tile[m][e] = fma(in0[4096 * m_block + 256 * m_thread + 64 * m_part + k0],
+                    in1_4[e], acc_tile[m][e]);
             }
         }
     }
@@ -432,16 +546,17 @@ __global__ void block_down_(const float *in0, const float *in1, const float *in2
             acc_tile[m][n_2] = 0.0f;
         }
     }
-    const int64_t m_thread = t / 16;
     const int64_t n_thread = t % 16;
+    const int64_t m_thread = t / 16;
     for (int64_t k0 = 0; k0 < 128; k0++) {
         #pragma unroll
         for (int64_t m = 0; m < 4; m++) {
+            const Pack<float, 4> in1_4 = load_pack<4>(&in1[64 * k0 + 4 * n_thread]);
             const int64_t m_part = imin(m, 16 * n - 1 - 64 * block - 4 * m_thread);
             #pragma unroll
-            for (int64_t n_2 = 0; n_2 < 4; n_2++) {
-                acc_tile[m][n_2] = fma(in0[8192 * block + 512 * m_thread + 128 * m_part + k0],
-                    in1[64 * k0 + 4 * n_thread + n_2], acc_tile[m][n_2]);
+            for (int64_t e = 0; e < 4; e++) {
+                acc_tile[m][e] = fma(in0[8192 * block + 512 * m_thread + 128 * m_part + k0],
+                    in1_4[e], acc_tile[m][e]);
             }
         }
     }
@@ -459,63 +574,78 @@ __global__ void block_down_(const float *in0, const float *in1, const float *in2
 }
 
 // kernel block_pool(n in 1..inf; in0: f32[n, 16, 64] in,
-//     out0: f32[n, 64] out) reduce schedule "fuse i0 i1; split i0_i1 256; grid i0_i1.0;
-//     thread i0_i1.1" @ "block/pool"("reduce") {
-//   grid i0_i1.0 in (n + 3) floordiv 4 {
-//     thread i0_i1.1 in 256 {
-//       if (256*i0_i1.0 + i0_i1.1 < 64*n) {
-//         alloc acc: f32[] register
-//         acc[] = 0
-//         for k0 in 16 {
-//           acc[] = acc[] + in0[4*i0_i1.0 + i0_i1.1 floordiv 64, k0, i0_i1.1 mod 64]
-//         }
-//         out0[4*i0_i1.0 + i0_i1.1 floordiv 64, i0_i1.1 mod 64] = acc[]
+//     out0: f32[n, 64] out) reduce schedule "fuse i0 i1;
+//     spread 4 32 1 i0_i1 across" @ "block/pool"("reduce") {
+//   grid i0_i1.0 in 2*n {
+//     alloc acc: f32[] register
+//     acc[] = 0
+//     thread k0.1 in 128 {
+//       for k0.0 in 4 {
+//         acc[] = acc[] + in0[(32*i0_i1.0 + k0.1 mod 32) floordiv 64, 4*k0.0 + k0.1 floordiv 32, 32*(i0_i1.0 mod 2) + k0.1 mod 32]
+//       }
+//     }
+//     combine acc by add of 4 apart 32
+//     thread t in 128 {
+//       if (t floordiv 32 == 0) {
+//         out0[(32*i0_i1.0 + t mod 32) floordiv 64, 32*(i0_i1.0 mod 2) + t mod 32] = acc[]
 //       }
 //     }
 //   }
 // }
 __global__ void block_pool(const float *__restrict__ in0, float *__restrict__ out0, int64_t n) {
-    const int64_t i = 256 * int64_t(blockIdx.x) + threadIdx.x;
-    if (i >= 64 * n)
-        return;
+    const int64_t i = 32 * int64_t(blockIdx.x) + threadIdx.x % 32;
+    const int lane = threadIdx.x / 32;
     float acc = 0.0f;
     const int64_t i0 = i / 64;
-    const int64_t i1 = i % 64;
-    for (int64_t k0 = 0; k0 < 16; k0++) {
-        acc += in0[1024 * i0 + 64 * k0 + i1];
+    const int64_t i1 = int64_t(blockIdx.x) % 2;
+    for (int64_t k0 = lane; k0 < 16; k0 += 4) {
+        acc += in0[1024 * i0 + 64 * k0 + 32 * i1 + i - 32 * int64_t(blockIdx.x)];
     }
-    out0[64 * i0 + i1] = acc;
+    __shared__ float parts[128];
+    acc = column_fold<4, 32>(acc, parts, [](float a, float b) { return a + b; });
+    if (lane == 0) {
+        out0[64 * i0 + 32 * i1 + i - 32 * int64_t(blockIdx.x)] = acc;
+    }
 }
 
 // kernel block_head_(n in 1..inf; in0: f32[n, 64] in, in1: f32[64, 10] in, in2: f32[10] in,
-//     out0: f32[n, 10] out) contract schedule "fuse m0 n0; split m0_n0 256; grid m0_n0.0;
-//     thread m0_n0.1" @ "block/head"("contract") + 29:3 {
-//   grid m0_n0.0 in (5*n + 127) floordiv 128 {
-//     thread m0_n0.1 in 256 {
-//       if (256*m0_n0.0 + m0_n0.1 < 10*n) {
-//         alloc acc: f32[] register
-//         acc[] = 0
-//         for k0 in 64 {
-//           acc[] = fma(in0[25*m0_n0.0 + (6*m0_n0.0 + m0_n0.1) floordiv 10, k0],
-//     in1[k0, (6*m0_n0.0 + m0_n0.1) mod 10], acc[])
+//     out0: f32[n, 10] out) contract schedule "fuse m0 n0;
+//     spread 8 32 1 m0_n0 across" @ "block/head"("contract") + 29:3 {
+//   grid m0_n0.0 in (5*n + 15) floordiv 16 {
+//     alloc acc: f32[] register
+//     acc[] = 0
+//     thread k0.1 in 256 {
+//       if (32*m0_n0.0 + k0.1 mod 32 < 10*n) {
+//         for k0.0 in 8 {
+//           acc[] = fma(in0[3*m0_n0.0 + (2*m0_n0.0 + k0.1 mod 32) floordiv 10, 8*k0.0 + k0.1 floordiv 32], in1[8*k0.0 + k0.1 floordiv 32, (2*m0_n0.0 + k0.1 mod 32) mod 10], acc[])
 //         }
-//         out0[25*m0_n0.0 + (6*m0_n0.0 + m0_n0.1) floordiv 10, (6*m0_n0.0 + m0_n0.1) mod 10] = acc[] + in2[(6*m0_n0.0 + m0_n0.1) mod 10]
+//       }
+//     }
+//     combine acc by add of 8 apart 32
+//     thread t in 256 {
+//       if (t floordiv 32 == 0 and 32*m0_n0.0 + t mod 32 < 10*n) {
+//         out0[3*m0_n0.0 + (2*m0_n0.0 + t mod 32) floordiv 10, (2*m0_n0.0 + t mod 32) mod 10] = acc[] + in2[(2*m0_n0.0 + t mod 32) mod 10]
 //       }
 //     }
 //   }
 // }
 __global__ void block_head_(const float *__restrict__ in0, const float *__restrict__ in1,
     const float *__restrict__ in2, float *__restrict__ out0, int64_t n) {
-    const int64_t i = 256 * int64_t(blockIdx.x) + threadIdx.x;
-    if (i >= 10 * n)
-        return;
+    const int64_t i = 32 * int64_t(blockIdx.x) + threadIdx.x % 32;
+    const int lane = threadIdx.x / 32;
     float acc = 0.0f;
     const int64_t m0 = i / 10;
     const int64_t n0 = i % 10;
-    for (int64_t k0 = 0; k0 < 64; k0++) {
-        acc = fma(in0[64 * m0 + k0], in1[10 * k0 + n0], acc);
+    if (i < 10 * n) {
+        for (int64_t k0 = lane; k0 < 64; k0 += 8) {
+            acc = fma(in0[64 * m0 + k0], in1[10 * k0 + n0], acc);
+        }
     }
-    out0[10 * m0 + n0] = acc + in2[n0];
+    __shared__ float parts[256];
+    acc = column_fold<8, 32>(acc, parts, [](float a, float b) { return a + b; });
+    if (lane == 0 && i < 10 * n) {
+        out0[10 * m0 + n0] = acc + in2[n0];
+    }
 }
 
 // kernel block_softmax(n in 1..inf; in0: f32[n, 10] in,
@@ -524,21 +654,23 @@ __global__ void block_head_(const float *__restrict__ in0, const float *__restri
 //   grid i0.0 in (n + 255) floordiv 256 {
 //     thread i0.1 in 256 {
 //       if (256*i0.0 + i0.1 < n) {
+//         alloc row: f32[10] stack
 //         alloc most: f32[] register
 //         most[] = -inf
 //         for r0 in 10 {
+//           row[r0] = in0[256*i0.0 + i0.1, r0]
 //           most[] = max(most[], in0[256*i0.0 + i0.1, r0])
 //         }
 //         alloc sum: f32[] register
 //         sum[] = 0
 //         for r1 in 10 {
-//           sum[] = sum[] + exp(in0[256*i0.0 + i0.1, r1] - most[])
-//           out0[256*i0.0 + i0.1, r1] = exp(in0[256*i0.0 + i0.1, r1] - most[])
+//           sum[] = sum[] + exp(row[r1] - most[])
+//           row[r1] = exp(row[r1] - most[])
 //         }
 //         alloc scale: f32[] register
 //         scale[] = 1 / sum[]
 //         for r2 in 10 {
-//           out0[256*i0.0 + i0.1, r2] = out0[256*i0.0 + i0.1, r2] * scale[]
+//           out0[256*i0.0 + i0.1, r2] = row[r2] * scale[]
 //         }
 //       }
 //     }
@@ -548,18 +680,20 @@ __global__ void block_softmax(const float *__restrict__ in0, float *__restrict__
     const int64_t i0 = 256 * int64_t(blockIdx.x) + threadIdx.x;
     if (i0 >= n)
         return;
+    float row[10];
     float most = -INFINITY;
     for (int64_t r0 = 0; r0 < 10; r0++) {
+        row[r0] = in0[10 * i0 + r0];
         most = nanmax(most, in0[10 * i0 + r0]);
     }
     float sum = 0.0f;
     for (int64_t r1 = 0; r1 < 10; r1++) {
-        sum += exp(in0[10 * i0 + r1] - most);
-        out0[10 * i0 + r1] = exp(in0[10 * i0 + r1] - most);
+        sum += exp(row[r1] - most);
+        row[r1] = exp(row[r1] - most);
     }
     float scale = 1.0f / sum;
     for (int64_t r2 = 0; r2 < 10; r2++) {
-        out0[10 * i0 + r2] = out0[10 * i0 + r2] * scale;
+        out0[10 * i0 + r2] = row[r2] * scale;
     }
 }
 
@@ -582,12 +716,12 @@ extern "C" cudaError_t block_run(const void *const *inputs, void *const *outputs
     launch(block_patch, 4 * n, 256, stream, image, patch, block_patch_out, n);
     const float *position = (const float *)inputs[2];
     float *patches = (float *)arena;
-    launch(block_place, 4 * n, 256, stream, block_patch_out, position, patches, n);
+    launch(block_place, n, 256, stream, block_patch_out, position, patches, n);
     const float *g1 = (const float *)inputs[3];
     const float *b1 = (const float *)inputs[4];
     const int64_t at = imax(4096 * n, 64 * ((5 * n + 7) / 8));
     float *block_norm1_out = offset<float>(arena, at);
-    launch(block_norm1, (n + 15) / 16, 256, stream, patches, g1, b1, block_norm1_out, n);
+    launch(block_norm1, n, 256, stream, patches, g1, b1, block_norm1_out, n);
     const float *q = (const float *)inputs[5];
     float *queries = offset<float>(arena, 4096 * n + at);
     launch(block_queries, (n + 3) / 4, 256, stream, block_norm1_out, q, queries, n);
@@ -595,18 +729,18 @@ extern "C" cudaError_t block_run(const void *const *inputs, void *const *outputs
     float *keys = offset<float>(arena, 12288 * n + at);
     launch(block_queries, (n + 3) / 4, 256, stream, block_norm1_out, k, keys, n);
     float *block_scores_out = offset<float>(arena, 16384 * n + at);
-    launch(block_scores_, n, 256, stream, queries, keys, block_scores_out, n);
+    launch(block_scores_, 16 * n, 256, stream, queries, keys, block_scores_out, n);
     const float *v = (const float *)inputs[7];
     float *values = offset<float>(arena, 4096 * n + at);
     launch(block_queries, (n + 3) / 4, 256, stream, block_norm1_out, v, values, n);
     float *block_attention_out = offset<float>(arena, at);
-    launch(block_attention, (n + 15) / 16, 256, stream, block_scores_out, block_attention_out, n);
+    launch(block_attention, (n + 3) / 4, 256, stream, block_scores_out, block_attention_out, n);
     float *block_mix_out = (float *)arena;
-    launch(block_mix_, 4 * n, 256, stream, block_attention_out, values, patches, block_mix_out, n);
+    launch(block_mix_, 32 * n, 128, stream, block_attention_out, values, patches, block_mix_out, n);
     const float *g2 = (const float *)inputs[8];
     const float *b2 = (const float *)inputs[9];
     float *block_norm2_out = offset<float>(arena, at);
-    launch(block_norm1, (n + 15) / 16, 256, stream, block_mix_out, g2, b2, block_norm2_out, n);
+    launch(block_norm1, n, 256, stream, block_mix_out, g2, b2, block_norm2_out, n);
     const float *up = (const float *)inputs[10];
     float *hidden = offset<float>(arena, 4096 * n + at);
     launch(block_up_, 2 * ((n + 3) / 4), 256, stream, block_norm2_out, up, hidden, n);
@@ -614,12 +748,12 @@ extern "C" cudaError_t block_run(const void *const *inputs, void *const *outputs
     float *block_down_out = (float *)arena;
     launch(block_down_, (n + 3) / 4, 256, stream, hidden, down, block_mix_out, block_down_out, n);
     float *block_pool_out = offset<float>(arena, 16384 * n + at);
-    launch(block_pool, (n + 3) / 4, 256, stream, block_down_out, block_pool_out, n);
+    launch(block_pool, 2 * n, 128, stream, block_down_out, block_pool_out, n);
     const float *head = (const float *)inputs[12];
     const float *bias = (const float *)inputs[13];
     float *block_head_out = (float *)arena;
-    launch(block_head_, (5 * n + 127) / 128, 256, stream, block_pool_out, head, bias,
-        block_head_out, n);
+    launch(block_head_, (5 * n + 15) / 16, 256, stream, block_pool_out, head, bias, block_head_out,
+        n);
     float *probabilities = (float *)outputs[0];
     launch(block_softmax, (n + 255) / 256, 256, stream, block_head_out, probabilities, n);
     return cudaGetLastError();
