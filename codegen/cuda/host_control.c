@@ -102,17 +102,17 @@ static bool constant_of(const HostWriter *h, uint32_t buffer, int64_t *value) {
     return true;
 }
 
-static const char *fetch(HostWriter *h, uint32_t buffer, uint32_t element) {
+static const char *read_back(HostWriter *h, uint32_t buffer, uint32_t element) {
     const char *from = lt_host_buffer(h, buffer);
     if (element)
         from = lt_arena_printf(h->w.arena, "%s + %u", from, element);
-    return lt_arena_printf(h->w.arena, "fetch(%s, stream)", from);
+    return lt_arena_printf(h->w.arena, "read_back(%s, stream)", from);
 }
 
 /* Outside of its range, a value is the caller's mistake: his data asked for it. */
 static void emit_bind(HostWriter *h, const Step *s) {
     for (uint32_t i = 0; i < s->int_count; i++) {
-        const char *value = fetch(h, s->buffers[0], i);
+        const char *value = read_back(h, s->buffers[0], i);
         const char *name = lt_cuda_scope_name(&h->w, h->w.scope, s->ints[i]->name);
         lt_cuda_line(&h->w, "const int64_t %s = %s;", name, value);
         rebind(h, s->ints[i], name);
@@ -183,7 +183,7 @@ static void emit_if(HostWriter *h, uint32_t at, const Step *s) {
     uint32_t end = lt_program_match(p, at);
     if (p->steps.data[end].kind == STEP_ELSE)
         end = lt_program_match(p, end);
-    const char *test = fetch(h, s->buffers[0], 0);
+    const char *test = read_back(h, s->buffers[0], 0);
     declare_variables(h, &p->steps.data[end], 0);
     open_construct(h, lt_arena_printf(h->w.arena, "if (%s)", test), s);
     lt_host_guards(h, NULL);
@@ -210,8 +210,8 @@ static bool is_read_from(const HostWriter *h, uint32_t at, const Dim *symbol) {
     const Program *p = h->program;
     for (; at < p->steps.len; at++) {
         const Step *s = &p->steps.data[at];
-        bool reads = (s->count && mentions(s->count, symbol)) ||
-                     (s->offset && mentions(s->offset, symbol));
+        bool reads =
+            (s->count && mentions(s->count, symbol)) || (s->offset && mentions(s->offset, symbol));
         for (uint32_t i = s->kind == STEP_ASSIGN; i < s->int_count && s->kind <= STEP_ASSIGN; i++)
             reads |= mentions(s->ints[i], symbol);
         if (reads)
@@ -224,7 +224,7 @@ static const char *loop_count(HostWriter *h, const Step *s) {
     int64_t most;
     if (constant_of(h, s->buffers[0], &most))
         return lt_arena_printf(h->w.arena, "%lld", (long long)most);
-    const char *value = fetch(h, s->buffers[0], 0);
+    const char *value = read_back(h, s->buffers[0], 0);
     const char *name = lt_cuda_scope_name(&h->w, h->w.scope, "most");
     lt_cuda_line(&h->w, "const int64_t %s = %s;", name, value);
     return name;
@@ -236,7 +236,7 @@ static const char *loop_condition(HostWriter *h, const Step *s, const Step *next
     const bool is_begun = constant_of(h, s->buffers[1], &begins) && begins;
     if (is_begun && constant_of(h, next->buffers[0], &goes_on) && goes_on)
         return NULL;
-    const char *value = is_begun ? "true" : fetch(h, s->buffers[1], 0);
+    const char *value = is_begun ? "true" : read_back(h, s->buffers[1], 0);
     const char *name = lt_cuda_scope_name(&h->w, h->w.scope, "goes_on");
     lt_cuda_line(&h->w, "bool %s = %s;", name, value);
     return name;
@@ -265,10 +265,9 @@ static void emit_loop(HostWriter *h, uint32_t at, const Step *s) {
     const char *counter = declare_counter(h, s->ints[0], stays);
     const char *begin = stays ? "" : lt_arena_printf(arena, "int64_t %s = 0", counter);
     const char *test = goes_on ? lt_arena_printf(arena, "%s && ", goes_on) : "";
-    Construct *c = open_construct(h,
-                                  lt_arena_printf(arena, "for (%s; %s%s < %s; %s++)", begin, test,
-                                                  counter, most, counter),
-                                  s);
+    Construct *c = open_construct(
+        h, lt_arena_printf(arena, "for (%s; %s%s < %s; %s++)", begin, test, counter, most, counter),
+        s);
     c->loop = s;
     c->goes_on = goes_on;
     rebind(h, s->ints[0], counter);
@@ -279,7 +278,7 @@ static void emit_loop(HostWriter *h, uint32_t at, const Step *s) {
 
 static void emit_next(HostWriter *h, const Step *s) {
     if (h->innermost->goes_on)
-        lt_cuda_line(&h->w, "%s = %s;", h->innermost->goes_on, fetch(h, s->buffers[0], 0));
+        lt_cuda_line(&h->w, "%s = %s;", h->innermost->goes_on, read_back(h, s->buffers[0], 0));
     close_construct(h);
     read_variables(h, s);
 }

@@ -142,16 +142,17 @@ static void emit_loads(Mma *m, const char *rows, const char *columns) {
     Writer *w = m->w;
     const char *fold = lt_cuda_dim(w, m->fold).text;
     const char *row = shifted(m, m->row, "i"), *column = shifted(m, m->column, "j");
+    const char *left = matrix(m, m->loads[0]), *right = matrix(m, m->loads[1]);
     lt_cuda_line(w, "unsigned %s[%lld][4], %s[%lld][4];", rows, (long long)m->rows, columns,
                  (long long)m->columns);
     lt_cuda_line(w, "#pragma unroll");
     lt_cuda_line(w, "for (int i = 0; i < %lld; i++)", (long long)m->rows);
     lt_cuda_line(w, "    rowtiles<%s>(%s[i], %s, %s, %s);", m->is_across[0] ? "true" : "false",
-                 rows, matrix(m, m->loads[0]), row, fold);
+                 rows, left, row, fold);
     lt_cuda_line(w, "#pragma unroll");
     lt_cuda_line(w, "for (int j = 0; j < %lld; j++)", (long long)m->columns);
     lt_cuda_line(w, "    columntiles<%s>(%s[j], %s, %s, %s);", m->is_across[1] ? "true" : "false",
-                 columns, matrix(m, m->loads[1]), fold, column);
+                 columns, right, fold, column);
 }
 
 bool lt_cuda_mma(Writer *w, const Stmt *loop) {
