@@ -153,7 +153,7 @@ static bool emit_unit(UnitJob *job) {
     const Program *p = job->program;
     Unit *u = job->unit;
     LLVMValueRef *kernels = LT_ARRAY(&job->arena, LLVMValueRef, p->kernels.len + 1);
-    for (size_t i = 0; i < p->kernels.len; i++) {
+    for (size_t i = 0; i < p->kernels.len && !job->options->device; i++) {
         const Kernel *k = p->kernels.data[i];
         const char *symbol = kernel_symbol_of(job, i);
         const bool is_mine = i % job->stride == job->first;
@@ -231,7 +231,7 @@ static void free_jobs(UnitJob *jobs, size_t count) {
 }
 
 static size_t unit_count(const CodegenOptions *o, const Program *p) {
-    const size_t wanted = o->threads > 0 ? (size_t)o->threads : DEFAULT_UNITS;
+    const size_t wanted = o->device ? 1 : o->threads > 0 ? (size_t)o->threads : DEFAULT_UNITS;
     const size_t most = p->kernels.len < MAX_UNITS ? p->kernels.len : MAX_UNITS;
     return wanted < most ? wanted : most > 0 ? most : 1;
 }
@@ -313,10 +313,36 @@ static bool compile(const Program *p, const LinkTask *task, DiagList *diags) {
     return done;
 }
 
+/* The host entry of a GPU's artifact has no kernels: the least of the rows of this machine's
+ * architecture will do, and what it writes does not depend on the machine. */
+static const Target *plain_target(void) {
+    const Target *host = lt_codegen_host_target(), *found = host;
+    for (int i = 0; i < lt_target_count; i++)
+        if (strcmp(lt_targets[i].arch, host->arch) == 0)
+            found = &lt_targets[i];
+    return found;
+}
+
+static bool compile_gpu(const Program *p, CodegenOptions *o, const char *out_path,
+                        DiagList *diags) {
+    Arena arena;
+    DeviceCode device;
+    lt_arena_init(&arena);
+    bool done = lt_cuda_compile(p, o, &arena, &device, diags);
+    o->target = plain_target();
+    o->device = &device;
+    o->tune_host = false;
+    done = done && compile(p, &(LinkTask){o, out_path, OUTPUT_SHARED}, diags);
+    lt_arena_free(&arena);
+    return done;
+}
+
 bool lt_codegen_so(const Program *p, const CodegenOptions *o, const char *out_path,
                    DiagList *diags) {
     CodegenOptions full = complete(o);
     full.static_name = NULL;
+    if (lt_target_is_gpu(full.target))
+        return compile_gpu(p, &full, out_path, diags);
     return compile(p, &(LinkTask){&full, out_path, OUTPUT_SHARED}, diags);
 }
 

@@ -16,6 +16,8 @@
 #include "runtime/artifact.h"
 #include "runtime/base/file.h"
 
+struct DeviceCode;
+
 typedef struct CodegenOptions {
     const Target *target;     /* NULL: lt_codegen_host_target() */
     int level;                /* 0: no optimization; 1, 2, 3: more of it */
@@ -25,6 +27,8 @@ typedef struct CodegenOptions {
     bool
         tune_host; /* schedule instructions for the CPU that compiles; features stay the target's */
     int threads;   /* code generation; 0: two. The result depends on it, so tools leave it alone */
+    bool cuda_jit; /* an artifact for a GPU gets the CUDA-C itself, not what nvcc makes of it */
+    const struct DeviceCode *device; /* what a host entry launches; lt_codegen_so fills it */
     const char *static_name; /* of objects: symbols are NAME_descriptor, NAME_weights and NAME.*, so
                               * that several models fit into one program; NULL: lathe_model */
     void (*progress)(void *user, int done, int total); /* kernels; may be NULL */
@@ -33,7 +37,9 @@ typedef struct CodegenOptions {
 
 typedef enum { CODEGEN_LLVM_IR, CODEGEN_ASM } CodegenText;
 
-/* Writes the artifact to out_path, all or nothing. False: an error is in diags. */
+/* Writes the artifact to out_path, all or nothing. For a GPU, its kernels are compiled by nvcc
+ * (codegen/cuda/compile.c), and the host entry runs on any machine of this one's architecture.
+ * False: an error is in diags. */
 bool lt_codegen_so(const Program *p, const CodegenOptions *o, const char *out_path,
                    DiagList *diags);
 /* Appends the optimized LLVM IR, or the assembly. */
@@ -68,6 +74,19 @@ bool lt_codegen_kernel_text(const Kernel *k, const CodegenOptions *o, CodegenTex
                             DiagList *diags);
 
 /* --- between the files of codegen --- */
+
+/* The kernels of a program for a GPU. */
+typedef struct DeviceCode {
+    const Target *target;
+    const char **symbols;      /* by kernel */
+    const char *text;          /* CUDA-C */
+    const char *architectures; /* "sm_75, sm_80" */
+    const char *image;         /* NULL: the text goes into the artifact */
+    size_t image_size;
+} DeviceCode;
+/* In the arena. False: an error is in diags. */
+bool lt_cuda_compile(const Program *p, const CodegenOptions *o, Arena *arena, DeviceCode *out,
+                     DiagList *diags);
 
 /* Object code in memory: in an arena, or in a file, which lt_object_unmap lets go. */
 typedef struct ObjectCode {

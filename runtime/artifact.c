@@ -135,8 +135,23 @@ static lathe_status check_symbols(const LtDescriptor *d, ErrorText *error) {
     return LATHE_OK;
 }
 
+static lathe_status check_device(const LtDescriptor *d, ErrorText *error) {
+    const LtDeviceDecl *device = d->abi < 3 ? NULL : d->device;
+    if (!device)
+        return LATHE_OK;
+    if (device->type != LATHE_CUDA)
+        return lt_fail(error, LATHE_UNSUPPORTED, "its kernels run on a device of type %u",
+                       device->type);
+    if (d->kernel_count &&
+        (!device->kernels || !device->architectures || (!device->image && !device->text)))
+        return lt_fail(error, LATHE_MALFORMED, "its kernels for a GPU are not there");
+    return LATHE_OK;
+}
+
 lathe_status lt_descriptor_check(const LtDescriptor *d, const LtFooter *footer, ErrorText *error) {
-    const size_t least = footer->abi < 2 ? offsetof(LtDescriptor, slot_count) : sizeof *d;
+    const size_t least = footer->abi < 2   ? offsetof(LtDescriptor, slot_count)
+                         : footer->abi < 3 ? offsetof(LtDescriptor, device)
+                                           : sizeof *d;
     if (d->abi != footer->abi || d->size < least)
         return lt_fail(error, LATHE_MALFORMED,
                        "its descriptor has ABI %u and %u bytes, expected %u and at least %zu",
@@ -156,5 +171,7 @@ lathe_status lt_descriptor_check(const LtDescriptor *d, const LtFooter *footer, 
         status = check_tensor(d, &d->inputs[i], true, error);
     for (uint32_t i = 0; i < d->output_count && !status; i++)
         status = check_tensor(d, &d->outputs[i], false, error);
+    if (!status)
+        status = check_device(d, error);
     return status ? status : check_symbols(d, error);
 }

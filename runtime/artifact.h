@@ -89,6 +89,15 @@ typedef struct LtHostApi {
     /* Makes `tensors` point to memory for an output whose dims depend on data. 0, or a
      * lathe_status. (ABI 2) */
     int32_t (*output)(void *context, uint32_t index, const int64_t *dims);
+    /* The rest is for models whose kernels run on a device (ABI 3): buffers are addresses there,
+     * and the host's code reads nothing of them but by `fetch`. */
+    /* Copies from one place on the device to another, in order with the launches. */
+    void (*copy)(void *context, void *to, const void *from, int64_t bytes);
+    /* Waits for what was launched and copies to the host. 0, or a lathe_status. */
+    int32_t (*fetch)(void *context, void *to, const void *from, int64_t bytes);
+    /* As library. bytes: of each of the buffers. */
+    int32_t (*library_on_device)(void *context, uint32_t function, void *const *buffers,
+                                 const int64_t *ints, const int64_t *bytes, uint32_t count);
 } LtHostApi;
 
 typedef struct LtSymbolDecl {
@@ -118,6 +127,30 @@ typedef struct LtKernelDecl {
     const char *nodes; /* the original nodes, comma separated */
 } LtKernelDecl;
 
+/* What launches one kernel of a device: its arguments are the buffers' addresses, then the
+ * integers, as many bytes of each as the kernel declares. The launch's count is that of blocks. */
+typedef struct LtDeviceKernel {
+    const char *symbol; /* in the image or the text */
+    uint32_t threads;   /* of a block */
+    uint32_t buffer_count, int_count;
+    uint32_t shared_bytes; /* that a launch reserves besides what the kernel declares */
+} LtDeviceKernel;
+
+/* The launches are the same in every run with the same symbols: no branch, loop, library call or
+ * extent depends on data. */
+enum { LT_DEVICE_REPEATS = 1 };
+
+/* Where the kernels run when it is not the CPU. There is an image, or a text, or both. */
+typedef struct LtDeviceDecl {
+    uint32_t type;  /* LATHE_CUDA */
+    uint32_t flags; /* LT_DEVICE_REPEATS */
+    const char *architectures; /* that the image has code for: "sm_75, sm_80" */
+    const void *image;         /* what the driver loads; NULL: none */
+    uint64_t image_size;
+    const char *text; /* CUDA-C that is compiled when the model is loaded; NULL: none */
+    const LtDeviceKernel *kernels; /* as many as LtDescriptor.kernels */
+} LtDeviceDecl;
+
 /* run() returns 0, -status (a lathe_status, negated), or g > 0: guards[g - 1] says what did not
  * hold. */
 typedef struct LtDescriptor {
@@ -138,6 +171,8 @@ typedef struct LtDescriptor {
                    void *const *tensors, const int64_t *symbols);
     uint64_t scratch_bytes; /* of each thread */
     uint64_t slot_count;    /* memory that run() reserves (ABI 2) */
+    /* NULL: kernels run on the CPU. Else arena, weights and tensors are the device's. (ABI 3) */
+    const LtDeviceDecl *device;
 } LtDescriptor;
 
 #endif

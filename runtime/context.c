@@ -10,9 +10,10 @@
 #include <sys/mman.h>
 
 #include "runtime/cpu_info.h"
+#include "runtime/device_cuda.h"
 #include "runtime/tensor.h"
 
-enum { MAX_THREADS = 1024 };
+enum { MAX_THREADS = 1024, DEVICE_ALIGN = 16 /* the most that a thread moves at once */ };
 
 /* Grows the buffer to at least `size` bytes; its contents are lost when it grows. `all_used`: it
  * will be used to its last page, so that the system may make all pages at once. */
@@ -42,6 +43,7 @@ void lathe_context_free(lathe_context *context) {
     if (!context)
         return;
     const LtDescriptor *d = context->model->descriptor;
+    lt_cuda_context_free(context);
     for (size_t i = 0; context->bindings && i < (size_t)d->input_count + d->output_count; i++)
         free(context->bindings[i].own.data);
     free(context->bindings);
@@ -74,7 +76,7 @@ static lathe_status build_scratch(lathe_context *context, ErrorText *error) {
     return LATHE_OK;
 }
 
-static lathe_status build_context(lathe_context *context, ErrorText *error) {
+static lathe_status build_context(lathe_context *context, uint32_t flags, ErrorText *error) {
     const LtDescriptor *d = context->model->descriptor;
     size_t tensor_count = (size_t)d->input_count + d->output_count, dim_count = 0;
     for (uint32_t i = 0; i < d->output_count; i++)
@@ -92,6 +94,8 @@ static lathe_status build_context(lathe_context *context, ErrorText *error) {
     if (status)
         return status;
     lt_host_api_init(context);
+    if (lt_model_device(context->model))
+        return lt_cuda_context(context, flags & LATHE_OUTPUTS_ON_DEVICE, error);
     return lt_pool_acquire(context->threads, &context->pool, error);
 }
 
@@ -110,8 +114,8 @@ lathe_status lathe_context_new(lathe_model *model, const lathe_context_options *
         return lt_fail(error, LATHE_NO_MEMORY, "out of memory");
     lt_model_retain(model);
     context->model = model;
-    context->threads = threads ? threads : lt_cpu_cores();
-    lathe_status status = build_context(context, error);
+    context->threads = lt_model_device(model) ? 1 : threads ? threads : lt_cpu_cores();
+    lathe_status status = build_context(context, options ? options->flags : 0, error);
     if (status)
         lathe_context_free(context);
     else
@@ -120,6 +124,23 @@ lathe_status lathe_context_new(lathe_model *model, const lathe_context_options *
 }
 
 /* --- tensors --- */
+
+static lathe_status check_place(lathe_context *context, const lathe_tensor_info *info,
+                                const lathe_tensor *tensor) {
+    const lathe_device device = tensor->device;
+    if (device.type == LATHE_CPU)
+        return LATHE_OK;
+    if (!context->cuda)
+        return lt_fail(&context->error, LATHE_BAD_ARGUMENT,
+                       "'%s': expected memory of the CPU, found device %d", info->name,
+                       device.type);
+    if (device.type == LATHE_CUDA && device.index == context->model->device)
+        return LATHE_OK;
+    return lt_fail(&context->error, LATHE_BAD_ARGUMENT,
+                   "'%s': expected memory of the CPU or of CUDA device %d, found device %d of type "
+                   "%d",
+                   info->name, context->model->device, device.index, device.type);
+}
 
 static lathe_status check_tensor(lathe_context *context, const lathe_tensor_info *info,
                                  const lathe_tensor *tensor, size_t *bytes) {
@@ -131,10 +152,9 @@ static lathe_status check_tensor(lathe_context *context, const lathe_tensor_info
         return lt_fail(error, LATHE_BAD_SHAPE, "'%s': expected rank %d, found %d%s", info->name,
                        info->rank, tensor->rank,
                        tensor->rank && !tensor->dims ? " without dims" : "");
-    if (tensor->device.type != LATHE_CPU)
-        return lt_fail(error, LATHE_BAD_ARGUMENT,
-                       "'%s': expected memory of the CPU, found device %d", info->name,
-                       tensor->device.type);
+    const lathe_status status = check_place(context, info, tensor);
+    if (status)
+        return status;
     if (!lt_dense_bytes(tensor->dtype, tensor->rank, tensor->dims, bytes))
         return lt_fail(error, LATHE_BAD_SHAPE, "'%s': dims are negative or too large", info->name);
     if (*bytes && !tensor->data)
@@ -154,6 +174,10 @@ static lathe_status check_layout(lathe_context *context, const lathe_tensor_info
         return lt_fail(&context->error, LATHE_BAD_ARGUMENT,
                        "'%s': borrowed memory must be aligned for %s", info->name,
                        lathe_dtype_name(tensor->dtype));
+    if (tensor->device.type == LATHE_CUDA && (uintptr_t)tensor->data % DEVICE_ALIGN)
+        return lt_fail(&context->error, LATHE_BAD_ARGUMENT,
+                       "'%s': memory of a GPU must be aligned to %d bytes", info->name,
+                       DEVICE_ALIGN);
     return LATHE_OK;
 }
 
@@ -166,6 +190,7 @@ static void set_binding(lathe_context *context, size_t slot, const lathe_tensor 
     if (bytes)
         memcpy(binding->dims, tensor->dims, bytes);
     binding->set = true;
+    binding->where = tensor->device.type;
     binding->data = context->tensors[slot] = data;
 }
 
@@ -183,6 +208,24 @@ lathe_status lathe_set_input(lathe_context *context, uint32_t index, const lathe
     return status;
 }
 
+/* In place of lt_buffer_reserve for memory that the device copies from or to. */
+static bool reserve_own(lathe_context *context, Binding *binding, size_t bytes) {
+    return context->cuda ? lt_cuda_reserve_host(context->cuda->model, &binding->own, bytes)
+                         : lt_buffer_reserve(&binding->own, bytes, true);
+}
+
+static lathe_status copy_on_device(lathe_context *context, uint32_t index,
+                                   const lathe_tensor *tensor, size_t bytes) {
+    if (!lt_tensor_is_dense(tensor))
+        return lt_fail(&context->error, LATHE_UNSUPPORTED,
+                       "'%s': of a GPU's memory, dense tensors alone are copied",
+                       lathe_input_info(context->model, index)->name);
+    const lathe_status status = lt_cuda_copy_input(context, index, tensor, bytes);
+    if (!status)
+        set_binding(context, index, tensor, context->bindings[index].device.data);
+    return status;
+}
+
 lathe_status lathe_copy_input(lathe_context *context, uint32_t index, const lathe_tensor *tensor) {
     const lathe_tensor_info *info = lathe_input_info(context->model, index);
     size_t bytes;
@@ -192,14 +235,17 @@ lathe_status lathe_copy_input(lathe_context *context, uint32_t index, const lath
     lathe_status status = check_tensor(context, info, tensor, &bytes);
     if (status)
         return status;
+    if (tensor->device.type == LATHE_CUDA)
+        return copy_on_device(context, index, tensor, bytes);
     Binding *binding = &context->bindings[index];
     bool in_use = binding->set && binding->data == binding->own.data;
-    if (!lt_buffer_reserve(&binding->own, bytes, true))
+    if (!reserve_own(context, binding, bytes))
         return lt_fail(&context->error, LATHE_NO_MEMORY, "no memory for input '%s' of %zu bytes",
                        info->name, bytes);
     if (in_use)
         binding->data = context->tensors[index] = binding->own.data;
     lt_tensor_pack(tensor, binding->own.data);
+    binding->is_stale = true;
     set_binding(context, index, tensor, binding->own.data);
     return LATHE_OK;
 }
@@ -255,13 +301,13 @@ lathe_status lt_output_place(lathe_context *context, uint32_t index, const int64
     lathe_status status = check_output_dims(context, output, binding, dims);
     if (status)
         return status;
-    if (!binding->set) {
-        if (!lt_dense_bytes((lathe_dtype)output->dtype, output->rank, dims, &bytes) ||
-            !lt_buffer_reserve(&binding->own, bytes, true))
-            return lt_fail(&context->error, LATHE_NO_MEMORY, "no memory for output '%s'",
-                           output->name);
+    const bool fits = lt_dense_bytes((lathe_dtype)output->dtype, output->rank, dims, &bytes);
+    if (!fits || (!context->cuda && !binding->set && !reserve_own(context, binding, bytes)))
+        return lt_fail(&context->error, LATHE_NO_MEMORY, "no memory for output '%s'", output->name);
+    if (context->cuda)
+        return lt_cuda_place(context, d->input_count + index, output->name, bytes);
+    if (!binding->set)
         binding->data = binding->own.data;
-    }
     context->tensors[d->input_count + index] = binding->data;
     return LATHE_OK;
 }
@@ -279,18 +325,29 @@ static lathe_status prepare_outputs(lathe_context *context) {
     return status;
 }
 
+static bool reserve_arena(lathe_context *context, int64_t size) {
+    if (size < 0)
+        return false;
+    if (!context->cuda)
+        return lt_buffer_reserve(&context->arena, (size_t)size, true);
+    return lt_cuda_reserve(context->cuda->model, &context->arena, (size_t)size);
+}
+
 lathe_status lathe_prepare(lathe_context *context) {
     if (context->prepared)
         return LATHE_OK;
     lathe_status status = lt_bind_symbols(context);
     if (!status)
         status = prepare_outputs(context);
+    if (!status && context->cuda)
+        status = lt_cuda_place_inputs(context);
     if (status)
         return status;
     int64_t size = context->model->descriptor->arena_size(context->symbols);
-    if (size < 0 || !lt_buffer_reserve(&context->arena, (size_t)size, true))
+    if (!reserve_arena(context, size))
         return lt_fail(&context->error, LATHE_NO_MEMORY,
-                       "no memory for the arena of %" PRId64 " bytes", size);
+                       "no memory%s for the arena of %" PRId64 " bytes",
+                       context->cuda ? " on the GPU" : "", size);
     context->arena_bytes = (size_t)size;
     context->prepared = true;
     context->has_run = false;
@@ -311,20 +368,39 @@ static lathe_status explain_result(lathe_context *context, int32_t result) {
     return status;
 }
 
+/* Which tensors lie where may have changed though dims have not. */
+static lathe_status place_on_device(lathe_context *context) {
+    const LtDescriptor *d = context->model->descriptor;
+    const int64_t *dims = context->output_dims;
+    lathe_status status = lt_cuda_place_inputs(context);
+    for (uint32_t i = 0; i < d->output_count && !status; i++) {
+        if (!depends_on_data(&d->outputs[i]))
+            status = lt_output_place(context, i, dims);
+        dims += d->outputs[i].rank;
+    }
+    return status;
+}
+
 lathe_status lathe_run(lathe_context *context) {
     lathe_status status = lathe_prepare(context);
+    if (!status && context->cuda)
+        status = place_on_device(context);
     if (status)
         return status;
     bool profiled = context->profile.on;
     uint64_t start = profiled ? lt_profile_now() : 0;
     context->error.text[0] = '\0'; /* a library function may leave its own sentence there */
-    int32_t result =
-        context->model->descriptor->run(&context->api, context->arena.data, context->model->weights,
-                                        context->tensors, context->symbols);
+    int32_t result = 0;
+    if (context->cuda)
+        status = lt_cuda_run(context, &result);
+    else
+        result = context->model->descriptor->run(&context->api, context->arena.data,
+                                                 context->model->weights, context->tensors,
+                                                 context->symbols);
     if (profiled)
         lt_profile_record(&context->profile, LT_PROFILE_RUN, start);
-    context->has_run = result == 0;
-    return result == 0 ? LATHE_OK : explain_result(context, result);
+    context->has_run = result == 0 && !status;
+    return status || result == 0 ? status : explain_result(context, result);
 }
 
 lathe_status lathe_get_output(lathe_context *context, uint32_t index, lathe_tensor *out) {
@@ -343,11 +419,18 @@ lathe_status lathe_get_output(lathe_context *context, uint32_t index, lathe_tens
     const int64_t *dims = context->output_dims;
     for (uint32_t i = 0; i < index; i++)
         dims += d->outputs[i].rank;
-    *out = (lathe_tensor){.data = context->tensors[d->input_count + index],
+    const Binding *binding = &context->bindings[d->input_count + index];
+    const bool stays = context->cuda && !binding->set && context->cuda->outputs_stay;
+    const bool is_on_device = stays || (binding->set && binding->where == LATHE_CUDA);
+    *out = (lathe_tensor){.data = stays          ? binding->device.data
+                                  : binding->set ? binding->data
+                                                 : binding->own.data,
                           .dtype = info->dtype,
                           .rank = info->rank,
                           .dims = dims,
                           .device = {LATHE_CPU, 0}};
+    if (is_on_device)
+        out->device = (lathe_device){LATHE_CUDA, context->model->device};
     return LATHE_OK;
 }
 
@@ -365,6 +448,6 @@ size_t lathe_context_memory(const lathe_context *context) {
     for (uint64_t i = 0; i < context->slot_count; i++)
         bytes += context->slots[i].size;
     for (size_t i = 0; i < (size_t)d->input_count + d->output_count; i++)
-        bytes += context->bindings[i].own.size;
+        bytes += context->bindings[i].own.size + context->bindings[i].device.size;
     return bytes;
 }

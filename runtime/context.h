@@ -15,10 +15,13 @@ typedef struct Buffer {
 } Buffer;
 
 typedef struct Binding {
-    void *data;    /* what the code gets: the caller's memory or own.data */
+    void *data;    /* what the caller sees: his memory or own.data */
     bool set;      /* inputs: a tensor was given; outputs: the caller's memory is used */
+    int32_t where; /* data: LATHE_CPU, or LATHE_CUDA, the model's device */
     int64_t dims[LATHE_MAX_RANK]; /* of the tensor that was set */
-    Buffer own;
+    Buffer own;    /* on the host; pinned, where the model runs on a device */
+    Buffer device; /* there */
+    bool is_stale; /* own.data is newer than device.data */
 } Binding;
 
 struct lathe_context {
@@ -27,6 +30,7 @@ struct lathe_context {
     int32_t threads;
     bool prepared; /* symbols, output_dims, arena and tensors fit the bound inputs and outputs */
     LtHostApi api;
+    struct CudaContext *cuda; /* NULL: kernels run on the CPU */
     Buffer arena;
     size_t arena_bytes; /* what the code needs of it */
     Buffer scratch; /* scratch_bytes for each thread */
@@ -35,7 +39,7 @@ struct lathe_context {
     uint64_t slot_count;
     bool has_run; /* since it was prepared: output_dims that depend on data are those of that run */
     Binding *bindings;    /* inputs, then outputs */
-    void **tensors;       /* the data pointers of bindings */
+    void **tensors;       /* what the code gets: data of the bindings, or memory of the device */
     int64_t *symbols;
     int64_t *output_dims; /* one output after the other */
     Profile profile;
@@ -44,6 +48,9 @@ struct lathe_context {
 
 /* Fills context->api: how compiled code calls back. */
 void lt_host_api_init(lathe_context *context);
+/* LtHostApi.library. */
+int32_t lt_host_library(void *context, uint32_t function, void *const *buffers,
+                        const int64_t *ints);
 /* Memory for an output of these dims, the caller's or the context's. */
 lathe_status lt_output_place(lathe_context *context, uint32_t index, const int64_t *dims);
 /* Grows the buffer to at least `size` bytes; its contents are lost when it grows. all_used: its

@@ -28,8 +28,8 @@ static void host_launch_team(void *opaque, uint32_t kernel, LtTeamFn *fn, void *
             .team_fn = fn, .buffers = buffers, .ints = ints, .count = count, .rounds = rounds});
 }
 
-static int32_t host_library(void *opaque, uint32_t function, void *const *buffers,
-                            const int64_t *ints) {
+int32_t lt_host_library(void *opaque, uint32_t function, void *const *buffers,
+                        const int64_t *ints) {
     lathe_context *context = opaque;
     LtLibraryFn *call = lt_library_function(function);
     if (!call)
@@ -78,7 +78,7 @@ static int32_t host_output(void *opaque, uint32_t index, const int64_t *dims) {
 void lt_host_api_init(lathe_context *context) {
     context->api = (LtHostApi){.context = context,
                                .launch = host_launch,
-                               .library = host_library,
+                               .library = lt_host_library,
                                .launch_team = host_launch_team,
                                .reserve = host_reserve,
                                .output = host_output};

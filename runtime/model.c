@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "runtime/device_cuda.h"
+
 /* --- weights --- */
 
 /* A relative name none of whose parts is "..". */
@@ -136,6 +138,8 @@ static lathe_status build_signature(lathe_model *model, ErrorText *error) {
 /* --- life --- */
 
 static void free_model(lathe_model *model) {
+    lt_cuda_model_free(model->cuda);
+    pthread_mutex_destroy(&model->device_lock);
     free(model->tensors);
     free(model->dims);
     if (model->library)
@@ -175,6 +179,8 @@ lathe_status lathe_model_open(const char *path, const lathe_model_options *optio
     if (!model)
         return lt_fail(error, LATHE_NO_MEMORY, "out of memory");
     atomic_init(&model->references, 1);
+    pthread_mutex_init(&model->device_lock, NULL);
+    model->device = options ? options->device : 0;
     lathe_status status = open_model(model, path, error);
     if (status) {
         free_model(model);

@@ -19,8 +19,7 @@ uint64_t lt_profile_now(void) {
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-void lt_profile_record(Profile *profile, uint32_t row, uint64_t start_ns) {
-    uint64_t duration = lt_profile_now() - start_ns;
+void lt_profile_add(Profile *profile, uint32_t row, uint64_t start_ns, uint64_t duration) {
     if (profile->event_count < profile->event_limit)
         profile->events[profile->event_count++] =
             (ProfileEvent){start_ns - profile->origin_ns, duration, row};
@@ -33,6 +32,10 @@ void lt_profile_record(Profile *profile, uint32_t row, uint64_t start_ns) {
     times->max_ns = duration > times->max_ns ? duration : times->max_ns;
     times->total_ns += duration;
     times->calls++;
+}
+
+void lt_profile_record(Profile *profile, uint32_t row, uint64_t start_ns) {
+    lt_profile_add(profile, row, start_ns, lt_profile_now() - start_ns);
 }
 
 void lt_profile_free(Profile *profile) {

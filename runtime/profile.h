@@ -30,6 +30,8 @@ typedef struct Profile {
 uint64_t lt_profile_now(void);
 /* Something that started at `start_ns` (lt_profile_now) has just ended. */
 void lt_profile_record(Profile *profile, uint32_t row, uint64_t start_ns);
+/* The same of what took `duration_ns`, and may have ended long ago. */
+void lt_profile_add(Profile *profile, uint32_t row, uint64_t start_ns, uint64_t duration_ns);
 void lt_profile_free(Profile *profile);
 
 #endif

@@ -55,7 +55,7 @@ if [ $# = 0 ]; then
 	done
 fi
 if [ $# = 0 ] || [ -n "${MAKELEVEL:-}" ]; then
-	programs+=(tests/cli/*.sh)
+	programs+=(tests/cli/*.sh tests/cuda/*.sh)
 	# First, since it takes longest.
 	[ -f tests/models/run.sh ] && programs=(tests/models/run.sh "${programs[@]}")
 fi

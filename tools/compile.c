@@ -176,6 +176,7 @@ int lt_compile_emit(Compilation *c, const char *out) {
         .weights_path = o->weights,
         .debug_info = !o->no_debug_info,
         .tune_host = !o->target && !o->cpu,
+        .cuda_jit = o->cuda_jit,
         .progress = codegen_progress,
         .user = c,
     };

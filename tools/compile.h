@@ -34,6 +34,7 @@ typedef struct CompileOptions {
     int level;
     CliList dims, inputs; /* NAME=N or NAME=LO..HI; NAME=1x3xHxW */
     bool o0, o1, o2, o3;
+    bool cuda_jit;
     bool verify, time_passes, remarks, json, color, quiet, progress, no_debug_info;
 } CompileOptions;
 
@@ -56,9 +57,12 @@ typedef struct CompileOptions {
     CLI_HEADING("What is compiled"), \
         CLI_ROW(S, f.target, CLI_STRING, "--target", "NAME", \
                 "a row of --list-targets, a triple for the least of its machines, or\n" \
-                "cuda:sm_90 for an architecture of GPUs\n" \
+                "cuda for GPUs, cuda:sm_90 for those of one architecture\n" \
                 "(default: the best that this machine can run)", \
                 .words = "lathec --list-targets"), \
+        CLI_ROW(S, f.cuda_jit, CLI_FLAG, "--cuda-jit", NULL, \
+                "compile kernels for a GPU when the model is loaded, by NVRTC\n" \
+                "there, and not now by nvcc"), \
         CLI_ROW(S, f.cpu, CLI_STRING, "--cpu", "NAME", \
                 "the CPU of a row of --list-targets, or native"), \
         CLI_ROW(S, f.features, CLI_WORDS, "--features", "+x,-y", \

@@ -32,11 +32,14 @@ static const Target *find_gpu(Compilation *c, const char *name) {
 static int check_gpu(Compilation *c) {
     const int kind = c->options->emit;
     const bool is_gpu = lt_target_is_gpu(c->ctx.target);
-    if (is_gpu && kind != EMIT_CUDA && kind != EMIT_KERNELS && kind != EMIT_IR)
+    if (is_gpu && kind != EMIT_SO && kind != EMIT_CUDA && kind != EMIT_KERNELS && kind != EMIT_IR)
         return lt_compile_fail(c, c->path, STATUS_UNSUPPORTED,
-                               "--target %s: --emit cuda, kernels and ir are supported, other "
+                               "--target %s: --emit so, cuda, kernels and ir are supported, other "
                                "outputs not yet",
                                c->ctx.target->name);
+    if (c->options->cuda_jit && (!is_gpu || kind != EMIT_SO))
+        return lt_compile_fail(c, c->path, STATUS_USE,
+                               "--cuda-jit is for --emit so with --target cuda");
     if (!is_gpu && kind == EMIT_CUDA)
         return lt_compile_fail(c, c->path, STATUS_USE,
                                "--emit cuda is for --target cuda, not for %s", c->ctx.target->name);

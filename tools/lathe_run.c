@@ -31,6 +31,8 @@ static const CliOption table[] = {
     CLI_HEADING("Running"),
     ROW(threads, CLI_INT, "--threads", "N", "threads (default: physical cores)", .min = 1,
         .max = 1024),
+    ROW(device, CLI_INT, "--device", "N", "the GPU that a model for GPUs runs on (default: 0)",
+        .min = 0, .max = 1023),
     ROW(repeat, CLI_INT, "--repeat", "N", "time N runs", .min = 1, .max = MAX_RUNS),
     ROW(seconds, CLI_DOUBLE, "--seconds", "S", "time runs for S seconds"),
     ROW(warmup, CLI_INT, "--warmup", "N", "runs between the first and the timed ones (default: 2)",
@@ -95,12 +97,18 @@ static int check_options(const Cli *cli, const RunOptions *options) {
 
 static int load(Run *run) {
     double start = now();
-    lathe_context_options options = {sizeof options, (int32_t)run->options->threads};
-    lathe_status status = lathe_model_open(run->artifact, NULL, &run->model);
+    lathe_context_options options = {.struct_size = sizeof options,
+                                     .threads = (int32_t)run->options->threads};
+    const lathe_model_options model_options = {.struct_size = sizeof model_options,
+                                               .device = (int32_t)run->options->device};
+    lathe_status status = lathe_model_open(run->artifact, &model_options, &run->model);
     if (run->artifact != run->path)
         lt_temporary_remove(); /* it is mapped, and nobody else needs it */
     if (!status)
         status = lathe_context_new(run->model, &options, &run->context);
+    /* What a model is can be told without the GPU that it runs on. */
+    if (status == LATHE_MACHINE && run->model && run->options->info)
+        status = LATHE_OK;
     run->times.load = now() - start;
     return status ? lt_run_fail(run, status, "%s", lathe_last_error()) : GO_ON;
 }

@@ -16,7 +16,7 @@ typedef struct RunOptions {
     const char *output_dir;
     const char *check;   /* the model file to compare with */
     const char *profile; /* NULL: no; "": a table; else the trace's path */
-    int64_t threads, repeat, warmup;
+    int64_t threads, device, repeat, warmup;
     double seconds;
     bool print, info, json;
 } RunOptions;

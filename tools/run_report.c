@@ -28,7 +28,10 @@ static const char *range_text(Arena *arena, const lathe_dim *symbol) {
 }
 
 /* Working memory depends on dims: told when they are all fixed or given. */
+/* Without a context there is nothing that could be asked of them. */
 static bool dims_are_known(const Run *run, const lathe_model_info *info) {
+    if (!run->context)
+        return false;
     for (uint32_t i = 0; i < info->symbol_count; i++)
         if (run->symbols[i] < 0)
             return false;
@@ -47,8 +50,10 @@ static void print_info_text(const Run *run, const lathe_model_info *info) {
     if (dims_are_known(run, info))
         lt_table_row(&table, "arena\t\t%s",
                      lt_text_bytes(arena, (double)lathe_context_arena_bytes(run->context)));
-    else
+    else if (run->context)
         lt_table_row(&table, "arena\t\tdepends on the dims: give them with --dim");
+    else
+        lt_table_row(&table, "arena\t\tnot known without the GPU that it is for");
     for (uint32_t i = 0; i < info->symbol_count; i++) {
         const lathe_dim *symbol = lathe_symbol_info(run->model, i);
         lt_table_row(&table, "dim\t%s\t%s", symbol->symbol, range_text(arena, symbol));

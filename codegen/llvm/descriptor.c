@@ -171,11 +171,61 @@ static int64_t scratch_bytes(const Program *p) {
     return most;
 }
 
+/* --- the device --- */
+
+static LLVMValueRef make_bytes(Unit *u, const char *bytes, size_t size) {
+    if (!bytes)
+        return LLVMConstNull(u->ptr);
+    LLVMValueRef global =
+        make_global(u, LLVMConstStringInContext2(u->context, bytes, size, true), "image");
+    LLVMSetAlignment(global, LT_TENSOR_ALIGN);
+    return global;
+}
+
+static LLVMValueRef device_kernels(Host *h) {
+    Unit *u = h->unit;
+    const Program *p = h->program;
+    LLVMValueRef *rows = LT_ARRAY(u->arena, LLVMValueRef, p->kernels.len + 1);
+    for (size_t i = 0; i < p->kernels.len; i++) {
+        const Kernel *k = p->kernels.data[i];
+        const int64_t threads = lt_kernel_threads(k);
+        LLVMValueRef fields[] = {make_string(u, u->options->device->symbols[i]),
+                                 number(u, u->i32, threads ? threads : 1),
+                                 number(u, u->i32, k->param_count),
+                                 number(u, u->i32, (int64_t)k->ints.len), number(u, u->i32, 0)};
+        rows[i] = make_struct(u, fields, 5);
+    }
+    return make_table(u, rows, p->kernels.len, "device_kernels");
+}
+
+static bool repeats(const Program *p) {
+    for (size_t i = 0; i < p->steps.len; i++)
+        if (p->steps.data[i].kind != STEP_LAUNCH && p->steps.data[i].kind != STEP_COPY)
+            return false;
+    return true;
+}
+
+static LLVMValueRef device_decl(Host *h) {
+    Unit *u = h->unit;
+    const DeviceCode *device = u->options->device;
+    if (!device)
+        return LLVMConstNull(u->ptr);
+    LLVMValueRef fields[] = {number(u, u->i32, LATHE_CUDA),
+                             number(u, u->i32, repeats(h->program) ? LT_DEVICE_REPEATS : 0),
+                             make_string(u, device->architectures),
+                             make_bytes(u, device->image, device->image_size),
+                             number(u, u->i64, (int64_t)device->image_size),
+                             device->image ? LLVMConstNull(u->ptr) : make_string(u, device->text),
+                             device_kernels(h)};
+    return make_global(u, make_struct(u, fields, 7), "device");
+}
+
 void lt_host_emit_descriptor(Host *h, const LLVMValueRef functions[3]) {
     Unit *u = h->unit;
     const Program *p = h->program;
     const char *name = u->options->model_name ? u->options->model_name : p->module->name;
-    const char *target = lt_arena_printf(u->arena, "%s %s", u->target->triple, u->target->name);
+    const Target *t = u->options->device ? u->options->device->target : u->target;
+    const char *target = lt_arena_printf(u->arena, "%s %s", t->triple, t->name);
     LLVMValueRef fields[] = {
         number(u, u->i32, LATHE_ABI),
         number(u, u->i32, sizeof(LtDescriptor)),
@@ -196,8 +246,9 @@ void lt_host_emit_descriptor(Host *h, const LLVMValueRef functions[3]) {
         functions[0],
         functions[1],
         functions[2],
-        number(u, u->i64, scratch_bytes(p)),
+        number(u, u->i64, u->options->device ? 0 : scratch_bytes(p)),
         number(u, u->i64, p->slot_count),
+        device_decl(h),
     };
     const char *owner = u->options->static_name;
     LLVMValueRef descriptor = make_global(u, make_struct(u, fields, sizeof fields / sizeof *fields),

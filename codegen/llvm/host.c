@@ -76,7 +76,19 @@ static LLVMValueRef emit_arena_size(Host *h) {
 /* --- run --- */
 
 /* The fields of LtHostApi, all pointers. */
-enum { API_CONTEXT, API_LAUNCH, API_LIBRARY, API_LAUNCH_TEAM, API_RESERVE, API_OUTPUT };
+enum {
+    API_CONTEXT,
+    API_LAUNCH,
+    API_LIBRARY,
+    API_LAUNCH_TEAM,
+    API_RESERVE,
+    API_OUTPUT,
+    API_COPY,
+    API_FETCH,
+    API_LIBRARY_ON_DEVICE
+};
+
+static bool is_on_device(const Run *r) { return r->host->unit->options->device != NULL; }
 
 void lt_host_return_unless(Run *r, LLVMValueRef condition, LLVMValueRef result) {
     Unit *u = r->host->unit;
@@ -160,6 +172,23 @@ static void fill_tables(Run *r, const Step *s) {
         LLVMBuildStore(e->b, lt_emit_dim(e, s->ints[i]), lt_host_element(e, u->i64, r->ints, i));
 }
 
+/* count: of blocks, which the kernel's grid says. */
+static void emit_device_launch(Run *r, const Step *s) {
+    Unit *u = r->host->unit;
+    Kernel *k = r->host->program->kernels.data[s->kernel];
+    LLVMTypeRef params[] = {u->ptr, u->i32, u->ptr, u->ptr, u->ptr, u->i64};
+    LLVMTypeRef type = LLVMFunctionType(u->void_type, params, 6, false);
+    const Dim *blocks = lt_kernel_export_dim(k, &r->e.dims, s->ints, lt_kernel_blocks(k));
+    fill_tables(r, s);
+    LLVMValueRef args[] = {r->context,
+                           LLVMConstInt(u->i32, s->kernel, false),
+                           LLVMConstPointerNull(u->ptr),
+                           r->buffers,
+                           r->ints,
+                           lt_emit_dim(&r->e, blocks)};
+    LLVMBuildCall2(r->e.b, type, r->launch, args, 6, "");
+}
+
 static void emit_launch(Run *r, const Step *s, const LLVMValueRef *kernels) {
     Unit *u = r->host->unit;
     LLVMTypeRef params[] = {u->ptr, u->i32, u->ptr, u->ptr, u->ptr, u->i64, u->i64};
@@ -176,16 +205,63 @@ static void emit_launch(Run *r, const Step *s, const LLVMValueRef *kernels) {
     LLVMBuildCall2(r->e.b, type, s->rounds ? r->launch_team : r->launch, args, count, "");
 }
 
+/* A call that gave a lathe_status: goes on behind it when that is 0. */
+static void return_failure(Run *r, LLVMValueRef status) {
+    LLVMValueRef zero = LLVMConstInt(r->host->unit->i32, 0, false);
+    LLVMValueRef is_done = LLVMBuildICmp(r->e.b, LLVMIntEQ, status, zero, "");
+    lt_host_return_unless(r, is_done, LLVMBuildNeg(r->e.b, status, ""));
+}
+
+/* On a device, the runtime must know how much to copy to the CPU and back. */
+static void fill_bytes(Run *r, const Step *s) {
+    Emitter *e = &r->e;
+    const Program *p = r->host->program;
+    for (uint32_t i = 0; i < s->buffer_count; i++) {
+        const Type *type = p->buffers.data[s->buffers[i]].type;
+        const Dim *bytes = lt_dim_const(&e->dims, (int64_t)lt_dtype_size(type->dtype));
+        for (int axis = 0; axis < type->rank; axis++)
+            bytes = lt_dim_mul(&e->dims, bytes, type->dims[axis]);
+        LLVMBuildStore(e->b, lt_emit_dim(e, bytes), lt_host_element(e, e->unit->i64, r->bytes, i));
+    }
+}
+
 static void emit_library(Run *r, const Step *s) {
     Unit *u = r->host->unit;
-    LLVMTypeRef params[] = {u->ptr, u->i32, u->ptr, u->ptr};
-    LLVMTypeRef type = LLVMFunctionType(u->i32, params, 4, false);
+    LLVMTypeRef params[] = {u->ptr, u->i32, u->ptr, u->ptr, u->ptr, u->i32};
+    const unsigned count = is_on_device(r) ? 6 : 4;
+    LLVMTypeRef type = LLVMFunctionType(u->i32, params, count, false);
     fill_tables(r, s);
-    LLVMValueRef args[] = {r->context, LLVMConstInt(u->i32, s->kernel, false), r->buffers, r->ints};
-    LLVMValueRef status = LLVMBuildCall2(r->e.b, type, r->library, args, 4, "");
-    LLVMValueRef is_done =
-        LLVMBuildICmp(r->e.b, LLVMIntEQ, status, LLVMConstInt(u->i32, 0, false), "");
-    lt_host_return_unless(r, is_done, LLVMBuildNeg(r->e.b, status, ""));
+    if (is_on_device(r))
+        fill_bytes(r, s);
+    LLVMValueRef args[] = {r->context, LLVMConstInt(u->i32, s->kernel, false),
+                           r->buffers, r->ints,
+                           r->bytes,   LLVMConstInt(u->i32, s->buffer_count, false)};
+    return_failure(r, LLVMBuildCall2(r->e.b, type, r->library, args, count, ""));
+}
+
+LLVMValueRef lt_host_readable(Run *r, uint32_t index, int64_t bytes) {
+    Unit *u = r->host->unit;
+    LLVMValueRef address = lt_host_buffer_address(r, index);
+    if (!is_on_device(r))
+        return address;
+    LLVMTypeRef params[] = {u->ptr, u->ptr, u->ptr, u->i64};
+    LLVMTypeRef type = LLVMFunctionType(u->i32, params, 4, false);
+    const uint64_t words = ((uint64_t)bytes + 7) / 8;
+    LLVMValueRef copy = lt_host_local(r, LLVMArrayType2(u->i64, words), "fetched");
+    LLVMValueRef args[] = {r->context, copy, address, lt_host_int(u, bytes)};
+    return_failure(r, LLVMBuildCall2(r->e.b, type, r->fetch, args, 4, ""));
+    return copy;
+}
+
+static void copy_bytes(Run *r, LLVMValueRef to, LLVMValueRef from, LLVMValueRef bytes) {
+    Unit *u = r->host->unit;
+    LLVMTypeRef params[] = {u->ptr, u->ptr, u->ptr, u->i64};
+    LLVMTypeRef type = LLVMFunctionType(u->void_type, params, 4, false);
+    LLVMValueRef args[] = {r->context, to, from, bytes};
+    if (is_on_device(r))
+        LLVMBuildCall2(r->e.b, type, r->copy, args, 4, "");
+    else
+        LLVMBuildMemCpy(r->e.b, to, 1, from, 1, bytes);
 }
 
 static void emit_copy(Run *r, const Step *s) {
@@ -194,7 +270,7 @@ static void emit_copy(Run *r, const Step *s) {
     LLVMValueRef offset = s->offset ? lt_emit_dim(&r->e, s->offset) : NULL;
     if (offset)
         to = LLVMBuildGEP2(r->e.b, r->e.unit->i8, to, &offset, 1, "");
-    LLVMBuildMemCpy(r->e.b, to, 1, from, 1, lt_emit_dim(&r->e, s->count));
+    copy_bytes(r, to, from, lt_emit_dim(&r->e, s->count));
 }
 
 LLVMValueRef lt_host_local(Run *r, LLVMTypeRef type, const char *name) {
@@ -215,6 +291,21 @@ static LLVMValueRef api_field(Run *r, int field, const char *name) {
     return LLVMBuildLoad2(r->e.b, u->ptr, lt_host_element(&r->e, u->ptr, api, field), name);
 }
 
+static void load_api(Run *r, bool reserves) {
+    r->context = api_field(r, API_CONTEXT, "context");
+    r->launch = api_field(r, API_LAUNCH, "launch");
+    r->library = api_field(r, is_on_device(r) ? API_LIBRARY_ON_DEVICE : API_LIBRARY, "library");
+    r->launch_team = api_field(r, API_LAUNCH_TEAM, "team");
+    if (reserves) { /* what a library that is linked statically does not have */
+        r->reserve = api_field(r, API_RESERVE, "reserve");
+        r->output = api_field(r, API_OUTPUT, "output");
+    }
+    if (is_on_device(r)) {
+        r->copy = api_field(r, API_COPY, "copy");
+        r->fetch = api_field(r, API_FETCH, "fetch");
+    }
+}
+
 static void begin_run(Run *r, Host *h) {
     Unit *u = h->unit;
     const Program *p = h->program;
@@ -231,15 +322,10 @@ static void begin_run(Run *r, Host *h) {
     }
     r->buffers = LLVMBuildAlloca(r->e.b, LLVMArrayType2(u->ptr, buffers), "buffers");
     r->ints = LLVMBuildAlloca(r->e.b, LLVMArrayType2(u->i64, ints), "ints");
+    if (is_on_device(r))
+        r->bytes = LLVMBuildAlloca(r->e.b, LLVMArrayType2(u->i64, buffers), "bytes");
     bind_symbols(&r->e, h, LLVMGetParam(r->e.function, RUN_SYMBOLS));
-    r->context = api_field(r, API_CONTEXT, "context");
-    r->launch = api_field(r, API_LAUNCH, "launch");
-    r->library = api_field(r, API_LIBRARY, "library");
-    r->launch_team = api_field(r, API_LAUNCH_TEAM, "team");
-    if (reserves) { /* what a library that is linked statically does not have */
-        r->reserve = api_field(r, API_RESERVE, "reserve");
-        r->output = api_field(r, API_OUTPUT, "output");
-    }
+    load_api(r, reserves);
     r->slots = LT_ARRAY(u->arena, LLVMValueRef, p->slot_count + 1);
     for (uint32_t i = 0; i < p->slot_count; i++)
         r->slots[i] = lt_host_local(r, u->ptr, "slot");
@@ -253,7 +339,12 @@ static LLVMValueRef emit_run(Host *h, const LLVMValueRef *kernels) {
     for (size_t i = 0; i < h->program->steps.len; i++) {
         const Step *s = &h->program->steps.data[i];
         switch (s->kind) {
-        case STEP_LAUNCH: emit_launch(&r, s, kernels); break;
+        case STEP_LAUNCH:
+            if (is_on_device(&r))
+                emit_device_launch(&r, s);
+            else
+                emit_launch(&r, s, kernels);
+            break;
         case STEP_LIBRARY: emit_library(&r, s); break;
         case STEP_COPY: emit_copy(&r, s); break;
         default: lt_host_emit_control(&r, s); break;

@@ -18,7 +18,9 @@ typedef struct Run {
     Emitter e;
     Host *host;
     LLVMValueRef context, launch, library, launch_team, reserve, output;
+    LLVMValueRef copy, fetch; /* of a device */
     LLVMValueRef buffers, ints; /* tables for the step's call */
+    LLVMValueRef bytes;         /* of its buffers, for a device's library call */
     LLVMValueRef *slots;        /* by number: where a slot's address is kept */
     LLVMValueRef *variables;    /* by the module's symbol: memory of one that ASSIGN changes */
     struct Construct *innermost;
@@ -36,6 +38,8 @@ void lt_host_return_unless(Run *r, LLVMValueRef condition, LLVMValueRef result);
  * `bound`, of all that run, over the symbols which that gives values. */
 void lt_host_emit_guards(Run *r, const Step *bound);
 LLVMValueRef lt_host_buffer_address(Run *r, uint32_t index);
+/* Where the host can read the buffer's first `bytes`: itself, or, on a device, a copy. */
+LLVMValueRef lt_host_readable(Run *r, uint32_t index, int64_t bytes);
 /* Room on the stack, from the entry block on. */
 LLVMValueRef lt_host_local(Run *r, LLVMTypeRef type, const char *name);
 /* All steps that no other file emits: RESERVE, BIND, ASSIGN, branches and loops. */

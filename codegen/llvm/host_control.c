@@ -25,7 +25,7 @@ static LLVMBasicBlockRef new_block(Run *r, const char *name) {
 
 static LLVMValueRef load_flag(Run *r, uint32_t buffer) {
     Unit *u = r->host->unit;
-    LLVMValueRef byte = LLVMBuildLoad2(r->e.b, u->i8, lt_host_buffer_address(r, buffer), "");
+    LLVMValueRef byte = LLVMBuildLoad2(r->e.b, u->i8, lt_host_readable(r, buffer, 1), "");
     return LLVMBuildICmp(r->e.b, LLVMIntNE, byte, LLVMConstInt(u->i8, 0, false), "");
 }
 
@@ -69,7 +69,7 @@ static void emit_assign(Run *r, const Step *s) {
 /* Outside of its range, a value is the caller's mistake: his data asked for it. */
 static void emit_bind(Run *r, const Step *s) {
     Unit *u = r->host->unit;
-    LLVMValueRef from = lt_host_buffer_address(r, s->buffers[0]);
+    LLVMValueRef from = lt_host_readable(r, s->buffers[0], 8 * (int64_t)s->int_count);
     for (uint32_t i = 0; i < s->int_count; i++) {
         const DimSymbol *symbol = &r->host->program->module->dims.symbols.data[s->ints[i]->symbol];
         LLVMValueRef value = LLVMBuildLoad2(r->e.b, u->i64, lt_host_element(&r->e, u->i64, from, i),
@@ -174,7 +174,7 @@ static void emit_loop(Run *r, const Step *s) {
     Unit *u = r->host->unit;
     LLVMValueRef counter = variable_of(r, s->ints[0]);
     LLVMValueRef most =
-        LLVMBuildLoad2(r->e.b, u->i64, lt_host_buffer_address(r, s->buffers[0]), "most");
+        LLVMBuildLoad2(r->e.b, u->i64, lt_host_readable(r, s->buffers[0], 8), "most");
     LLVMBuildStore(r->e.b, lt_host_int(u, 0), counter);
     LLVMValueRef some = LLVMBuildICmp(r->e.b, LLVMIntSGT, most, lt_host_int(u, 0), "");
     LLVMValueRef begins = LLVMBuildAnd(r->e.b, some, load_flag(r, s->buffers[1]), "");

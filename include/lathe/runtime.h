@@ -44,7 +44,7 @@ extern "C" {
 
 #define LATHE_VERSION "0.1.0"
 /* Of artifacts. The runtime runs those whose ABI is LATHE_ABI or older (0 < abi <= LATHE_ABI). */
-#define LATHE_ABI 2
+#define LATHE_ABI 3
 #define LATHE_MAX_RANK 8
 
 typedef struct lathe_model lathe_model;
@@ -104,6 +104,7 @@ enum { LATHE_PREFETCH_WEIGHTS = 1 };
 typedef struct lathe_model_options {
     size_t struct_size; /* sizeof(lathe_model_options): lets later versions append fields */
     uint32_t flags;     /* LATHE_PREFETCH_WEIGHTS */
+    int32_t device;     /* of a model for GPUs: the number of the one that it runs on */
 } lathe_model_options;
 
 /* Opens an artifact. It is checked before any of its code runs: LATHE_IO when a file cannot be
@@ -162,14 +163,22 @@ const lathe_dim *lathe_symbol_info(const lathe_model *model, uint32_t index);
 
 /* --- contexts --- */
 
+/* Of a model on a GPU: outputs without memory of the caller stay there. lathe_get_output then gives
+ * device memory, and nothing is copied back. */
+enum { LATHE_OUTPUTS_ON_DEVICE = 1 };
+
 typedef struct lathe_context_options {
     size_t struct_size; /* sizeof(lathe_context_options) */
     int32_t threads;    /* 0: one a physical core that the process may use; 1: no pool */
+    uint32_t flags;     /* LATHE_OUTPUTS_ON_DEVICE */
 } lathe_context_options;
 
 /* A place to run the model: its memory and its bound inputs and outputs. options may be NULL.
  * Fails with LATHE_BAD_ARGUMENT (threads < 0 or above 1024) or LATHE_NO_MEMORY; the text is in
- * lathe_last_error. */
+ * lathe_last_error.
+ *
+ * The first context of a model for GPUs loads kernels and weights onto the device; all others share
+ * them. LATHE_MACHINE when there is no driver, no GPU, or none that its kernels are for. */
 lathe_status lathe_context_new(lathe_model *model, const lathe_context_options *options,
                                lathe_context **out);
 /* NULL is fine. Ends every view that lathe_get_output gave. */
@@ -186,22 +195,27 @@ size_t lathe_context_memory(const lathe_context *context);
 /* Borrows: the caller's memory is read by every run until another input is set, and must stay
  * valid until then. tensor->dims is copied. The tensor must be dense, on the CPU, aligned for its
  * dtype, of the declared dtype and rank. LATHE_BAD_ARGUMENT or LATHE_BAD_SHAPE; dims are compared
- * with the others when the model runs. */
+ * with the others when the model runs.
+ *
+ * A model on a GPU also takes memory of its device, aligned to 16 bytes, and uses it where it is.
+ * What writes it must be done, or be ahead of the run in the default stream. */
 lathe_status lathe_set_input(lathe_context *context, uint32_t index, const lathe_tensor *tensor);
-/* Copies into the context's own buffer; any strides (negative ones and 0 too), any alignment.
+/* Copies into the context's own buffer; any strides (negative ones and 0 too), any alignment; from
+ * a GPU's memory dense tensors only.
  * Allocates when the tensor is larger than those before. */
 lathe_status lathe_copy_input(lathe_context *context, uint32_t index, const lathe_tensor *tensor);
 /* Writes output `index` into the caller's memory from now on; NULL: into the context's own again.
  * Checks as lathe_set_input; the run fails with LATHE_BAD_SHAPE when dims are not those of the
- * result. The memory must not overlap an input or another output. */
+ * result. The memory must not overlap an input or another output. A model on a GPU also writes to
+ * memory of its device. */
 lathe_status lathe_set_output(lathe_context *context, uint32_t index, const lathe_tensor *tensor);
 /* Checks the inputs' shapes, computes those of the outputs and allocates what is needed, so that
  * the next run does not; lathe_get_output then tells dims and memory before anything has run, but
  * for outputs whose dims depend on the data (how many boxes are left). All inputs must be set. */
 lathe_status lathe_prepare(lathe_context *context);
-/* Runs. LATHE_BAD_ARGUMENT when an input is not set, LATHE_BAD_SHAPE when shapes are not what the
- * model declares or needs, LATHE_NO_MEMORY. After an error the contents of outputs are undefined.
- * */
+/* Runs, and returns when all is done. LATHE_BAD_ARGUMENT when an input is not set, LATHE_BAD_SHAPE
+ * when shapes are not what the model declares or needs, LATHE_NO_MEMORY, LATHE_FAILED when a GPU
+ * does. After an error the contents of outputs are undefined. */
 lathe_status lathe_run(lathe_context *context);
 /* A view of output `index`: dense, row-major. Valid, with its dims, until the context runs with
  * other input dims, or is freed; the next run overwrites it. Where its dims depend on the data, the

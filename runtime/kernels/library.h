@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 enum {
-#define LIBRARY(e, name, function) LT_LIBRARY_##e,
+#define LIBRARY(e, name, function, inputs) LT_LIBRARY_##e,
 #include "runtime/kernels/library.def"
 #undef LIBRARY
     LT_LIBRARY_LIMIT
@@ -17,6 +17,8 @@ typedef int32_t LtLibraryFn(void *const *buffers, const int64_t *ints);
 /* NULL for a number that is no function. */
 LtLibraryFn *lt_library_function(uint32_t function);
 const char *lt_library_name(uint32_t function);
+/* How many of its buffers are inputs: those come first. */
+uint32_t lt_library_inputs(uint32_t function);
 
 /* The `k` largest (or smallest) along one axis, seen as [outer, axis, inner]. buffers: input
  * [outer, length, inner]; values out [outer, k, inner]; indices out, i64, the same. ints: outer,

@@ -5,6 +5,8 @@
  *   prefix: f32[batch, width + 1], running sums of rows of `sum`, made in the arena
  *   best, where: f32[batch, 1] and i64[batch, 1], the library's top-1 of each row of `sum`
  * Width 13 breaks a guard, 14 reports a status, 15 calls a library function that does not exist. */
+#include <stddef.h>
+
 #include "runtime/artifact.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
@@ -19,6 +21,9 @@ enum { BATCH, WIDTH, SYMBOLS };
 #define BATCH_OF(symbols) VALUE_OF(symbols, BATCH, 2)
 #define WIDTH_OF(symbols) VALUE_OF(symbols, WIDTH, 3)
 
+#ifndef ABI
+#define ABI 3
+#endif
 #ifndef MAX_BATCH
 #define MAX_BATCH 8
 #endif
@@ -100,8 +105,8 @@ static int32_t run(const LtHostApi *api, uint8_t *arena, const uint8_t *weights,
 
 extern const LtDescriptor lathe_model_descriptor;
 const LtDescriptor lathe_model_descriptor = {
-    .abi = 2,
-    .size = sizeof(LtDescriptor),
+    .abi = ABI,
+    .size = ABI < 3 ? offsetof(LtDescriptor, device) : sizeof(LtDescriptor),
     .version = "0.1.0",
     .target = "test",
     .model_name = "hand \"made\"",

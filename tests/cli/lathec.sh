@@ -316,7 +316,7 @@ says err "'lower' cannot be left out"
 refuse 2 "$mlp" --disable plan-memory -o x.so
 
 # ---- what will be ----
-for option in '--precision bf16' '--tune log.txt' '--params p.params' '--target cuda' \
+for option in '--precision bf16' '--tune log.txt' '--params p.params' '--target cuda --emit llvm-ir' \
 	'--target cuda:sm_90 --emit obj' '--cpu znver9'; do
 	# shellcheck disable=SC2086 # several words
 	refuse 3 "$mlp" $option -o x.so

@@ -60,7 +60,7 @@ static lathe_model *open_image(const ArtifactImage *from) {
 
 static lathe_context *new_context(lathe_model *model, int32_t threads) {
     lathe_context *context = NULL;
-    lathe_context_options options = {sizeof options, threads};
+    lathe_context_options options = {.struct_size = sizeof options, .threads = threads};
     ck_assert_msg(lathe_context_new(model, &options, &context) == LATHE_OK, "%s",
                   lathe_last_error());
     return context;
@@ -293,7 +293,7 @@ END_TEST
 START_TEST(refuses_bad_contexts) {
     lathe_model *model = open_image(&plain);
     lathe_context *context = NULL;
-    lathe_context_options options = {sizeof options, -1};
+    lathe_context_options options = {.struct_size = sizeof options, .threads = -1};
     ck_assert_int_eq(lathe_context_new(model, &options, &context), LATHE_BAD_ARGUMENT);
     options.threads = 5000;
     ck_assert_int_eq(lathe_context_new(model, &options, &context), LATHE_BAD_ARGUMENT);

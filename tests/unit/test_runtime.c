@@ -9,7 +9,7 @@
 static Arena arena;
 static char folder[64], path[128];
 static ArtifactImage image; /* the one that a test works on */
-static ArtifactImage plain, no_batch;
+static ArtifactImage plain, no_batch, older;
 
 static void build(const char *flags, ArtifactImage *out) {
     if (!lt_test_artifact_build(&arena, folder, flags, out))
@@ -103,9 +103,19 @@ END_TEST
 START_TEST(refuses_other_abi) {
     image = plain;
     image.footer.abi = LATHE_ABI + 1;
-    check_refused(image.size, LATHE_BAD_ABI, "needs artifact ABI 3");
+    check_refused(image.size, LATHE_BAD_ABI, "needs artifact ABI 4");
     image.footer.abi = 0;
     check_refused(image.size, LATHE_BAD_ABI, "needs artifact ABI 0");
+}
+END_TEST
+
+START_TEST(opens_older_abi) {
+    older.footer.abi = 2;
+    lathe_model *model = open_image(&older);
+    lathe_context *context = NULL;
+    ck_assert_int_eq(lathe_context_new(model, NULL, &context), LATHE_OK);
+    lathe_context_free(context);
+    lathe_model_close(model);
 }
 END_TEST
 
@@ -242,17 +252,24 @@ START_TEST(names_things) {
 END_TEST
 
 int main(void) {
-    const TTest *const tests[] = {
-        opens_and_describes,   refuses_what_is_cut_short,   refuses_what_is_no_artifact,
-        refuses_other_abi,     refuses_other_machine,       refuses_damage,
-        refuses_bad_signature, weights_beside_the_artifact, converts_dlpack,
-        names_things};
+    const TTest *const tests[] = {opens_and_describes,
+                                  refuses_what_is_cut_short,
+                                  refuses_what_is_no_artifact,
+                                  refuses_other_abi,
+                                  opens_older_abi,
+                                  refuses_other_machine,
+                                  refuses_damage,
+                                  refuses_bad_signature,
+                                  weights_beside_the_artifact,
+                                  converts_dlpack,
+                                  names_things};
     lt_arena_init(&arena);
     if (!lt_test_artifact_folder(folder))
         return EXIT_FAILURE;
     snprintf(path, sizeof path, "%s/model.so", folder);
     build("", &plain);
     build("-DMAX_BATCH=0", &no_batch);
+    build("-DABI=2", &older);
     int code = lt_test_run("test_runtime", tests, sizeof tests / sizeof *tests);
     lt_test_artifact_remove(folder);
     lt_arena_free(&arena);

@@ -1,0 +1,174 @@
+/* compile.c - the kernels of an artifact for a GPU: one text of CUDA-C, and what nvcc makes of it.
+ *
+ * nvcc is looked for in $LATHE_NVCC, the PATH, $CUDA_HOME and /usr/local/cuda. The image has code
+ * for each architecture that was asked for, and PTX of the newest, from which the driver makes code
+ * for later ones. With cuda_jit nothing is compiled: runtime/device_cuda_jit.c does it. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "codegen/command.h"
+#include "codegen/cuda/cuda.h"
+#include "lathe/runtime.h"
+
+/* --- the text --- */
+
+/* NVRTC has no headers of the C library, and needs none but for the names of types. */
+static const char head[] = "#if defined __CUDACC_RTC__\n"
+                           "typedef signed char int8_t;\n"
+                           "typedef unsigned char uint8_t;\n"
+                           "typedef short int16_t;\n"
+                           "typedef unsigned short uint16_t;\n"
+                           "typedef int int32_t;\n"
+                           "typedef unsigned uint32_t;\n"
+                           "typedef long long int64_t;\n"
+                           "typedef unsigned long long uint64_t;\n"
+                           "#define INFINITY __int_as_float(0x7f800000)\n"
+                           "#define NAN __int_as_float(0x7fffffff)\n"
+                           "#else\n"
+                           "#include <math.h>\n"
+                           "#include <stdint.h>\n"
+                           "#include <string.h>\n"
+                           "#endif\n"
+                           "#ifndef __CUDACC__\n"
+                           "#include \"codegen/cuda/emulate.h\" // blocks and threads on the CPU\n"
+                           "#endif\n";
+
+static void emit_headers(Str *out, const char *code) {
+    const bool has_half = strstr(code, "half"), has_bf16 = strstr(code, "bfloat16");
+    if (has_half || has_bf16)
+        lt_str_append(out, "#ifdef __CUDACC__\n");
+    if (has_bf16)
+        lt_str_append(out, "#include <cuda_bf16.h>\n");
+    if (has_half)
+        lt_str_append(out, "#include <cuda_fp16.h>\n");
+    if (has_half || has_bf16)
+        lt_str_append(out, "#endif\n");
+    lt_str_char(out, '\n');
+}
+
+/* Kernels have C linkage: the runtime finds them by the names that the artifact says. */
+static bool emit_text(Str *out, const Program *p, const char **symbols, const CodegenOptions *o,
+                      Arena *arena, DiagList *diags) {
+    Map taken;
+    Str code, helpers;
+    bool is_good = true;
+    lt_map_init(&taken, arena);
+    lt_str_init(&code, arena);
+    lt_str_init(&helpers, arena);
+    for (size_t i = 0; i < p->kernels.len; i++) {
+        symbols[i] = lt_cuda_name(arena, &taken, p->kernels.data[i]->name);
+        is_good &= lt_cuda_kernel(&code, p->kernels.data[i], symbols[i], arena, diags);
+        if (o->progress)
+            o->progress(o->user, (int)i + 1, (int)p->kernels.len);
+    }
+    lt_cuda_helpers(&helpers, code.text, arena);
+    lt_str_append(out, head);
+    emit_headers(out, lt_arena_printf(arena, "%s%s", helpers.text, code.text));
+    lt_str_printf(out, "%s\nextern \"C\" {\n%s}\n", helpers.text, code.text);
+    return is_good;
+}
+
+/* --- nvcc --- */
+
+static const char *if_there(Arena *arena, const char *folder, size_t length, const char *name) {
+    const char *path = lt_arena_printf(arena, "%.*s/%s", (int)length, folder, name);
+    return access(path, X_OK) == 0 ? path : NULL;
+}
+
+static const char *in_path(Arena *arena) {
+    const char *found = NULL;
+    for (const char *at = getenv("PATH"); at && *at && !found; at += *at == ':') {
+        const size_t length = strcspn(at, ":");
+        found = length ? if_there(arena, at, length, "nvcc") : NULL;
+        at += length;
+    }
+    return found;
+}
+
+static const char *find_nvcc(Arena *arena) {
+    const char *chosen = getenv("LATHE_NVCC"), *home = getenv("CUDA_HOME");
+    if (chosen && *chosen)
+        return chosen;
+    const char *found = in_path(arena);
+    if (!found && home && *home)
+        found = if_there(arena, home, strlen(home), "bin/nvcc");
+    static const char usual[] = "/usr/local/cuda";
+    return found ? found : if_there(arena, usual, sizeof usual - 1, "bin/nvcc");
+}
+
+/* "sm_80" is 80, and "sm_90a" is 90a. */
+static const char *number_of(const char *architecture) { return architecture + strlen("sm_"); }
+
+static void add_code(Command *c, const char *number, const char *kind) {
+    const char *code =
+        lt_arena_printf(c->arena, "arch=compute_%s,code=%s_%s", number, kind, number);
+    lt_command_add(c, "-gencode");
+    lt_command_add(c, code);
+}
+
+static bool run_nvcc(Command *c, const char *const *architectures, size_t count, DeviceCode *out) {
+    const char *text = lt_command_file(c, "model.cu"), *image = lt_command_file(c, "model.fatbin");
+    static const char *const options[] = {"--fatbin", "-std=c++17", "-Xcudafe",
+                                          "--diag_suppress=177"}; /* functions nobody calls */
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        lt_command_add(c, options[i]);
+    for (size_t i = 0; i < count; i++)
+        add_code(c, number_of(architectures[i]), "sm");
+    add_code(c, number_of(architectures[count - 1]), "compute");
+    lt_command_add(c, text);
+    lt_command_add(c, "-o");
+    lt_command_add(c, image);
+    ObjectCode result;
+    if (!lt_command_write(c, text, out->text, strlen(out->text)) ||
+        !lt_command_run(c, "nvcc", "LATHE_NVCC names another") ||
+        !lt_command_result(c, image, &result))
+        return false;
+    out->image = lt_arena_copy(c->arena, result.data, result.size);
+    out->image_size = result.size;
+    lt_object_unmap(&result);
+    return true;
+}
+
+static bool make_image(const char *const *architectures, size_t count, Arena *arena,
+                       DeviceCode *out, DiagList *diags) {
+    Command c;
+    const char *nvcc = find_nvcc(arena);
+    if (!nvcc) {
+        lt_error(diags, LATHE_MACHINE, NULL,
+                 "nvcc, which compiles the kernels, is not in the PATH, in $CUDA_HOME/bin or in "
+                 "/usr/local/cuda/bin; LATHE_NVCC names it, and --cuda-jit does without it");
+        return false;
+    }
+    if (!lt_command_open(&c, arena, diags, nvcc))
+        return false;
+    const bool done = run_nvcc(&c, architectures, count, out);
+    lt_command_close(&c);
+    return done;
+}
+
+static const char *join(Arena *arena, const char *const *words, size_t count) {
+    const char *text = words[0];
+    for (size_t i = 1; i < count; i++)
+        text = lt_arena_printf(arena, "%s, %s", text, words[i]);
+    return text;
+}
+
+bool lt_cuda_compile(const Program *p, const CodegenOptions *o, Arena *arena, DeviceCode *out,
+                     DiagList *diags) {
+    static const char *const usual[] = {"sm_75", "sm_80", "sm_90"};
+    const bool is_chosen = strchr(o->target->name, ':') != NULL; /* cuda:sm_80 */
+    const char *const *architectures = is_chosen ? &o->target->cpu : usual;
+    const size_t count = is_chosen ? 1 : sizeof usual / sizeof *usual;
+    Str text;
+    lt_str_init(&text, arena);
+    *out = (DeviceCode){.target = o->target,
+                        .symbols = LT_ARRAY(arena, const char *, p->kernels.len + 1),
+                        .architectures = join(arena, architectures, count)};
+    if (!emit_text(&text, p, out->symbols, o, arena, diags))
+        return false;
+    out->text = text.text;
+    if (o->cuda_jit || p->kernels.len == 0)
+        return true;
+    return make_image(architectures, count, arena, out, diags);
+}
