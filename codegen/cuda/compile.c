@@ -109,7 +109,7 @@ static void add_code(Command *c, const char *number, const char *kind) {
 
 static bool run_nvcc(Command *c, const char *const *architectures, size_t count, DeviceCode *out) {
     const char *text = lt_command_file(c, "model.cu"), *image = lt_command_file(c, "model.fatbin");
-    static const char *const options[] = {"--fatbin", "-std=c++17", "-Xcudafe",
+    static const char *const options[] = {"--fatbin", "-std=c++17", "--threads", "0", "-Xcudafe",
                                           "--diag_suppress=177"}; /* functions nobody calls */
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)
         lt_command_add(c, options[i]);

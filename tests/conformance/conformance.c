@@ -14,8 +14,8 @@ enum { BAD_FILE = 74 };
 static const uint64_t parts[DIMS_FORMS] = {[DIMS_GIVEN] = 3, [DIMS_BATCH] = 12, [DIMS_ALL] = 6};
 
 typedef struct Options {
-    const char *filter, *json;
-    int64_t jobs, seconds;
+    const char *filter, *json, *target;
+    int64_t jobs, seconds, part;
     int dims; /* a DimsForm; -1: each */
     bool all, list_failures, bless;
 } Options;
@@ -25,11 +25,13 @@ static const CliOption table[] = {
     CLI_HEADING("Which cases"),
     ROW(all, CLI_FLAG, "--all", NULL, "all, and tables of them; without: a fixed part"),
     ROW(filter, CLI_STRING, "--filter", "GLOB", "of all, those with such a name"),
+    ROW(part, CLI_INT, "--part", "N", "one in N, another part in each form", .min = 1, .max = 1000),
     CLI_HEADING("How"),
     ROW(dims, CLI_CHOICE, "--dims", NULL,
         "the extents of the inputs are as given, or the leading\n"
         "ones are symbolic, or all (default: once each way)",
         .choices = DIMS_CHOICES),
+    ROW(target, CLI_STRING, "--target", "NAME", "as lathec takes it (default: this machine)"),
     ROW(jobs, CLI_INT, "--jobs", "N", "at most so many at once (default: 2)", .min = 1, .max = 64),
     ROW(seconds, CLI_INT, "--limit", "SECONDS", "for each case (default: 60)", .min = 1,
         .max = 3600),
@@ -101,10 +103,12 @@ static int run_form(Suite *s, DimsForm dims) {
     Conformance *c = &s->forms[s->count++];
     *c = (Conformance){.arena = s->arena,
                        .dims = dims,
+                       .target = s->options->target,
                        .jobs = (int)s->options->jobs,
                        .seconds = (int)s->options->seconds};
+    const uint64_t part = s->options->part ? (uint64_t)s->options->part : parts[dims];
     const CaseChoice choice = {.filter = s->options->filter,
-                               .part = s->is_whole ? 1 : parts[dims],
+                               .part = s->is_whole ? 1 : part,
                                .which = s->is_whole ? 0 : dims};
     if (!lt_cases_find(c, &choice) || !lt_expected_read(c) || !lt_cases_run(c))
         return EXIT_FAILURE;

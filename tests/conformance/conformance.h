@@ -51,6 +51,7 @@ typedef Vec(Case) CaseList;
 typedef struct Conformance {
     Arena *arena;
     DimsForm dims;
+    const char *target; /* NULL: this machine */
     CaseList cases; /* that were chosen, by name */
     size_t all;     /* how many the suite has */
     int jobs;
@@ -73,7 +74,7 @@ bool lt_cases_find(Conformance *c, const CaseChoice *choice);
  */
 bool lt_cases_run(Conformance *c);
 /* In the case's own process: compiles, runs, compares. */
-void lt_case_run(const Case *at, DimsForm dims);
+void lt_case_run(const Conformance *c, const Case *at);
 
 /* --- symbolic extents (dims.c) --- */
 const char *lt_dims_name(DimsForm dims);

@@ -47,11 +47,14 @@ static bool refuse(const Running *r, const Compilation *c, int code) {
     return end(r, verdict, "the compiler's exit code is %d", code);
 }
 
-static bool compile(Running *r, DimsForm dims, const char *artifact) {
+static bool compile(Running *r, const Conformance *how, const char *artifact) {
     const char *path = lt_arena_printf(&r->arena, "%s/model.onnx", r->at->folder);
-    const DimsOptions form = lt_dims_options(&r->arena, path, dims);
-    const CompileOptions options = {
-        .pass_limit = -1, .quiet = true, .inputs = form.inputs, .dims = form.ranges};
+    const DimsOptions form = lt_dims_options(&r->arena, path, how->dims);
+    const CompileOptions options = {.target = how->target,
+                                    .pass_limit = -1,
+                                    .quiet = true,
+                                    .inputs = form.inputs,
+                                    .dims = form.ranges};
     Compilation c;
     lt_compile_init(&c, path, &options);
     int code = lt_compile_run(&c, artifact);
@@ -203,12 +206,12 @@ static void read_tolerance(Running *r) {
     lt_file_unmap(&file);
 }
 
-void lt_case_run(const Case *at, DimsForm dims) {
+void lt_case_run(const Conformance *c, const Case *at) {
     Running r = {.at = at};
     lt_arena_init(&r.arena);
     read_tolerance(&r);
     const char *artifact = lt_arena_printf(&r.arena, ARTIFACT_PATH, (long)getpid());
-    if (compile(&r, dims, artifact) && load(&r, artifact) && run_sets(&r))
+    if (compile(&r, c, artifact) && load(&r, artifact) && run_sets(&r))
         end(&r, VERDICT_PASSED, "%s", "");
     lathe_context_free(r.context);
     lathe_model_close(r.model);

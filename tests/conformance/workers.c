@@ -31,7 +31,7 @@ static void work(Worker *worker, const Conformance *c) {
     dup2(fileno(worker->words), STDOUT_FILENO);
     dup2(fileno(worker->words), STDERR_FILENO);
     alarm((unsigned)c->seconds);
-    lt_case_run(worker->at, c->dims);
+    lt_case_run(c, worker->at);
     _exit(0);
 }
 

@@ -131,7 +131,7 @@ void mlp_make(Mlp *m, int64_t batch, int seed) {
 }
 
 lathe_tensor mlp_tensor(const Mlp *m, int which, const void *data, lathe_device device) {
-    static int64_t dims[4][2];
+    static _Thread_local int64_t dims[4][2];
     static const int64_t rows[] = {0, MLP_X, 0, 0};
     static const int64_t columns[] = {MLP_X, MLP_HIDDEN, MLP_SCORES, MLP_HIDDEN};
     dims[which][0] = rows[which] ? rows[which] : m->batch;

@@ -1,5 +1,7 @@
 /* check_runs.c - `check_runs MLP.so`: inputs and outputs on the host and on the device, other
  * shapes, graphs, contexts of one model, profiles. */
+#include <pthread.h>
+
 #include "tests/cuda/check.h"
 
 static const lathe_device cpu = {LATHE_CPU, 0}, gpu = {LATHE_CUDA, 0};
@@ -167,6 +169,34 @@ static void check_shared(lathe_model *model) {
     lathe_context_free(b);
 }
 
+/* With a context of its own. */
+static void *run_often(void *opaque) {
+    lathe_context *context = opaque;
+    bool is_right = true;
+    for (int run = 0; run < 30; run++)
+        is_right = is_right && mlp_runs(context, run % 2 ? &second : &first);
+    return is_right ? context : NULL;
+}
+
+static void check_threads(lathe_model *model) {
+    enum { THREADS = 4 };
+    lathe_context *contexts[THREADS];
+    pthread_t threads[THREADS];
+    bool is_right = true;
+    for (int i = 0; i < THREADS; i++) {
+        contexts[i] = new_context(model, 0);
+        must(pthread_create(&threads[i], NULL, run_often, contexts[i]) ? LATHE_FAILED : LATHE_OK,
+             "a thread");
+    }
+    for (int i = 0; i < THREADS; i++) {
+        void *result;
+        pthread_join(threads[i], &result);
+        is_right = is_right && result;
+        lathe_context_free(contexts[i]);
+    }
+    check(is_right, "threads with a context each", NULL);
+}
+
 static void check_profile(lathe_model *model) {
     lathe_context *context = new_context(model, 0);
     must(lathe_profile_start(context, 0), "profile");
@@ -204,6 +234,7 @@ int main(int argc, char **argv) {
     check_device(model);
     check_stay(model);
     check_shared(model);
+    check_threads(model);
     check_profile(model);
     lathe_context_free(keeper);
     lathe_model_close(model);

@@ -50,6 +50,13 @@ static CUresult wanted_failure(const char *name) {
     return number == 0 || --left == 0 ? (CUresult)code : CUDA_SUCCESS;
 }
 
+/* Threads take turns. */
+static pthread_mutex_t *take_turn(void) {
+    pthread_mutex_lock(&lock);
+    return &lock;
+}
+static void end_turn(pthread_mutex_t *const *held) { pthread_mutex_unlock(*held); }
+
 /* Every call begins with it. */
 static CUresult begin(const char *name, bool needs_context) {
     const char *path = getenv("FAKE_CUDA_LOG");
@@ -63,11 +70,10 @@ static CUresult begin(const char *name, bool needs_context) {
 }
 
 #define BEGIN(needs_context) \
-    do { \
-        const CUresult error = begin(__func__, needs_context); \
-        if (error) \
-            return error; \
-    } while (0)
+    pthread_mutex_t *const held __attribute__((cleanup(end_turn))) = take_turn(); \
+    const CUresult refused = held ? begin(__func__, needs_context) : INVALID_VALUE; \
+    if (refused) \
+    return refused
 
 /* Calls as cuda_api.h declares them. */
 #define X(field, symbol, params) EXPORT CUresult symbol params;
@@ -352,9 +358,7 @@ CUresult cuFuncSetAttribute(CUfunction function, CUfunction_attribute attribute,
 static CUresult queue(CUstream stream, Work work) {
     if (!stream)
         return INVALID_VALUE;
-    pthread_mutex_lock(&lock);
     fake_push(&stream->work, work);
-    pthread_mutex_unlock(&lock);
     return CUDA_SUCCESS;
 }
 

@@ -36,7 +36,7 @@ on_gpu() { # WORDS-IN-ITS-OUTPUT EXIT-CODE COMMAND...: with the drivers of $driv
 	shift 2
 	LD_LIBRARY_PATH=$drivers "$@" >"$work/out" 2>"$work/err"
 	code=$?
-	[ $code = "$wanted" ] && cat "$work/out" "$work/err" | grep -qF -- "$words"
+	[ $code = "$wanted" ] && { [ -z "$words" ] || cat "$work/out" "$work/err" | grep -qF -- "$words"; }
 	result $? "${*//$work\//}: exit code $code, '$words'"
 }
 
@@ -78,6 +78,26 @@ on_gpu 'right' 0 build/bin/lathe-run "$work/outside.so" --check tests/cuda/mlp.l
 compile tests/cuda/mlp.lir --target cuda -o "$work/again.so" && cmp "$work/mlp.so" "$work/again.so"
 result $? 'the same model gives the same bytes'
 on_gpu 'there is no CUDA device 1' 6 build/bin/lathe-run "$work/mlp.so" --device 1
+
+# ---- a part of the ONNX backend suite, and a model with branches ----
+FAKE_OPT=-O0 LATHE_NVCC=tests/cuda/nvcc on_gpu ' 0 failed' 0 build/tests/conformance --target cuda --part 400
+model=silero_vad
+if [ -e build/models/$model.onnx ]; then
+	compile build/models/$model.onnx --target cuda -o "$work/$model.so"
+	${CC:-cc} -std=c17 -D_GNU_SOURCE -O1 -I. -Iinclude -o "$work/compare" tests/models/compare.c tools/npy.c build/lib/liblathe_rt.a -lm -ldl -pthread
+	for folder in build/models/cases/$model/*/; do
+		inputs=()
+		while read -r kind name file; do
+			[ "$kind" = input ] && inputs+=(--input "$name=$folder$file")
+		done <"$folder/case.txt"
+		on_gpu '' 0 build/bin/lathe-run "$work/$model.so" "${inputs[@]}" --output-dir "$work"
+		while read -r kind name file; do
+			[ "$kind" = output ] || continue
+			worst=$("$work/compare" "$folder$file" "$work/${file#out_}" 2>&1)
+			result $? "$model $(basename "$folder") $name: $worst"
+		done <"$folder/case.txt"
+	done
+fi
 
 # ---- what is not there ----
 drivers=$work/old
