@@ -105,8 +105,11 @@ static lathe_status explain_load(const CudaModel *cuda, const LtDeviceDecl *decl
                        "to make code of them for %s, which is sm_%d",
                        decl->architectures, version / 1000, version % 1000 / 10, cuda->name,
                        cuda->capability);
-    return lt_cuda_fail(cuda->api, error, result, "the driver does not load its kernels%s%.160s",
-                        *log ? ": " : "", log);
+    return lt_cuda_fail(cuda->api, error, result,
+                        "the driver, for CUDA %d.%d, does not load its kernels for %s on %s, which "
+                        "is sm_%d%s%.120s",
+                        version / 1000, version % 1000 / 10, decl->architectures, cuda->name,
+                        cuda->capability, *log ? ": " : "", log);
 }
 
 static lathe_status load_module(CudaModel *cuda, const LtDeviceDecl *decl, const void *image,

@@ -74,7 +74,7 @@ const CudaApi *lt_cuda_api(ErrorText *error) {
 
 lathe_status lt_cuda_fail(const CudaApi *api, ErrorText *error, CUresult result, const char *format,
                           ...) {
-    char what[256];
+    char what[400];
     const char *text = NULL, *name = NULL;
     va_list args;
     va_start(args, format);

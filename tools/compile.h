@@ -57,12 +57,13 @@ typedef struct CompileOptions {
     CLI_HEADING("What is compiled"), \
         CLI_ROW(S, f.target, CLI_STRING, "--target", "NAME", \
                 "a row of --list-targets, a triple for the least of its machines, or\n" \
-                "cuda for GPUs, cuda:sm_90 for those of one architecture\n" \
+                "cuda for NVIDIA's GPUs, cuda:sm_90 for one architecture: nvcc is\n" \
+                "$LATHE_NVCC, or in PATH, $CUDA_HOME/bin or /usr/local/cuda/bin\n" \
                 "(default: the best that this machine can run)", \
                 .words = "lathec --list-targets"), \
         CLI_ROW(S, f.cuda_jit, CLI_FLAG, "--cuda-jit", NULL, \
-                "compile kernels for a GPU when the model is loaded, by NVRTC\n" \
-                "there, and not now by nvcc"), \
+                "compile kernels for GPUs when the model is loaded, by NVRTC,\n" \
+                "and keep them in $XDG_CACHE_HOME/lathe; not now, by nvcc"), \
         CLI_ROW(S, f.cpu, CLI_STRING, "--cpu", "NAME", \
                 "the CPU of a row of --list-targets, or native"), \
         CLI_ROW(S, f.features, CLI_WORDS, "--features", "+x,-y", \

@@ -4,6 +4,7 @@
  *   sum:  f32[batch, width] = weight[0] * x + weight[1] * y
  *   prefix: f32[batch, width + 1], running sums of rows of `sum`, made in the arena
  *   best, where: f32[batch, 1] and i64[batch, 1], the library's top-1 of each row of `sum`
+ * With -DDEVICE=type, it says that its kernels run there, and has none of them.
  * Width 13 breaks a guard, 14 reports a status, 15 calls a library function that does not exist. */
 #include <stddef.h>
 
@@ -103,6 +104,10 @@ static int32_t run(const LtHostApi *api, uint8_t *arena, const uint8_t *weights,
     return -api->library(api->context, 0, top, top_ints);
 }
 
+#ifdef DEVICE
+static const LtDeviceDecl device = {.type = DEVICE};
+#endif
+
 extern const LtDescriptor lathe_model_descriptor;
 const LtDescriptor lathe_model_descriptor = {
     .abi = ABI,
@@ -125,4 +130,7 @@ const LtDescriptor lathe_model_descriptor = {
     .arena_size = arena_size,
     .run = run,
     .scratch_bytes = SCRATCH_BYTES,
+#ifdef DEVICE
+    .device = &device,
+#endif
 };

@@ -31,7 +31,9 @@ static const LoadCase load_cases[] = {
     {"FAKE_CUDA_FAIL", "cuModuleLoadDataEx:1:222", 0, LATHE_MACHINE, "for CUDA 12.4, is too old"},
     {"FAKE_CUDA_FAIL", "cuDevicePrimaryCtxRetain:1:2", 0, LATHE_NO_MEMORY,
      "CUDA device 0 cannot be used: out of memory (CUDA_ERROR_OUT_OF_MEMORY)"},
-    {"FAKE_CUDA_FAIL", "cuModuleLoadDataEx:1:1", 0, LATHE_FAILED, "does not load its kernels"},
+    {"FAKE_CUDA_FAIL", "cuModuleLoadDataEx:1:1", 0, LATHE_FAILED,
+     "the driver, for CUDA 12.4, does not load its kernels for sm_75, sm_80, sm_90 on Fake 7, "
+     "which is sm_80: "},
     {"FAKE_CUDA_FAIL", "cuModuleGetFunction:2:500", 0, LATHE_FAILED, "kernel "},
     {"FAKE_CUDA_FAIL", "cuMemAlloc_v2:1:2", 0, LATHE_NO_MEMORY,
      "bytes of weights: the GPU has 256 of 256 MB left"},

@@ -9,7 +9,7 @@
 static Arena arena;
 static char folder[64], path[128];
 static ArtifactImage image; /* the one that a test works on */
-static ArtifactImage plain, no_batch, older;
+static ArtifactImage plain, no_batch, older, for_gpu, for_opencl;
 
 static void build(const char *flags, ArtifactImage *out) {
     if (!lt_test_artifact_build(&arena, folder, flags, out))
@@ -116,6 +116,14 @@ START_TEST(opens_older_abi) {
     ck_assert_int_eq(lathe_context_new(model, NULL, &context), LATHE_OK);
     lathe_context_free(context);
     lathe_model_close(model);
+}
+END_TEST
+
+START_TEST(refuses_bad_devices) {
+    image = for_opencl;
+    check_refused(image.size, LATHE_UNSUPPORTED, "its kernels run on a device of type 4");
+    image = for_gpu;
+    check_refused(image.size, LATHE_MALFORMED, "its kernels for a GPU are not there");
 }
 END_TEST
 
@@ -257,6 +265,7 @@ int main(void) {
                                   refuses_what_is_no_artifact,
                                   refuses_other_abi,
                                   opens_older_abi,
+                                  refuses_bad_devices,
                                   refuses_other_machine,
                                   refuses_damage,
                                   refuses_bad_signature,
@@ -270,6 +279,8 @@ int main(void) {
     build("", &plain);
     build("-DMAX_BATCH=0", &no_batch);
     build("-DABI=2", &older);
+    build("-DDEVICE=2", &for_gpu);
+    build("-DDEVICE=4", &for_opencl);
     int code = lt_test_run("test_runtime", tests, sizeof tests / sizeof *tests);
     lt_test_artifact_remove(folder);
     lt_arena_free(&arena);
