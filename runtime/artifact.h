@@ -133,7 +133,6 @@ typedef struct LtDeviceKernel {
     const char *symbol; /* in the image or the text */
     uint32_t threads;   /* of a block */
     uint32_t buffer_count, int_count;
-    uint32_t shared_bytes; /* that a launch reserves besides what the kernel declares */
 } LtDeviceKernel;
 
 /* The launches are the same in every run with the same symbols: no branch, loop, library call or

@@ -11,7 +11,7 @@
 typedef int CUresult;
 typedef int CUdevice;
 typedef unsigned long long CUdeviceptr;
-typedef int CUdevice_attribute, CUfunction_attribute, CUjit_option, CUstreamCaptureMode;
+typedef int CUdevice_attribute, CUjit_option, CUstreamCaptureMode;
 typedef struct CUctx_st *CUcontext;
 typedef struct CUmod_st *CUmodule;
 typedef struct CUfunc_st *CUfunction;
@@ -30,7 +30,6 @@ enum {
 enum {
     CU_JIT_ERROR_LOG_BUFFER = 5,
     CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES = 6,
-    CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES = 8,
     CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR = 75,
     CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR = 76
 };
@@ -59,8 +58,6 @@ enum { CU_STREAM_CAPTURE_MODE_THREAD_LOCAL = 1 };
     X(module_unload, cuModuleUnload, (CUmodule module)) \
     X(module_function, cuModuleGetFunction, \
       (CUfunction * function, CUmodule module, const char *name)) \
-    X(function_set, cuFuncSetAttribute, \
-      (CUfunction function, CUfunction_attribute attribute, int value)) \
     X(memory_info, cuMemGetInfo_v2, (size_t * free, size_t * total)) \
     X(alloc, cuMemAlloc_v2, (CUdeviceptr * address, size_t bytes)) \
     X(free, cuMemFree_v2, (CUdeviceptr address)) \

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOG_BYTES = 2048, DEFAULT_SHARED_BYTES = 48 * 1024 };
+enum { LOG_BYTES = 2048 };
 
 void lt_cuda_enter(const CudaModel *cuda) { cuda->api->push(cuda->primary); }
 
@@ -135,13 +135,10 @@ static lathe_status load_image(CudaModel *cuda, const LtDeviceDecl *decl, ErrorT
 
 static lathe_status find_function(CudaModel *cuda, const LtDeviceKernel *kernel, CUfunction *out,
                                   ErrorText *error) {
-    const CudaApi *api = cuda->api;
-    CUresult result = api->module_function(out, cuda->module, kernel->symbol);
-    if (!result && kernel->shared_bytes > DEFAULT_SHARED_BYTES)
-        result = api->function_set(*out, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
-                                   (int)kernel->shared_bytes);
-    return result ? lt_cuda_fail(api, error, result, "kernel %s cannot be used", kernel->symbol)
-                  : LATHE_OK;
+    const CUresult result = cuda->api->module_function(out, cuda->module, kernel->symbol);
+    return result
+               ? lt_cuda_fail(cuda->api, error, result, "kernel %s cannot be used", kernel->symbol)
+               : LATHE_OK;
 }
 
 static lathe_status load_kernels(CudaModel *cuda, const LtDescriptor *d, ErrorText *error) {

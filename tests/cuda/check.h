@@ -26,7 +26,7 @@ const CudaApi *driver(void);
 void *device_memory(size_t bytes); /* filled with 0xff */
 void to_device(void *device, const void *host, size_t bytes);
 void from_device(void *host, const void *device, size_t bytes);
-/* Bytes of the device that are in use. */
+/* Bytes of the device that are in use; of the tests' driver, by nobody else. */
 size_t device_use(void);
 
 /* Calls of that name since the last log_begin. */

@@ -346,13 +346,6 @@ CUresult cuModuleGetFunction(CUfunction *function, CUmodule module, const char *
     return CUDA_SUCCESS;
 }
 
-CUresult cuFuncSetAttribute(CUfunction function, CUfunction_attribute attribute, int value) {
-    BEGIN(true);
-    return function && attribute == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES && value > 0
-               ? CUDA_SUCCESS
-               : INVALID_VALUE;
-}
-
 /* --- work --- */
 
 static CUresult queue(CUstream stream, Work work) {

@@ -155,5 +155,17 @@ if ls $real_cuda/lib*/libnvrtc.so >/dev/null 2>&1; then
 else
 	echo 'NVRTC is not installed: what it says of the kernels is not checked'
 fi
+
+# ---- a GPU, where there is one ----
+if nvidia-smi -L >/dev/null 2>&1; then
+	drivers=${LD_LIBRARY_PATH:-}
+	for model in mlp conv control data; do
+		build/bin/lathec tests/cuda/$model.lir --target cuda -o "$work/$model.so" 2>"$work/err"
+		result $? "$model for the GPU"
+		checks env -u CHECK_LOG "$work/check_compare" "$work/$model.so" "$work/$model.cpu.so"
+	done
+else
+	echo 'there is no GPU: nothing has run on one'
+fi
 echo "cuda: $passed passed, $failed failed"
 [ $failed = 0 ] && [ $passed != 0 ]
