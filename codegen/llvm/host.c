@@ -459,7 +459,7 @@ static bool check_kernels(const Program *p, DiagList *diags) {
 bool lt_unit_emit_host(Unit *u, const Program *p, const LLVMValueRef *kernels, DiagList *diags) {
     Host h = {.unit = u, .program = p};
     find_symbols(&h);
-    if (!check_kernels(p, diags) || !check_dims(&h, diags))
+    if (!(u->options->device || check_kernels(p, diags)) || !check_dims(&h, diags))
         return false;
     LLVMSetCurrentDebugLocation2(u->builder, NULL);
     LLVMValueRef functions[] = {emit_output_dims(&h), emit_arena_size(&h), emit_run(&h, kernels)};
