@@ -46,6 +46,9 @@ typedef struct CudaContext {
     Buffer fetched, staging; /* pinned: what the host reads, and operands of library functions */
     CUgraphExec graph;       /* of runs with `key`, or NULL */
     bool has_no_graphs;      /* one could not be made: none is tried again */
+    uint32_t equal_runs;     /* with `key`, before this one */
+    uint32_t launches;       /* of the graph */
+    uint32_t patience;       /* equal runs that there must be before one is made */
     uint64_t *key;           /* tensors, symbols, arena of the last run */
     size_t key_length;
     bool has_key;

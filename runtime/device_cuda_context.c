@@ -54,6 +54,7 @@ lathe_status lt_cuda_context(lathe_context *context, bool outputs_stay, ErrorTex
     context->cuda = cuda;
     cuda->model = context->model->cuda;
     cuda->outputs_stay = outputs_stay;
+    cuda->patience = 1;
     status = make_tables(cuda, context->model->descriptor, error);
     if (!status)
         status = make_streams(cuda, error);
@@ -239,7 +240,7 @@ static int32_t call_run(lathe_context *context) {
                                            context->symbols);
 }
 
-/* Whether this run will do what the last one did. */
+/* Whether this run will do what the last one did. Counts those that do. */
 static bool is_as_before(lathe_context *context) {
     CudaContext *cuda = context->cuda;
     const LtDescriptor *d = context->model->descriptor;
@@ -253,7 +254,21 @@ static bool is_as_before(lathe_context *context) {
         cuda->key[i] = value;
     }
     cuda->has_key = true;
+    cuda->equal_runs = is_same ? cuda->equal_runs + 1 : 0;
     return is_same;
+}
+
+/* Making a graph takes longer than a few runs. After one that was hardly used, the next one waits
+ * for more equal runs in a row. */
+static void drop_graph(CudaContext *cuda) {
+    enum { ENOUGH = 8, MOST_PATIENCE = 64 };
+    if (!cuda->graph)
+        return;
+    cuda->patience = cuda->launches >= ENOUGH ? 1 : 2 * cuda->patience;
+    cuda->patience = cuda->patience > MOST_PATIENCE ? MOST_PATIENCE : cuda->patience;
+    cuda->model->api->executable_destroy(cuda->graph);
+    cuda->graph = NULL;
+    cuda->launches = 0;
 }
 
 /* Nothing runs yet. That there is no graph is no error: the launches will do. */
@@ -284,16 +299,15 @@ static int32_t run_kernels(lathe_context *context) {
     const LtDescriptor *d = context->model->descriptor;
     const bool repeats = (d->device->flags & LT_DEVICE_REPEATS) && d->kernel_count > 0;
     const bool is_same = is_as_before(context);
-    if (cuda->graph && !is_same) {
-        cuda->model->api->executable_destroy(cuda->graph);
-        cuda->graph = NULL;
-    }
-    if (!repeats || !is_same || context->profile.on)
+    if (!is_same)
+        drop_graph(cuda);
+    if (!repeats || cuda->equal_runs < cuda->patience || context->profile.on)
         return call_run(context);
     if (!cuda->graph && !cuda->has_no_graphs)
         record_graph(context);
     if (!cuda->graph)
         return call_run(context);
+    cuda->launches++;
     lt_cuda_note(context, cuda->model->api->graph_launch(cuda->graph, cuda->stream), "the graph",
                  "of kernels");
     return 0;

@@ -5,7 +5,7 @@
 #include "tests/cuda/check.h"
 
 static const lathe_device cpu = {LATHE_CPU, 0}, gpu = {LATHE_CUDA, 0};
-static Mlp first, second;
+static Mlp first, second, small;
 
 static void check_host(lathe_model *model) {
     lathe_context *context = new_context(model, 0);
@@ -24,6 +24,15 @@ static void check_host(lathe_model *model) {
         is_right = is_right && mlp_runs(context, &other) && mlp_runs(context, &other);
     }
     check(is_right && mlp_runs(context, &first), "batches of several sizes, larger ones first",
+          lathe_context_error(context));
+    log_begin();
+    for (int run = 0; run < 40; run++) /* pairs of two sizes */
+        is_right = is_right && mlp_runs(context, run / 2 % 2 ? &first : &small);
+    check(is_right && log_count("cuStreamBeginCapture_v2") <= 2,
+          "what changes often is not recorded each time", lathe_context_error(context));
+    for (int run = 0; run < 40; run++)
+        is_right = is_right && mlp_runs(context, &first);
+    check(is_right && log_count("cuGraphLaunch") > 20, "what then stays is",
           lathe_context_error(context));
     check(lathe_context_memory(context) > lathe_context_arena_bytes(context) &&
               lathe_context_arena_bytes(context) > 0,
@@ -226,6 +235,7 @@ int main(int argc, char **argv) {
         return 2;
     mlp_make(&first, MLP_BATCH, 1);
     mlp_make(&second, MLP_BATCH, 2);
+    mlp_make(&small, 2, 3);
     lathe_model *model = open_model(argv[1]);
     lathe_context *keeper = new_context(model, 0);
     driver();
