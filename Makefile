@@ -83,7 +83,7 @@ TOOLS       := $(patsubst tools/%.c,$(BIN)/%,$(subst _,-,$(TOOL_MAINS)))
 SUITE       := $(TST)/conformance
 TESTS       := $(patsubst %.c,$(TST)/%,$(notdir $(TEST_MAINS))) $(SUITE)
 
-.PHONY: ops-page all objects tests setup check check-full conformance demo bench deps-check lint format \
+.PHONY: ops-page all objects tests setup check check-full check-gpu conformance demo bench deps-check lint format \
         models install clean help need-llvm FORCE
 all: $(LIBRARIES) $(TOOLS)
 objects: $(ALL_OBJ)
@@ -247,6 +247,10 @@ check-full:
 	@CHECKED=1 FULL=1 tests/cli/cuda.sh mlp magika mobilenet_v2 silero_vad
 	@$(MAKE) conformance
 
+check-gpu: all
+	@$(MAKE) models
+	@tests/cuda/models_on_gpu $(ARGS)
+
 conformance: $(SUITE)
 	@bash tests/conformance/setup.sh
 	@$(SUITE) $(if $(findstring --filter,$(ARGS)),,--all) $(ARGS)
@@ -318,6 +322,7 @@ help:
 	    'make demo          compiles a real model and runs it on a real input' \
 	    'make check         every test that a commit must pass' \
 	    'make check-full    the same, the whole ONNX backend suite, and races in CUDA-C' \
+	    'make check-gpu     whole models on this machine'"'"'s GPU' \
 	    'make conformance   the ONNX backend suite, with tables; ARGS=--help lists its options' \
 	    'make tests         builds the test programs; make build/tests/NAME builds one' \
 	    'make bench         lathe beside its peers; ARGS=--help lists its options' \

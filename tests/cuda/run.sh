@@ -6,6 +6,7 @@
 # compile the same text.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
+. tests/cuda/cases.bash
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -39,6 +40,8 @@ on_gpu() { # WORDS-IN-ITS-OUTPUT EXIT-CODE COMMAND...: with the drivers of $driv
 	[ $code = "$wanted" ] && { [ -z "$words" ] || cat "$work/out" "$work/err" | grep -qF -- "$words"; }
 	result $? "${*//$work\//}: exit code $code, '$words'"
 }
+
+run_case() { on_gpu '' 0 "$@"; }
 
 checks() { # PROGRAM ARGUMENTS...: counts its lines
 	LD_LIBRARY_PATH=$drivers "$@" >"$work/out" 2>"$work/err"
@@ -84,19 +87,8 @@ FAKE_OPT=-O0 LATHE_NVCC=tests/cuda/nvcc on_gpu ' 0 failed' 0 build/tests/conform
 model=silero_vad
 if [ -e build/models/$model.onnx ]; then
 	compile build/models/$model.onnx --target cuda -o "$work/$model.so"
-	${CC:-cc} -std=c17 -D_GNU_SOURCE -O1 -I. -Iinclude -o "$work/compare" tests/models/compare.c tools/npy.c build/lib/liblathe_rt.a -lm -ldl -pthread
-	for folder in build/models/cases/$model/*/; do
-		inputs=()
-		while read -r kind name file; do
-			[ "$kind" = input ] && inputs+=(--input "$name=$folder$file")
-		done <"$folder/case.txt"
-		on_gpu '' 0 build/bin/lathe-run "$work/$model.so" "${inputs[@]}" --output-dir "$work"
-		while read -r kind name file; do
-			[ "$kind" = output ] || continue
-			worst=$("$work/compare" "$folder$file" "$work/${file#out_}" 2>&1)
-			result $? "$model $(basename "$folder") $name: $worst"
-		done <"$folder/case.txt"
-	done
+	build_compare "$work"
+	run_cases "$model" "$work/$model.so" "$work" run_case result
 fi
 
 # ---- what is not there ----
