@@ -79,6 +79,9 @@ extern const char *const lt_step_names[STEP_NEXT + 1];
 /* The step that ends the branch or loop which begins or goes on at step `at`: ELSE, END or NEXT. */
 uint32_t lt_program_match(const Program *p, uint32_t at);
 
+/* Whether d mentions a symbol that the step, BIND or ASSIGN, gives a value. */
+bool lt_step_binds(const Step *s, const Dim *d);
+
 void lt_program_print(Str *out, const Program *p);
 /* The same without the kernels. */
 void lt_program_print_plan(Str *out, const Program *p);

@@ -25,38 +25,35 @@ const char *lt_cuda_room(const CudaModel *cuda, char text[96]) {
     return text;
 }
 
-bool lt_cuda_reserve(const CudaModel *cuda, Buffer *buffer, size_t size) {
-    CUdeviceptr address = 0;
+/* On the device, or pinned memory of the host. */
+static bool reserve(const CudaModel *cuda, Buffer *buffer, size_t size, bool is_host) {
+    const size_t rounded = (size + LT_TENSOR_ALIGN) & ~(size_t)(LT_TENSOR_ALIGN - 1);
     if (size <= buffer->size && buffer->data)
         return true;
-    const size_t rounded = (size + LT_TENSOR_ALIGN) & ~(size_t)(LT_TENSOR_ALIGN - 1);
     if (rounded < size)
         return false;
     lt_cuda_enter(cuda);
-    const bool is_made = cuda->api->alloc(&address, rounded) == CUDA_SUCCESS;
-    if (is_made && buffer->data)
+    void *pinned = NULL;
+    CUdeviceptr address = 0;
+    const CUresult result =
+        is_host ? cuda->api->alloc_host(&pinned, rounded) : cuda->api->alloc(&address, rounded);
+    if (result == CUDA_SUCCESS && buffer->data && is_host)
+        cuda->api->free_host(buffer->data);
+    else if (result == CUDA_SUCCESS && buffer->data)
         cuda->api->free((CUdeviceptr)(uintptr_t)buffer->data);
     lt_cuda_leave(cuda);
-    if (is_made)
-        *buffer = (Buffer){(void *)(uintptr_t)address, rounded};
-    return is_made;
+    if (result != CUDA_SUCCESS)
+        return false;
+    *buffer = (Buffer){is_host ? pinned : (void *)(uintptr_t)address, rounded};
+    return true;
+}
+
+bool lt_cuda_reserve(const CudaModel *cuda, Buffer *buffer, size_t size) {
+    return reserve(cuda, buffer, size, false);
 }
 
 bool lt_cuda_reserve_host(const CudaModel *cuda, Buffer *buffer, size_t size) {
-    void *address = NULL;
-    if (size <= buffer->size && buffer->data)
-        return true;
-    const size_t rounded = (size + LT_TENSOR_ALIGN) & ~(size_t)(LT_TENSOR_ALIGN - 1);
-    if (rounded < size)
-        return false;
-    lt_cuda_enter(cuda);
-    const bool is_made = cuda->api->alloc_host(&address, rounded) == CUDA_SUCCESS;
-    if (is_made && buffer->data)
-        cuda->api->free_host(buffer->data);
-    lt_cuda_leave(cuda);
-    if (is_made)
-        *buffer = (Buffer){address, rounded};
-    return is_made;
+    return reserve(cuda, buffer, size, true);
 }
 
 /* --- the device --- */

@@ -104,17 +104,6 @@ const char *lt_host_dim(HostWriter *h, const Dim *d, const Loc *loc) {
     return "0";
 }
 
-static bool mentions_any(const Dim *d, const Step *bound) {
-    const uint32_t stride = bound->kind == STEP_ASSIGN ? 2 : 1; /* else values lie between */
-    for (uint32_t i = 0; d->kind == DIM_SYMBOL && i < bound->int_count; i += stride)
-        if (bound->ints[i] == d)
-            return true;
-    for (uint32_t i = 0; i < d->count; i++)
-        if (mentions_any(d->args[i], bound))
-            return true;
-    return false;
-}
-
 void lt_host_guards(HostWriter *h, const Step *bound) {
     const Module *m = h->program->module;
     for (size_t i = 0; i < m->guards.len; i++) {
@@ -122,7 +111,7 @@ void lt_host_guards(HostWriter *h, const Step *bound) {
         if (bound ? !lt_guard_applies(guard, h->graph) : guard->graph != h->graph)
             continue;
         if (!is_known(h, guard->a) || !is_known(h, guard->b) ||
-            (bound && !mentions_any(guard->a, bound) && !mentions_any(guard->b, bound)))
+            (bound && !lt_step_binds(bound, guard->a) && !lt_step_binds(bound, guard->b)))
             continue;
         const char *a = lt_host_dim(h, guard->a, guard->loc);
         refuse_if(h, a, "!=", lt_host_dim(h, guard->b, guard->loc));

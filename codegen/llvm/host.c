@@ -110,17 +110,6 @@ static bool has_value(const Run *r, const Dim *d) {
     return true;
 }
 
-static bool mentions_any(const Dim *d, const Step *bound) {
-    const uint32_t stride = bound->kind == STEP_ASSIGN ? 2 : 1; /* else values lie between */
-    for (uint32_t i = 0; d->kind == DIM_SYMBOL && i < bound->int_count; i += stride)
-        if (bound->ints[i] == d)
-            return true;
-    for (uint32_t i = 0; i < d->count; i++)
-        if (mentions_any(d->args[i], bound))
-            return true;
-    return false;
-}
-
 void lt_host_emit_guards(Run *r, const Step *bound) {
     const Module *m = r->host->program->module;
     for (size_t i = 0; i < m->guards.len; i++) {
@@ -128,7 +117,7 @@ void lt_host_emit_guards(Run *r, const Step *bound) {
         if (bound ? !lt_guard_applies(guard, r->graph) : guard->graph != r->graph)
             continue;
         if (!has_value(r, guard->a) || !has_value(r, guard->b) ||
-            (bound && !mentions_any(guard->a, bound) && !mentions_any(guard->b, bound)))
+            (bound && !lt_step_binds(bound, guard->a) && !lt_step_binds(bound, guard->b)))
             continue;
         LLVMValueRef a = lt_emit_dim(&r->e, guard->a), b = lt_emit_dim(&r->e, guard->b);
         LLVMValueRef holds = LLVMBuildICmp(r->e.b, LLVMIntEQ, a, b, "");
