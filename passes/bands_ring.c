@@ -23,9 +23,9 @@ static bool is_private(const PassContext *ctx, const Chain *c, uint32_t buffer) 
     return true;
 }
 
-/* The most elements between the first that is still to be read and the last that is written, while
- * part i runs. */
-static int64_t window_of(const Chain *c, int i, uint32_t buffer) {
+/* The most elements, of `total`, between the first that is still to be read and the last that is
+ * written, while part i runs. */
+static int64_t window_of(const Chain *c, int i, uint32_t buffer, int64_t total) {
     int64_t most = 0;
     for (int band = 0; band < c->bands; band++) {
         const Part *writer = &c->parts[i];
@@ -37,8 +37,10 @@ static int64_t window_of(const Chain *c, int i, uint32_t buffer) {
             first = e.lo < first ? e.lo : first;
         }
         const Elements e = lt_band_elements(writer, buffer, true, 0, c->ends[band][i]);
+        const int64_t last = e.hi < total ? e.hi : total - 1; /* indices may have no bounds */
         first = first < 0 ? 0 : first;
-        most = e.hi - first + 1 > most ? e.hi - first + 1 : most;
+        if (e.lo <= e.hi && last - first + 1 > most)
+            most = last - first + 1;
     }
     return most;
 }
@@ -131,7 +133,7 @@ static int64_t ring_elements(const PassContext *ctx, const Chain *c, int i, uint
         is_private(ctx, c, buffer) && total > 0 ? unit_of(c, buffer, total / 2) : 0;
     if (!unit)
         return 0;
-    const int64_t elements = (window_of(c, i, buffer) + unit - 1) / unit * unit;
+    const int64_t elements = (window_of(c, i, buffer, total) + unit - 1) / unit * unit;
     return elements <= total / 4 * 3 ? elements : 0;
 }
 
