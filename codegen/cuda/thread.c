@@ -68,13 +68,15 @@ const char *lt_cuda_begin_strided(Writer *w, const Stmt *loop) {
     const Dim *lane = w->lanes ? w->lane : w->thread_loop->u.loop.var;
     const int64_t n = w->lanes ? w->lanes : w->thread_loop->u.loop.extent->value;
     const Dim *end = end_of_positions(w, loop, lane, n);
+    int64_t lo, hi;
     if (!end)
+        return NULL;
+    lt_dim_range(t, end, &lo, &hi);
+    if (hi < 1) /* no iteration, and so no position */
         return NULL;
     const char *first = lt_cuda_dim(w, lane).text, *bound = lt_cuda_dim(w, end).text;
     const char *name = lt_cuda_scope_name(w, w->scope, lt_cuda_loop_name(w->arena, stem));
     const Dim *position = lt_dim_symbol(t, lt_arena_printf(w->arena, "%s.at", stem));
-    int64_t lo, hi;
-    lt_dim_range(t, end, &lo, &hi);
     lt_dim_set_range(t, position, 0, hi == LT_DIM_UNBOUNDED ? hi : hi - 1);
     lt_cuda_bind(w, position, name);
     lt_cuda_bind(w, var, lt_arena_printf(w->arena, "(%s / %lld)", name, (long long)n));
