@@ -13,15 +13,7 @@ architectures=${FULL:+75 }80${FULL:+ 90}
 gencode=()
 for number in $architectures; do gencode+=(-gencode "arch=compute_$number,code=sm_$number"); done
 checks=${CHECKED:+-fsanitize=thread,bounds}
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-passed=0 failed=0
-
-result() { # 0|1 WORDS...
-	if [ "$1" = 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
-	shift
-	echo "$*"
-}
+. tests/cli/results.bash
 
 run_case() { # MODEL CASE-FOLDER
 	local inputs=() outputs=() kind name file weights=$work/$1.weights worst

@@ -6,15 +6,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 
 command -v nvcc >/dev/null || echo 'nvcc is not installed: what it says of the files is not checked'
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-passed=0 failed=0
-
-result() { # 0|1 WORDS...
-	if [ "$1" = 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
-	shift
-	echo "$*"
-}
+. tests/cli/results.bash
 
 conv='strides = [1, 1], dilations = [1, 1], pad_lo = [1, 1], pad_hi = [1, 1], groups = 1'
 model() { # DTYPE SUM-DTYPE

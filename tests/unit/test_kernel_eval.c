@@ -3,29 +3,7 @@
 #include <math.h>
 
 #include "ir/program.h"
-#include "tests/unit/kernel_fixture.h"
-
-static Arena arena;
-
-static Kernel *load_kernel(const char *text) {
-    lt_arena_init(&arena);
-    Kernel *k = kernel_from(&arena, text);
-    DiagList diags;
-    lt_diag_init(&diags, &arena, NULL);
-    ck_assert_msg(lt_kernel_verify(k, &diags), "%s", diags.errors ? diags.items.data[0].text : "");
-    return k;
-}
-
-static const char *run(const Kernel *k, void *const *buffers, const int64_t *ints) {
-    return lt_kernel_eval(k, &arena, buffers, ints, 0, lt_kernel_parallel_extent(k, ints));
-}
-
-static void check_error(const Kernel *k, void *const *buffers, const int64_t *ints,
-                        const char *wanted) {
-    const char *error = run(k, buffers, ints);
-    ck_assert_msg(error != NULL, "no error, wanted: %s", wanted);
-    ck_assert_msg(strstr(error, wanted) != NULL, "found: %s, wanted: %s", error, wanted);
-}
+#include "tests/unit/kernel_eval_fixture.h"
 
 /* --- values -------------------------------------------------------------------------------- */
 

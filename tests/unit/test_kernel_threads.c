@@ -2,29 +2,7 @@
  * folds over it, and races. */
 #include <math.h>
 
-#include "tests/unit/kernel_fixture.h"
-
-static Arena arena;
-
-static Kernel *load_kernel(const char *text) {
-    lt_arena_init(&arena);
-    Kernel *k = kernel_from(&arena, text);
-    DiagList diags;
-    lt_diag_init(&diags, &arena, NULL);
-    ck_assert_msg(lt_kernel_verify(k, &diags), "%s", diags.errors ? diags.items.data[0].text : "");
-    return k;
-}
-
-static const char *run(const Kernel *k, void *const *buffers, const int64_t *ints) {
-    return lt_kernel_eval(k, &arena, buffers, ints, 0, lt_kernel_parallel_extent(k, ints));
-}
-
-static void check_error(const Kernel *k, void *const *buffers, const int64_t *ints,
-                        const char *wanted) {
-    const char *error = run(k, buffers, ints);
-    ck_assert_msg(error != NULL, "no error, wanted: %s", wanted);
-    ck_assert_msg(strstr(error, wanted) != NULL, "found: %s, wanted: %s", error, wanted);
-}
+#include "tests/unit/kernel_eval_fixture.h"
 
 /* Two blocks of four threads, with a line that may be anything. */
 static const Kernel *block(const char *line) {
@@ -36,13 +14,25 @@ static const Kernel *block(const char *line) {
                                        line));
 }
 
+typedef struct BlockCase {
+    const char *line;
+    float wanted[4]; /* of the second block, whose inputs are 5, 6, 7, 8 */
+} BlockCase;
+
+static void check_blocks(const BlockCase *cases, size_t count) {
+    float in[8] = {1, 2, 3, 4, 5, 6, 7, 8}, out[8];
+    void *buffers[] = {in, out};
+    for (size_t i = 0; i < count; i++) {
+        ck_assert_ptr_null(run(block(cases[i].line), buffers, NULL));
+        for (int t = 0; t < 4; t++)
+            ck_assert_float_eq(out[4 + t], cases[i].wanted[t]);
+    }
+}
+
 /* What a thread leaves in its locals is there in its next thread loop, and in what it does outside
  * of them. */
 START_TEST(threads_keep_their_locals) {
-    static const struct {
-        const char *line;
-        float wanted[4]; /* of the second block, whose inputs are 5, 6, 7, 8 */
-    } cases[] = {
+    static const BlockCase cases[] = {
         {"thread t in 4 { own[0] = a[b, t] all[t] = own[0] * 10 } barrier "
          "thread s in 4 { out[b, s] = own[0] + all[3 - s] }",
          {85, 76, 67, 58}},
@@ -56,22 +46,13 @@ START_TEST(threads_keep_their_locals) {
         {"own[0] = 9 thread t in 2 { own[0] = a[b, t] } thread s in 4 { out[b, s] = own[0] }",
          {5, 6, 9, 9}},
     };
-    float in[8] = {1, 2, 3, 4, 5, 6, 7, 8}, out[8];
-    void *buffers[] = {in, out};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        ck_assert_ptr_null(run(block(cases[i].line), buffers, NULL));
-        for (int t = 0; t < 4; t++)
-            ck_assert_float_eq(out[4 + t], cases[i].wanted[t]);
-    }
+    check_blocks(cases, sizeof cases / sizeof *cases);
 }
 END_TEST
 
 /* Groups of threads get the fold of what they hold; what no thread changed counts for each. */
 START_TEST(threads_combine) {
-    static const struct {
-        const char *line;
-        float wanted[4]; /* of the second block, whose inputs are 5, 6, 7, 8 */
-    } cases[] = {
+    static const BlockCase cases[] = {
         {"alloc x: f32[] register thread t in 4 { x[] = a[b, t] } combine x by add of 4 "
          "thread s in 4 { out[b, s] = x[] }",
          {26, 26, 26, 26}},
@@ -88,13 +69,7 @@ START_TEST(threads_combine) {
          "let y in -128..127 = i64(a[0, 0]) thread s in 4 { out[b, s] = f32(x[]) + f32(y) }",
          {-47, -47, -47, -47}},
     };
-    float in[8] = {1, 2, 3, 4, 5, 6, 7, 8}, out[8];
-    void *buffers[] = {in, out};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        ck_assert_ptr_null(run(block(cases[i].line), buffers, NULL));
-        for (int t = 0; t < 4; t++)
-            ck_assert_float_eq(out[4 + t], cases[i].wanted[t]);
-    }
+    check_blocks(cases, sizeof cases / sizeof *cases);
     /* Warps first, and then between them. */
     const Kernel *k = load_kernel("kernel t(x: i64[128] in, out: i64[128] out) {\n"
                                   "  alloc own: i64[] register\n"
