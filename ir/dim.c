@@ -40,6 +40,15 @@ int64_t lt_dim_gcd(int64_t a, int64_t b) {
     return a;
 }
 
+bool lt_dim_mentions(const Dim *d, const Dim *symbol) {
+    if (d == symbol)
+        return true;
+    for (uint32_t i = 0; i < d->count; i++)
+        if (lt_dim_mentions(d->args[i], symbol))
+            return true;
+    return false;
+}
+
 /* --- interning ------------------------------------------------------------------------------- */
 
 static uint64_t hash_dim(const Dim *d) {

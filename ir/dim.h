@@ -66,6 +66,9 @@ const Dim *lt_dim_fresh(DimTable *t, const char *prefix);
 const Dim *lt_dim_fresh_data(DimTable *t, const char *prefix);
 void lt_dim_set_range(DimTable *t, const Dim *symbol, int64_t lo, int64_t hi);
 
+/* The greatest common divisor, not negative. */
+int64_t lt_dim_gcd(int64_t a, int64_t b);
+
 const Dim *lt_dim_add(DimTable *t, const Dim *a, const Dim *b);
 const Dim *lt_dim_sub(DimTable *t, const Dim *a, const Dim *b);
 const Dim *lt_dim_mul(DimTable *t, const Dim *a, const Dim *b);
@@ -99,6 +102,7 @@ const Dim *lt_dim_substitute(DimTable *t, const Dim *d, const Dim *const *by);
 bool lt_dim_is_data(const DimTable *t, const Dim *d);
 /* Whether no symbol in d has the value -1, which stands for none. */
 bool lt_dim_is_bound(const Dim *d, const int64_t *symbol_values);
+bool lt_dim_mentions(const Dim *d, const Dim *symbol);
 /* Marks used[s] for every symbol in d. */
 void lt_dim_symbols_used(const Dim *d, bool *used);
 

@@ -54,6 +54,5 @@ static inline int64_t lt_dim_saturating_mul(int64_t a, int64_t b) {
 static inline int64_t lt_dim_saturating_add(int64_t a, int64_t b) {
     return lt_dim_saturate((__int128)a + b);
 }
-int64_t lt_dim_gcd(int64_t a, int64_t b);
 
 #endif

@@ -104,6 +104,13 @@ Buffer *lt_kernel_local(Kernel *k, BufferKind kind, const char *name, DType dtyp
         k, &(Buffer){.kind = kind, .dtype = dtype, .rank = rank, .name = name, .dims = dims});
 }
 
+const Dim *lt_buffer_flat(DimTable *t, const Buffer *b, const Dim *const *index) {
+    const Dim *flat = lt_dim_const(t, 0);
+    for (int i = 0; i < b->rank; i++)
+        flat = lt_dim_add(t, lt_dim_mul(t, flat, b->dims[i]), index[i]);
+    return flat;
+}
+
 /* Each with room for a vector that begins at its last element. */
 int64_t lt_kernel_scratch_offset(const Kernel *k, const Buffer *buffer) {
     enum { LINE = 64, ROOM = 256 };
@@ -250,8 +257,7 @@ Stmt *lt_stmt_prefetch(Kernel *k, const Buffer *buffer, const Dim *const *index)
 
 Stmt *lt_stmt_barrier(Kernel *k) { return new_stmt(k, STMT_BARRIER); }
 
-Stmt *lt_stmt_combine(Kernel *k, const Buffer *buffer, ScalarFn fn, int64_t width,
-                      int64_t apart) {
+Stmt *lt_stmt_combine(Kernel *k, const Buffer *buffer, ScalarFn fn, int64_t width, int64_t apart) {
     Stmt *s = new_stmt(k, STMT_COMBINE);
     s->u.combine.buffer = buffer;
     s->u.combine.fn = fn;

@@ -62,10 +62,10 @@ typedef struct Buffer {
 } Buffer;
 
 typedef enum {
-    EXPR_CONST,  /* i for integers and bool, f for floats */
-    EXPR_INDEX,  /* the value of a Dim, i64 */
-    EXPR_LOAD,   /* buffer[index...]; with a predicate: 0 where it is false, memory untouched */
-    EXPR_CALL,   /* a scalar function: fn(args...) */
+    EXPR_CONST,   /* i for integers and bool, f for floats */
+    EXPR_INDEX,   /* the value of a Dim, i64 */
+    EXPR_LOAD,    /* buffer[index...]; with a predicate: 0 where it is false, memory untouched */
+    EXPR_CALL,    /* a scalar function: fn(args...) */
     EXPR_CONVERT, /* args[0] to dtype, as the op `convert` */
     EXPR_BITCAST  /* the bits of args[0] as dtype, of as many; those of a load as memory has them */
 } ExprKind;
@@ -253,6 +253,8 @@ const Expr *lt_expr_in_range(Kernel *k, const Dim *a, const Dim *extent);
 /* Either may be NULL, which means true. */
 const Expr *lt_expr_and(Kernel *k, const Expr *a, const Expr *b);
 bool lt_expr_is_const_bool(const Expr *e, bool value);
+/* Whether e loads an element of the buffer. */
+bool lt_expr_loads(const Expr *e, const Buffer *buffer);
 /* e with symbols replaced (by[symbol] NULL: stays) and buffers too (buffer_by[buffer->index], may
  * be NULL). */
 const Expr *lt_expr_substitute(Kernel *k, const Expr *e, const Dim *const *by,
@@ -281,6 +283,8 @@ int64_t lt_stmt_threads(const Stmt *list); /* the same of a list */
 const Dim *lt_kernel_blocks(Kernel *k);
 /* A dim of k in the table t, with ints[i] for the integer argument i. */
 const Dim *lt_kernel_export_dim(const Kernel *k, DimTable *t, const Dim *const *ints, const Dim *d);
+/* The number of an element in the buffer, row-major. */
+const Dim *lt_buffer_flat(DimTable *t, const Buffer *b, const Dim *const *index);
 /* Each thread of a team or of a block has its own. */
 static inline bool lt_buffer_is_private(const Buffer *b) {
     return b->kind > BUFFER_OUTPUT && b->kind != BUFFER_SHARED;

@@ -106,6 +106,16 @@ bool lt_expr_is_const_bool(const Expr *e, bool value) {
     return e->kind == EXPR_CONST && e->dtype == DT_BOOL && e->u.i == value;
 }
 
+bool lt_expr_loads(const Expr *e, const Buffer *buffer) {
+    if (e->kind == EXPR_LOAD)
+        return e->u.load.buffer == buffer ||
+               (e->u.load.predicate && lt_expr_loads(e->u.load.predicate, buffer));
+    for (int i = 0; i < 3 && lt_expr_has_args(e); i++)
+        if (e->u.call.args[i] && lt_expr_loads(e->u.call.args[i], buffer))
+            return true;
+    return false;
+}
+
 static const Expr *zero(Kernel *k, DType dtype) {
     return lt_dtype_is_float(dtype) ? lt_expr_float(k, dtype, 0) : lt_expr_int(k, dtype, 0);
 }

@@ -4,6 +4,7 @@
 
 #include "ir/kernel_expr.h"
 #include "lathe/runtime.h"
+#include "runtime/base/checked.h"
 
 #define RULES(X) \
     X(PARAMS_FIRST, "params-first", \
@@ -359,13 +360,12 @@ static bool takes_dtype(ScalarFn fn, DType dtype) {
            (info->rule == RULE_LOGIC) == (dtype == DT_BOOL);
 }
 
-static bool is_power_of_two(int64_t n) { return n > 0 && (n & (n - 1)) == 0; }
-
 static void check_combine(Verifier *v, const Stmt *s) {
     const Buffer *b = s->u.combine.buffer;
     const int64_t width = s->u.combine.width, apart = s->u.combine.apart;
-    const bool is_width = is_power_of_two(width) && is_power_of_two(apart) && width <= v->threads &&
-                          apart <= v->threads / width && v->threads % (width * apart) == 0;
+    const bool is_width = lt_is_power_of_two(width) && lt_is_power_of_two(apart) &&
+                          width <= v->threads && apart <= v->threads / width &&
+                          v->threads % (width * apart) == 0;
     if (!v->buffers[b->index] || !lt_buffer_is_private(b) || !is_one_element(b) ||
         !takes_dtype(s->u.combine.fn, b->dtype) || !is_width || v->uneven)
         breach(v, RULE_COMBINE, b->name);

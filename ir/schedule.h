@@ -87,9 +87,9 @@ typedef struct PartialSpec {
 const char *lt_schedule_partial(Kernel *k, const PartialSpec *spec);
 typedef struct ShareSpec {
     const char *fold;
-    int64_t piece; /* of the fold */
-    const char *loops[2]; /* along the rows and the columns of a block's tile */
-    int64_t sizes[2];     /* a thread's part of them */
+    int64_t piece;          /* of the fold */
+    const char *loops[2];   /* along the rows and the columns of a block's tile */
+    int64_t sizes[2];       /* a thread's part of them */
     const char *const *how; /* "mma": on tensor cores, "double": while the next part arrives */
     int how_count;
 } ShareSpec;
@@ -123,7 +123,6 @@ Stmt **lt_schedule_link(Kernel *k, const char *loop);
 /* An array of `by` for lt_expr_substitute and lt_stmt_copy, all NULL; with one entry set. */
 const Dim **lt_schedule_substitution(Kernel *k);
 Stmt *lt_stmt_replace_var(Kernel *k, const Stmt *list, const Dim *var, const Dim *by);
-bool lt_dim_mentions(const Dim *d, const Dim *symbol);
 bool lt_expr_mentions(const Expr *e, const Dim *symbol);
 
 /* The input of that name, or NULL. */

@@ -24,16 +24,6 @@ typedef struct Folded {
     ScalarFn fn;
 } Folded;
 
-static bool reads_buffer(const Expr *e, const Buffer *buffer) {
-    if (e->kind == EXPR_LOAD)
-        return e->u.load.buffer == buffer ||
-               (e->u.load.predicate && reads_buffer(e->u.load.predicate, buffer));
-    for (int i = 0; i < 3 && lt_expr_has_args(e); i++)
-        if (e->u.call.args[i] && reads_buffer(e->u.call.args[i], buffer))
-            return true;
-    return false;
-}
-
 static bool is_folded(const Folded *folded, int count, const Buffer *buffer) {
     for (int i = 0; i < count; i++)
         if (folded[i].buffer == buffer)
@@ -53,7 +43,7 @@ static bool read_update(const Stmt *s, Folded *out) {
     int direct = 0, readers = 0;
     for (int i = 0; i < 3; i++) {
         const Expr *arg = value->u.call.args[i];
-        if (!arg || !reads_buffer(arg, acc))
+        if (!arg || !lt_expr_loads(arg, acc))
             continue;
         readers++;
         direct += arg->kind == EXPR_LOAD && arg->u.load.buffer == acc && !arg->u.load.predicate &&
@@ -89,7 +79,7 @@ static const char *collect_folded(Kernel *k, const Stmt *list, Folded *folded, i
 static bool conditions_read(const Stmt *list, const Folded *folded, int count) {
     for (const Stmt *s = list; s; s = s->next) {
         for (int i = 0; s->kind == STMT_IF && i < count; i++)
-            if (reads_buffer(s->u.branch.condition, folded[i].buffer))
+            if (lt_expr_loads(s->u.branch.condition, folded[i].buffer))
                 return true;
         if (s->kind == STMT_IF && conditions_read(s->u.branch.body, folded, count))
             return true;

@@ -2,7 +2,7 @@
  * and the loop that they run; see codegen/cuda/mma.c. */
 #include "ir/schedule_share.h"
 
-enum { WARP = 32, MMA_ROWS = 16, MMA_COLUMNS = 8 };
+enum { MMA_ROWS = 16, MMA_COLUMNS = 8 };
 
 const char *lt_share_check_mma(const Share *s) {
     const Side *rows = &s->sides[ROWS], *columns = &s->sides[COLUMNS];
@@ -24,8 +24,8 @@ void lt_share_place_lanes(Share *s) {
     const int64_t rows = MMA_ROWS / 2 * sides[ROWS].own;
     const int64_t columns = MMA_COLUMNS / 2 * sides[COLUMNS].own;
     const Dim *across = number(s, sides[COLUMNS].extent / columns), *two = number(s, 2);
-    const Dim *warp = lt_dim_floordiv(t, s->thread, number(s, WARP));
-    const Dim *lane = lt_dim_mod(t, s->thread, number(s, WARP)), *four = number(s, 4);
+    const Dim *warp = lt_dim_floordiv(t, s->thread, number(s, LT_WARP));
+    const Dim *lane = lt_dim_mod(t, s->thread, number(s, LT_WARP)), *four = number(s, 4);
     const Dim *i = sides[ROWS].own_var, *j = sides[COLUMNS].own_var;
     sides[ROWS].at = lt_dim_add(
         t, lt_dim_mul_const(t, lt_dim_floordiv(t, warp, across), rows),

@@ -65,15 +65,6 @@ Stmt *lt_stmt_replace_var(Kernel *k, const Stmt *list, const Dim *var, const Dim
     return lt_stmt_copy(k, list, substitution, NULL);
 }
 
-bool lt_dim_mentions(const Dim *d, const Dim *symbol) {
-    if (d == symbol)
-        return true;
-    for (uint32_t i = 0; i < d->count; i++)
-        if (lt_dim_mentions(d->args[i], symbol))
-            return true;
-    return false;
-}
-
 bool lt_expr_mentions(const Expr *e, const Dim *symbol) {
     switch (e->kind) {
     case EXPR_CONST: return false;

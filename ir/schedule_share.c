@@ -60,7 +60,7 @@ static const char *read_loop(Share *s, Stmt **at, const char *name, int64_t own,
     return NULL;
 }
 
-/* Both loops, and the conditions aturn what is in them. */
+/* Both loops, and the conditions around what is in them. */
 static const char *read_tile(Share *s, Stmt *at, const ShareSpec *spec) {
     const Expr *found[4] = {NULL, NULL, NULL, NULL};
     const Expr *guards[SIDES] = {NULL, NULL};
@@ -146,11 +146,7 @@ static const Expr *load_along(const Expr *e, const Dim *symbol) {
 }
 
 static const Dim *flat_index(Share *s, const Expr *load) {
-    const Dim *flat = number(s, 0);
-    const Buffer *b = load->u.load.buffer;
-    for (int i = 0; i < b->rank; i++)
-        flat = lt_dim_add(s->t, lt_dim_mul(s->t, flat, b->dims[i]), load->u.load.index[i]);
-    return flat;
+    return lt_buffer_flat(s->t, load->u.load.buffer, load->u.load.index);
 }
 
 /* How far apart neighbours lie in memory at the beginning of all loops; extents that are not known

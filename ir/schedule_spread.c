@@ -13,6 +13,7 @@
  * no barrier between; where a row has a constant extent, its local buffer becomes registers. A
  * search (best, where) is two folds: of best, and of where in those threads that have the best. */
 #include "ir/schedule.h"
+#include "runtime/base/checked.h"
 
 #include <assert.h>
 #include <string.h>
@@ -44,16 +45,6 @@ static void fail(Spread *s, const char *what, const char *name) {
 
 /* --- folds ------------------------------------------------------------------------------------ */
 
-static bool reads(const Expr *e, const Buffer *buffer) {
-    if (e->kind == EXPR_LOAD)
-        return e->u.load.buffer == buffer ||
-               (e->u.load.predicate && reads(e->u.load.predicate, buffer));
-    for (int i = 0; i < 3 && lt_expr_has_args(e); i++)
-        if (e->u.call.args[i] && reads(e->u.call.args[i], buffer))
-            return true;
-    return false;
-}
-
 static bool is_load_of(const Expr *e, const Buffer *buffer) {
     return e->kind == EXPR_LOAD && e->u.load.buffer == buffer && !e->u.load.predicate;
 }
@@ -65,12 +56,12 @@ static int count_readers(const Stmt *list, const Buffer *buffer) {
         switch (s->kind) {
         case STMT_FOR: count += count_readers(s->u.loop.body, buffer); break;
         case STMT_IF:
-            count += reads(s->u.branch.condition, buffer) +
+            count += lt_expr_loads(s->u.branch.condition, buffer) +
                      count_readers(s->u.branch.body, buffer) +
                      count_readers(s->u.branch.otherwise, buffer);
             break;
-        case STMT_STORE: count += reads(s->u.store.value, buffer); break;
-        case STMT_LET: count += reads(s->u.let.value, buffer); break;
+        case STMT_STORE: count += lt_expr_loads(s->u.store.value, buffer); break;
+        case STMT_LET: count += lt_expr_loads(s->u.let.value, buffer); break;
         default: break;
         }
     }
@@ -90,7 +81,7 @@ static bool is_fold(const Stmt *s, StageFold *out) {
     for (int i = 0; i < 3 && value->u.call.args[i]; i++) {
         const bool may_be = value->u.call.fn != FN_FMA || i == 2;
         direct += may_be && is_load_of(value->u.call.args[i], acc);
-        readers += reads(value->u.call.args[i], acc);
+        readers += lt_expr_loads(value->u.call.args[i], acc);
     }
     *out = (StageFold){.buffer = acc, .fn = fn};
     return direct == 1 && readers == 1;
@@ -273,11 +264,7 @@ typedef struct RowUse {
 } RowUse;
 
 static void check_position(const RowUse *u, const Dim *const *index) {
-    DimTable *t = &u->spread->kernel->dims;
-    const Dim *flat = lt_dim_const(t, 0);
-    for (int i = 0; i < u->row->rank; i++)
-        flat = lt_dim_add(t, lt_dim_mul(t, flat, u->row->dims[i]), index[i]);
-    if (flat != u->var)
+    if (lt_buffer_flat(&u->spread->kernel->dims, u->row, index) != u->var)
         fail(u->spread, "another position of the row is needed", u->row->name);
 }
 
@@ -490,16 +477,15 @@ static void check_list(Spread *s, const Stmt *list) {
     }
 }
 
-static bool is_power_of_two(int64_t n) { return n > 0 && (n & (n - 1)) == 0; }
-
 static Spread begin(Kernel *k, const SpreadSpec *spec) {
     Spread s = {.kernel = k, .width = spec->width, .groups = spec->groups, .vector = spec->vector};
     Stmt *around = spec->loop ? lt_schedule_find(k, spec->loop) : NULL;
     s.is_across = spec->is_across && s.groups > 1;
     if (spec->loop && (!around || k->body != around || around->next))
         fail(&s, "it is not around everything", spec->loop);
-    else if (!is_power_of_two(s.width) || !is_power_of_two(s.groups) || s.width > LT_MAX_THREADS ||
-             s.groups > LT_MAX_THREADS / s.width || (s.groups > 1 && !spec->loop))
+    else if (!lt_is_power_of_two(s.width) || !lt_is_power_of_two(s.groups) ||
+             s.width > LT_MAX_THREADS || s.groups > LT_MAX_THREADS / s.width ||
+             (s.groups > 1 && !spec->loop))
         fail(&s, "threads and groups are powers of two, and fit into a block together", k->name);
     else if (around) {
         s.row = s.block = around->u.loop.var;

@@ -70,11 +70,8 @@ static void touch(void *user, const Buffer *b, const Dim *const *index, bool sto
     if (b->kind > BUFFER_OUTPUT || stores != t->stores ||
         t->part->step->buffers[b->index] != t->buffer)
         return;
-    const Dim *flat = lt_dim_const(dims, 0);
     int64_t lo, hi;
-    for (int i = 0; i < b->rank; i++)
-        flat = lt_dim_add(dims, lt_dim_mul(dims, flat, b->dims[i]), index[i]);
-    lt_dim_range(dims, flat, &lo, &hi);
+    lt_dim_range(dims, lt_buffer_flat(dims, b, index), &lo, &hi);
     t->elements.lo = lo < t->elements.lo ? lo : t->elements.lo;
     t->elements.hi = hi > t->elements.hi ? hi : t->elements.hi;
 }
@@ -178,18 +175,20 @@ static int64_t needed(const Part *p, const Part *reader, int64_t end, int64_t le
 /* The most iterations of the last part that need no more of the others than `end` do. */
 static int64_t as_far(const Chain *c, int64_t end) {
     const Part *last = &c->parts[c->count - 1];
-    int64_t lo = end, hi = last->extent;
-    while (lo < hi) {
-        const int64_t middle = lo + (hi - lo + 1) / 2;
-        bool needs_more = false;
-        for (const Part *p = c->parts; p < last && !needs_more; p++)
-            needs_more = needed(p, last, middle, 0) > needed(p, last, end, 0);
-        if (needs_more)
-            hi = middle - 1;
-        else
-            lo = middle;
+    int64_t farthest = last->extent;
+    for (const Part *p = c->parts; p < last; p++) {
+        const int64_t enough = needed(p, last, end, 0);
+        int64_t lo = end, hi = farthest;
+        while (lo < hi) {
+            const int64_t middle = lo + (hi - lo + 1) / 2;
+            if (needed(p, last, middle, 0) > enough)
+                hi = middle - 1;
+            else
+                lo = middle;
+        }
+        farthest = lo;
     }
-    return lo;
+    return farthest;
 }
 
 /* Fills in the ends of a band whose last part runs up to `end`. */
@@ -263,16 +262,16 @@ static int64_t peak_bytes(const Program *p) {
 }
 
 /* In bands, all that the chain touches lives at once, but each buffer between is a ring. */
-static bool fits_memory(const Bands *b, const Chain *c) {
+static bool fits_memory(const Bands *b, Chain *c) {
     const Program *p = b->program;
-    Ring rings[MOST_PARTS];
-    const int count = lt_band_find_rings(b->ctx, c, rings);
+    lt_band_find_rings(b->ctx, c);
     int64_t bytes = live_bytes(p, c->first, c->first + (uint32_t)c->count - 1);
-    for (int i = 0; i < count; i++)
-        bytes += rings[i].elements *
-                     (int64_t)lt_dtype_size(p->buffers.data[rings[i].buffer].type->dtype) -
-                 lt_band_bytes(p, rings[i].buffer);
-    return count >= c->count - 1 && bytes <= b->peak;
+    for (int i = 0; i < c->ring_count; i++) {
+        const Ring *ring = &c->rings[i];
+        const DType dtype = p->buffers.data[ring->buffer].type->dtype;
+        bytes += ring->elements * (int64_t)lt_dtype_size(dtype) - lt_band_bytes(p, ring->buffer);
+    }
+    return c->ring_count >= c->count - 1 && bytes <= b->peak;
 }
 
 /* The longest chain from this step on for which bands pay. */
@@ -340,12 +339,9 @@ static void push_step(Bands *b, uint32_t old, bool is_first, Step s) {
 
 static void push_chain(Bands *b, Chain *c) {
     uint32_t kernels[MOST_PARTS];
-    Ring rings[MOST_PARTS];
-    const int count = lt_band_find_rings(b->ctx, c, rings);
     for (int i = 0; i < c->count; i++)
         c->parts[i].kernel = lt_kernel_copy(c->parts[i].kernel);
-    for (int i = 0; i < count; i++)
-        lt_band_make_ring(b->ctx, c, &rings[i]);
+    lt_band_make_rings(b->ctx, c);
     for (int i = 0; i < c->count; i++) {
         give_range(c->parts[i].kernel);
         kernels[i] = add_kernel(b, c->parts[i].kernel);

@@ -14,6 +14,12 @@ typedef struct Part {
     int64_t extent; /* of the parallel loop */
 } Part;
 
+/* A buffer that needs room for so many elements. */
+typedef struct Ring {
+    uint32_t buffer;
+    int64_t elements;
+} Ring;
+
 typedef struct Chain {
     uint32_t first; /* step */
     int count;
@@ -21,6 +27,8 @@ typedef struct Chain {
     int64_t bytes; /* of what they hand on */
     int bands;
     int64_t ends[MOST_BANDS][MOST_PARTS]; /* by band and part: how far it runs */
+    int ring_count;
+    Ring rings[MOST_PARTS]; /* of what they hand on */
 } Chain;
 
 /* Elements from lo to hi, inclusive; lo > hi: none. */
@@ -46,15 +54,10 @@ void lt_each_access(const Stmt *list, AccessFn *fn, void *user);
 
 /* --- bands_ring.c ---------------------------------------------------------------------------- */
 
-typedef struct Ring {
-    uint32_t buffer;
-    int64_t elements;
-} Ring;
-
 /* Buffers that live in the chain alone need no more room than for what one band leaves to the next
- * ones. Returns how many rings there are. */
-int lt_band_find_rings(const PassContext *ctx, const Chain *c, Ring rings[MOST_PARTS]);
-/* The parts' kernels, copies by now, count rows modulo the ring's. */
-void lt_band_make_ring(PassContext *ctx, Chain *c, const Ring *ring);
+ * ones: fills in the chain's rings. */
+void lt_band_find_rings(const PassContext *ctx, Chain *c);
+/* The parts' kernels, copies by now, count rows modulo the rings'. */
+void lt_band_make_rings(PassContext *ctx, Chain *c);
 
 #endif

@@ -96,15 +96,7 @@ static int64_t rows_at_once(const Buffer *b, const Stmt *list) {
     return rows;
 }
 
-static int64_t lcm(int64_t a, int64_t b) {
-    int64_t x = a, y = b;
-    while (y) {
-        const int64_t rest = x % y;
-        x = y;
-        y = rest;
-    }
-    return a / x * b;
-}
+static int64_t lcm(int64_t a, int64_t b) { return a / lt_dim_gcd(a, b) * b; }
 
 /* Elements that every part's steps divide; 0: there is no such number of a useful size. */
 static int64_t unit_of(const Chain *c, uint32_t buffer, int64_t most) {
@@ -137,19 +129,17 @@ static int64_t ring_elements(const PassContext *ctx, const Chain *c, int i, uint
     return elements <= total / 4 * 3 ? elements : 0;
 }
 
-int lt_band_find_rings(const PassContext *ctx, const Chain *c, Ring rings[MOST_PARTS]) {
-    int count = 0;
+void lt_band_find_rings(const PassContext *ctx, Chain *c) {
+    c->ring_count = 0;
     for (int i = 0; i + 1 < c->count; i++) {
         const Part *p = &c->parts[i];
-        for (uint32_t j = 0; j < p->step->buffer_count && count < MOST_PARTS; j++) {
-            if (!lt_band_is_output(p, j))
-                continue;
-            const int64_t elements = ring_elements(ctx, c, i, p->step->buffers[j]);
+        for (uint32_t j = 0; j < p->step->buffer_count && c->ring_count < MOST_PARTS; j++) {
+            const uint32_t buffer = p->step->buffers[j];
+            const int64_t elements = lt_band_is_output(p, j) ? ring_elements(ctx, c, i, buffer) : 0;
             if (elements)
-                rings[count++] = (Ring){p->step->buffers[j], elements};
+                c->rings[c->ring_count++] = (Ring){buffer, elements};
         }
     }
-    return count;
 }
 
 /* --- rewriting ------------------------------------------------------------------------------- */
@@ -200,7 +190,7 @@ static void wrap_buffer(Kernel *k, Buffer *b, const Ring *ring) {
     k->in_place = 0;
 }
 
-void lt_band_make_ring(PassContext *ctx, Chain *c, const Ring *ring) {
+static void make_ring(PassContext *ctx, const Chain *c, const Ring *ring) {
     ProgramBuffer *buffer = &ctx->program->buffers.data[ring->buffer];
     const DType dtype = buffer->type->dtype;
     buffer->type = lt_type_static(ctx->module, dtype, 1, &ring->elements);
@@ -212,4 +202,9 @@ void lt_band_make_ring(PassContext *ctx, Chain *c, const Ring *ring) {
             if (p->step->buffers[j] == ring->buffer)
                 wrap_buffer(p->kernel, p->kernel->buffers.data[j], ring);
     }
+}
+
+void lt_band_make_rings(PassContext *ctx, Chain *c) {
+    for (int i = 0; i < c->ring_count; i++)
+        make_ring(ctx, c, &c->rings[i]);
 }

@@ -90,15 +90,8 @@ static Accesses read_accesses(Lowering *lo) {
 
 /* --- rewriting indices --------------------------------------------------------------------- */
 
-static bool mentions(const Dim *d, const Dim *symbol) {
-    for (uint32_t i = 0; i < d->count; i++)
-        if (mentions(d->args[i], symbol))
-            return true;
-    return d == symbol;
-}
-
 static bool mentions_pair(const Dim *d, const Pair *p) {
-    return mentions(d, p->outer) || mentions(d, p->inner);
+    return lt_dim_mentions(d, p->outer) || lt_dim_mentions(d, p->inner);
 }
 
 static const Dim *rewrite_dim(Rewrite *rw, const Dim *d);
@@ -194,8 +187,7 @@ static const Expr *rebuild_expr(Rewrite *rw, const Expr *e) {
     case EXPR_CONST: return e;
     case EXPR_INDEX: return lt_expr_index(rw->k, rewrite_dim(rw, e->u.dim));
     case EXPR_CONVERT:
-    case EXPR_BITCAST:
-        return lt_expr_cast_like(rw->k, e, rewrite_expr(rw, e->u.call.args[0]));
+    case EXPR_BITCAST: return lt_expr_cast_like(rw->k, e, rewrite_expr(rw, e->u.call.args[0]));
     case EXPR_LOAD:
         rewrite_index(rw, e->u.load.buffer, e->u.load.index, index);
         return lt_expr_load(rw->k, rewrite_buffer(rw, e->u.load.buffer), index,

@@ -54,19 +54,6 @@ static void fuse_loops(Nest *nest) {
     lt_nest_read(nest);
 }
 
-/* --- which kernels ---------------------------------------------------------------------------- */
-
-/* Iterations of all the loops; 0: not known. */
-static int64_t iterations(const Stmt *const *loops, int count) {
-    int64_t product = 1;
-    for (int i = 0; i < count && product; i++) {
-        const Dim *extent = loops[i]->u.loop.extent;
-        if (!lt_dim_is_const(extent) || __builtin_mul_overflow(product, extent->value, &product))
-            product = 0;
-    }
-    return product;
-}
-
 /* --- how many threads ------------------------------------------------------------------------- */
 
 /* The power of two that is not less than n, in low..high. */
@@ -153,11 +140,11 @@ static bool is_busy(KernelClass class, int64_t rows, bool is_across) {
 
 const char *lt_choose_gpu_rows(Nest *nest) {
     Kernel *k = nest->kernel;
-    const int64_t folded = iterations(nest->folds, nest->fold_count);
+    const int64_t folded = lt_loops_iterations(nest->folds, nest->fold_count, 0);
     if (!nest->fold_count || (folded && folded < LEAST_FOLD))
         return NULL;
     const Stmt *last = nest->loop_count ? nest->loops[nest->loop_count - 1] : NULL;
-    const int64_t rows = iterations(nest->loops, nest->loop_count);
+    const int64_t rows = lt_loops_iterations(nest->loops, nest->loop_count, 0);
     const bool is_along = lt_nest_walks(nest, nest->folds[nest->fold_count - 1], false);
     const bool is_across = !is_along && last && lt_nest_walks(nest, last, false);
     if (is_busy(k->class, rows, is_across))
@@ -166,7 +153,7 @@ const char *lt_choose_gpu_rows(Nest *nest) {
     const Stmt *stage = first_stage(nest);
     if (!stage || nest->loop_count > 1)
         return NULL;
-    const int64_t elements = iterations(&stage, 1);
+    const int64_t elements = lt_loops_iterations(&stage, 1, 0);
     if (elements && elements < LEAST_FOLD)
         return NULL;
     SpreadSpec spec =

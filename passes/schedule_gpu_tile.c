@@ -5,6 +5,7 @@
  * (`share`) where the kernel is a plain sum of products; else each thread reads what it needs for a
  * tile in its registers. */
 #include "passes/schedule_nest.h"
+#include "runtime/base/checked.h"
 
 #include <string.h>
 
@@ -19,12 +20,7 @@ enum {
 };
 
 static bool find_register_tile(Nest *nest) {
-    const Stmt *last = nest->loops[nest->loop_count - 1], *m = NULL;
-    for (int i = 0; i + 1 < nest->loop_count; i++) {
-        const char kind = nest->loops[i]->u.loop.var->name[0];
-        if (kind == 'm' || kind == 'y')
-            m = nest->loops[i];
-    }
+    const Stmt *last = nest->loops[nest->loop_count - 1], *m = lt_nest_rows(nest);
     if (!m || !lt_loop_reaches(m, LEAST_ROWS) || !lt_loop_reaches(last, LEAST_COLUMNS) ||
         !lt_nest_walks(nest, last, true))
         return false;
@@ -65,15 +61,14 @@ static int64_t extent_of(const Stmt *loop) {
     return lt_dim_is_const(extent) ? extent->value : UNKNOWN_EXTENT;
 }
 
-static int64_t parts(int64_t extent, int64_t size) { return (extent + size - 1) / size; }
-
 /* How long the processors take, in no unit. */
 static int64_t cost_of(const Nest *nest, const TileSize *tile) {
-    int64_t blocks = parts(extent_of(nest->m), tile->mt) * parts(extent_of(nest->n), tile->nt);
+    int64_t blocks =
+        lt_ceildiv(extent_of(nest->m), tile->mt) * lt_ceildiv(extent_of(nest->n), tile->nt);
     for (int i = 0; i < nest->loop_count; i++)
         if (nest->loops[i] != nest->m && nest->loops[i] != nest->n)
             blocks *= extent_of(nest->loops[i]);
-    return parts(blocks, PROCESSORS) * tile->mt * tile->nt * 100 / tile->speed;
+    return lt_ceildiv(blocks, PROCESSORS) * tile->mt * tile->nt * 100 / tile->speed;
 }
 
 static void choose_size(Nest *nest) {
@@ -111,7 +106,8 @@ static void choose_mma(Nest *nest, const ProductSum *sum) {
 static void choose_fold(Nest *nest) {
     const int64_t last = extent_of(nest->folds[nest->fold_count - 1]);
     nest->kt = nest->is_mma && last > FOLD_PIECE ? 2 * FOLD_PIECE : FOLD_PIECE;
-    nest->merges_folds = nest->fold_count > 1 && parts(last, nest->kt) * nest->kt * 4 > last * 5;
+    nest->merges_folds =
+        nest->fold_count > 1 && lt_ceildiv(last, nest->kt) * nest->kt * 4 > last * 5;
     for (int i = 0; i < nest->fold_count; i++)
         nest->merges_folds &= lt_dim_is_const(nest->folds[i]->u.loop.extent);
 }

@@ -107,12 +107,27 @@ int lt_nest_lanes(const Nest *nest) {
     return lt_target_lanes(nest->target, (int)bytes);
 }
 
+const Stmt *lt_nest_rows(const Nest *nest) {
+    for (int i = nest->loop_count - 2; i >= 0; i--) {
+        const char kind = nest->loops[i]->u.loop.var->name[0];
+        if (kind == 'm' || kind == 'y')
+            return nest->loops[i];
+    }
+    return NULL;
+}
+
+int64_t lt_loops_iterations(const Stmt *const *loops, int count, int64_t unknown) {
+    int64_t product = 1;
+    for (int i = 0; i < count; i++) {
+        const Dim *extent = loops[i]->u.loop.extent;
+        if (!lt_dim_is_const(extent) || __builtin_mul_overflow(product, extent->value, &product))
+            return unknown;
+    }
+    return product;
+}
+
 const Dim *lt_load_stride(Kernel *k, const Expr *load, const Dim *var) {
-    DimTable *t = &k->dims;
-    const Dim *flat = lt_dim_const(t, 0);
-    const Buffer *b = load->u.load.buffer;
-    for (int i = 0; i < b->rank; i++)
-        flat = lt_dim_add(t, lt_dim_mul(t, flat, b->dims[i]), load->u.load.index[i]);
+    const Dim *flat = lt_buffer_flat(&k->dims, load->u.load.buffer, load->u.load.index);
     const Dim *stride = lt_dim_step(k, flat, var);
     return lt_dim_mentions(stride, var) ? NULL : stride;
 }

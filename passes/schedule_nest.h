@@ -41,6 +41,11 @@ void lt_nest_read(Nest *nest); /* kernel and target are set; fills in the loops 
 bool lt_nest_walks(Nest *nest, const Stmt *loop, bool stores);
 /* At least `least` iterations, as far as is known. */
 bool lt_loop_reaches(const Stmt *loop, int64_t least);
+/* The loop along the rows of a contraction or a convolution: the last one of m or y but for the
+ * innermost loop, or NULL. */
+const Stmt *lt_nest_rows(const Nest *nest);
+/* Iterations of all the loops; `unknown` where an extent is not constant, or they are too many. */
+int64_t lt_loops_iterations(const Stmt *const *loops, int count, int64_t unknown);
 /* Elements of a vector: of the widest result, at most of f32. */
 int lt_nest_lanes(const Nest *nest);
 /* What one step of `var` is in elements of the buffer; NULL: it depends on where one is. */

@@ -181,11 +181,7 @@ ScheduleRow lt_choose_tile(Nest *nest) {
     }
     nest->n = last;
     nest->nr = panel_of(nest);
-    for (int i = 0; i + 1 < nest->loop_count; i++) {
-        char kind = nest->loops[i]->u.loop.var->name[0];
-        if (kind == 'm' || kind == 'y')
-            nest->m = nest->loops[i];
-    }
+    nest->m = lt_nest_rows(nest);
     if (!nest->m || lt_dim_is(nest->m->u.loop.extent, 1)) {
         nest->m = NULL;
         return SCHEDULE_ROW;

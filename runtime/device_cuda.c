@@ -40,7 +40,7 @@ static bool reserve(const CudaModel *cuda, Buffer *buffer, size_t size, bool is_
     if (result == CUDA_SUCCESS && buffer->data && is_host)
         cuda->api->free_host(buffer->data);
     else if (result == CUDA_SUCCESS && buffer->data)
-        cuda->api->free((CUdeviceptr)(uintptr_t)buffer->data);
+        cuda->api->free(lt_cuda_address(buffer->data));
     lt_cuda_leave(cuda);
     if (result != CUDA_SUCCESS)
         return false;
@@ -161,7 +161,7 @@ static lathe_status load_weights(CudaModel *cuda, const lathe_model *model, Erro
         return lt_fail(error, LATHE_NO_MEMORY, "no memory on the GPU for %zu bytes of weights: %s",
                        bytes, lt_cuda_room(cuda, room));
     const CUresult result =
-        cuda->api->upload_now((CUdeviceptr)(uintptr_t)cuda->weights.data, model->weights, bytes);
+        cuda->api->upload_now(lt_cuda_address(cuda->weights.data), model->weights, bytes);
     return result ? lt_cuda_fail(cuda->api, error, result, "the weights do not reach the GPU")
                   : LATHE_OK;
 }
@@ -174,7 +174,7 @@ void lt_cuda_model_free(CudaModel *cuda) {
     if (cuda->primary) {
         lt_cuda_enter(cuda);
         if (cuda->weights.data)
-            cuda->api->free((CUdeviceptr)(uintptr_t)cuda->weights.data);
+            cuda->api->free(lt_cuda_address(cuda->weights.data));
         if (cuda->module)
             cuda->api->module_unload(cuda->module);
         lt_cuda_leave(cuda);

@@ -55,6 +55,9 @@ typedef struct CudaContext {
     CudaTimes times;
 } CudaContext;
 
+/* Memory of the device is a pointer wherever it may be the host's, too. */
+static inline CUdeviceptr lt_cuda_address(const void *data) { return (CUdeviceptr)(uintptr_t)data; }
+
 /* --- device_cuda_driver.c --- */
 
 /* The driver, opened once a process; NULL: `error` says why. */

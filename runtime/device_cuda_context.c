@@ -9,8 +9,6 @@
 #include "runtime/device_cuda.h"
 #include "runtime/tensor.h"
 
-static CUdeviceptr address_of(const void *data) { return (CUdeviceptr)(uintptr_t)data; }
-
 /* --- life --- */
 
 static size_t tensor_count(const LtDescriptor *d) {
@@ -65,7 +63,7 @@ lathe_status lt_cuda_context(lathe_context *context, bool outputs_stay, ErrorTex
 
 static void free_on_device(const CudaApi *api, Buffer *buffer) {
     if (buffer->data)
-        api->free(address_of(buffer->data));
+        api->free(lt_cuda_address(buffer->data));
     *buffer = (Buffer){0};
 }
 
@@ -165,8 +163,8 @@ lathe_status lt_cuda_copy_input(lathe_context *context, uint32_t index, const la
                        bytes);
     lt_cuda_enter(cuda);
     if (bytes)
-        result = cuda->api->copy(address_of(binding->device.data), address_of(tensor->data), bytes,
-                                 context->cuda->stream);
+        result = cuda->api->copy(lt_cuda_address(binding->device.data),
+                                 lt_cuda_address(tensor->data), bytes, context->cuda->stream);
     if (!result)
         result = cuda->api->stream_wait(context->cuda->stream);
     lt_cuda_leave(cuda);
@@ -191,7 +189,7 @@ static void upload_inputs(lathe_context *context) {
             continue;
         if (!is_own)
             memcpy(binding->own.data, binding->data, bytes);
-        const CUresult result = cuda->model->api->upload(address_of(binding->device.data),
+        const CUresult result = cuda->model->api->upload(lt_cuda_address(binding->device.data),
                                                          binding->own.data, bytes, cuda->stream);
         binding->is_stale = !lt_cuda_note(context, result, "input", d->inputs[i].name);
     }
@@ -213,9 +211,9 @@ static void download_outputs(lathe_context *context) {
         const size_t slot = d->input_count + i, bytes = output_bytes(context, i, &dims);
         if (!bytes || !is_on_host(context, slot))
             continue;
-        const CUresult result =
-            cuda->model->api->download(context->bindings[slot].own.data,
-                                       address_of(context->tensors[slot]), bytes, cuda->stream);
+        const CUresult result = cuda->model->api->download(context->bindings[slot].own.data,
+                                                           lt_cuda_address(context->tensors[slot]),
+                                                           bytes, cuda->stream);
         lt_cuda_note(context, result, "output", d->outputs[i].name);
     }
 }

@@ -9,8 +9,6 @@
 
 enum { TIMED_LAUNCHES = 256 };
 
-static CUdeviceptr address_of(const void *data) { return (CUdeviceptr)(uintptr_t)data; }
-
 bool lt_cuda_note(lathe_context *context, CUresult result, const char *what, const char *name) {
     CudaContext *cuda = context->cuda;
     if (result && !cuda->status)
@@ -152,10 +150,10 @@ static void device_copy(void *opaque, void *to, const void *from, int64_t bytes)
     lathe_context *context = opaque;
     CudaContext *cuda = context->cuda;
     if (!cuda->status && bytes > 0)
-        lt_cuda_note(
-            context,
-            cuda->model->api->copy(address_of(to), address_of(from), (size_t)bytes, cuda->at),
-            "a copy", "on the GPU");
+        lt_cuda_note(context,
+                     cuda->model->api->copy(lt_cuda_address(to), lt_cuda_address(from),
+                                            (size_t)bytes, cuda->at),
+                     "a copy", "on the GPU");
 }
 
 /* --- what the host reads --- */
@@ -186,7 +184,7 @@ static int32_t device_fetch(void *opaque, void *to, const void *from, int64_t by
         return (int32_t)cuda->status;
     lt_cuda_note(
         context,
-        cuda->model->api->download(cuda->fetched.data, address_of(from), size, cuda->stream),
+        cuda->model->api->download(cuda->fetched.data, lt_cuda_address(from), size, cuda->stream),
         "a value", "that the host needs");
     if (lt_cuda_wait(context))
         memcpy(to, cuda->fetched.data, size);
@@ -211,8 +209,8 @@ static void move_operands(lathe_context *context, void *const *buffers, const in
         if (i < first || size == 0)
             continue;
         const CUresult result =
-            is_input ? api->download(host, address_of(buffers[i]), size, cuda->stream)
-                     : api->upload(address_of(buffers[i]), host, size, cuda->stream);
+            is_input ? api->download(host, lt_cuda_address(buffers[i]), size, cuda->stream)
+                     : api->upload(lt_cuda_address(buffers[i]), host, size, cuda->stream);
         lt_cuda_note(context, result, "an operand", "of a library function");
     }
     lt_cuda_wait(context);
@@ -280,7 +278,7 @@ static void *device_reserve(void *opaque, uint32_t slot, int64_t bytes) {
     if (buffer->data) {
         device_copy(context, larger.data, buffer->data, (int64_t)buffer->size);
         lt_cuda_wait(context);
-        cuda->model->api->free(address_of(buffer->data));
+        cuda->model->api->free(lt_cuda_address(buffer->data));
     }
     *buffer = larger;
     return cuda->status ? NULL : buffer->data;

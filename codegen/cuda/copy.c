@@ -11,25 +11,19 @@
 
 #include "codegen/cuda/cuda.h"
 
-static bool has_symbol(Writer *w, const Dim *d, const Dim *symbol) {
-    bool *used = LT_ARRAY(w->arena, bool, w->dims.symbols.len);
-    lt_dim_symbols_used(d, used);
-    return used[symbol->symbol];
-}
-
 /* symbol + a multiple of n. */
 static bool is_aligned(Writer *w, const Dim *d, const Dim *symbol, int64_t n) {
     const Dim *rest = lt_dim_sub(&w->dims, d, symbol);
-    return !has_symbol(w, rest, symbol) && lt_dim_divisible(&w->dims, rest, n);
+    return !lt_dim_mentions(rest, symbol) && lt_dim_divisible(&w->dims, rest, n);
 }
 
 /* Loads may be of anything. */
-static bool mentions(Writer *w, const Expr *e, const Dim *symbol) {
+static bool mentions(const Expr *e, const Dim *symbol) {
     bool found = false;
     if (e->kind == EXPR_INDEX)
-        return has_symbol(w, e->u.dim, symbol);
+        return lt_dim_mentions(e->u.dim, symbol);
     for (int i = 0; i < 3 && lt_expr_has_args(e) && !found; i++)
-        found = e->u.call.args[i] && mentions(w, e->u.call.args[i], symbol);
+        found = e->u.call.args[i] && mentions(e->u.call.args[i], symbol);
     return found || e->kind == EXPR_LOAD;
 }
 
@@ -71,9 +65,9 @@ bool lt_cuda_copy(Writer *w, const Stmt *loop) {
     const Expr *predicate = s->u.store.value->u.load.predicate;
     const int64_t lanes = loop->u.loop.extent->value;
     const char *type = wide_type(lanes * (int64_t)lt_dtype_size(to->dtype));
-    if (!type || from->kind > BUFFER_OUTPUT || (predicate && mentions(w, predicate, lane)) ||
-        !is_aligned(w, lt_cuda_flat(w, to, s->u.store.index), lane, lanes) ||
-        !is_aligned(w, lt_cuda_flat(w, from, index), lane, lanes))
+    if (!type || from->kind > BUFFER_OUTPUT || (predicate && mentions(predicate, lane)) ||
+        !is_aligned(w, lt_buffer_flat(&w->dims, to, s->u.store.index), lane, lanes) ||
+        !is_aligned(w, lt_buffer_flat(&w->dims, from, index), lane, lanes))
         return false;
     const char *test = predicate ? condition(w, predicate) : NULL;
     lt_cuda_line(w, "%s<%s>(&%s, &%s%s%s);", is_fetch ? "fetch" : "copy", type,

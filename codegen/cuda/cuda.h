@@ -123,8 +123,6 @@ Text lt_cuda_binary(Arena *arena, Text a, const char *operator, Text b, Binding 
 
 /* Whether d, and all that is computed on the way to it, fits into 32 bits. */
 bool lt_cuda_fits_int(const DimTable *t, const Dim *d);
-/* The number of an element in the buffer. */
-const Dim *lt_cuda_flat(Writer *w, const Buffer *b, const Dim *const *index);
 /* The scope has its text from here on. */
 void lt_cuda_bind(Writer *w, const Dim *symbol, const char *text);
 Text lt_cuda_dim(Writer *w, const Dim *d);

@@ -94,8 +94,8 @@ static const char *part_of_symbol(Writer *w, const char *name, bool is_mod) {
     if (!joint)
         return lt_arena_printf(w->arena, "%s_%s", lt_cuda_loop_name(w->arena, name),
                                is_mod ? "rest" : "part");
-    const char *part = is_mod ? strrchr(name, '_') + 1
-                              : lt_arena_strndup(w->arena, name, (size_t)(joint - name));
+    const char *part =
+        is_mod ? strrchr(name, '_') + 1 : lt_arena_strndup(w->arena, name, (size_t)(joint - name));
     return lt_cuda_loop_name(w->arena, part);
 }
 
@@ -265,10 +265,3 @@ const Dim *lt_cuda_replaced(Writer *w, const Dim *d) {
 }
 
 Text lt_cuda_dim(Writer *w, const Dim *d) { return now_dim(w, lt_cuda_replaced(w, d)); }
-
-const Dim *lt_cuda_flat(Writer *w, const Buffer *b, const Dim *const *index) {
-    const Dim *flat = lt_dim_const(&w->dims, 0);
-    for (int i = 0; i < b->rank; i++)
-        flat = lt_dim_add(&w->dims, lt_dim_mul(&w->dims, flat, b->dims[i]), index[i]);
-    return flat;
-}

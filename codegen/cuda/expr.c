@@ -30,7 +30,7 @@ const char *lt_cuda_element(Writer *w, const Buffer *b, const Dim *const *index)
         return in_pack;
     if (b->kind <= BUFFER_OUTPUT)
         return lt_arena_printf(w->arena, "%s[%s]", name,
-                               lt_cuda_dim(w, lt_cuda_flat(w, b, index)).text);
+                               lt_cuda_dim(w, lt_buffer_flat(&w->dims, b, index)).text);
     Str text;
     lt_str_init(&text, w->arena);
     lt_str_append(&text, name);

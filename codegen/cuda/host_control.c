@@ -10,18 +10,11 @@
 
 /* --- symbols --- */
 
-static bool mentions(const Dim *d, const Dim *symbol) {
-    bool found = d == symbol;
-    for (uint32_t i = 0; i < d->count && !found; i++)
-        found = mentions(d->args[i], symbol);
-    return found;
-}
-
 /* The symbol has another value from here on, in this scope. */
 static void rebind(HostWriter *h, const Dim *symbol, const char *name) {
     size_t kept = 0;
     for (size_t i = 0; i < h->w.named_dims.len; i++)
-        if (!mentions(h->w.named_dims.data[i].dim, symbol))
+        if (!lt_dim_mentions(h->w.named_dims.data[i].dim, symbol))
             h->w.named_dims.data[kept++] = h->w.named_dims.data[i];
     h->w.named_dims.len = kept;
     lt_cuda_bind(&h->w, symbol, name);
@@ -61,7 +54,7 @@ static bool is_for_next(const HostWriter *h, const Step *s) {
 static bool reads_assigned(const Step *s) {
     for (uint32_t i = 2; i < s->int_count; i += 2)
         for (uint32_t j = 0; j < i; j += 2)
-            if (mentions(s->ints[i + 1], s->ints[j]))
+            if (lt_dim_mentions(s->ints[i + 1], s->ints[j]))
                 return true;
     return false;
 }
@@ -210,10 +203,10 @@ static bool is_read_from(const HostWriter *h, uint32_t at, const Dim *symbol) {
     const Program *p = h->program;
     for (; at < p->steps.len; at++) {
         const Step *s = &p->steps.data[at];
-        bool reads =
-            (s->count && mentions(s->count, symbol)) || (s->offset && mentions(s->offset, symbol));
+        bool reads = (s->count && lt_dim_mentions(s->count, symbol)) ||
+                     (s->offset && lt_dim_mentions(s->offset, symbol));
         for (uint32_t i = s->kind == STEP_ASSIGN; i < s->int_count && s->kind <= STEP_ASSIGN; i++)
-            reads |= mentions(s->ints[i], symbol);
+            reads |= lt_dim_mentions(s->ints[i], symbol);
         if (reads)
             return true;
     }

@@ -251,16 +251,6 @@ static void emit_let(Writer *w, const Stmt *s) {
     lt_cuda_bind(w, s->u.let.var, name);
 }
 
-static bool mentions_buffer(const Expr *e, const Buffer *b) {
-    if (e->kind == EXPR_LOAD &&
-        (e->u.load.buffer == b || (e->u.load.predicate && mentions_buffer(e->u.load.predicate, b))))
-        return true;
-    for (int i = 0; i < 3 && lt_expr_has_args(e); i++)
-        if (e->u.call.args[i] && mentions_buffer(e->u.call.args[i], b))
-            return true;
-    return false;
-}
-
 /* Declares the buffer; true when the next statement, its first value, is part of it. */
 static bool emit_alloc(Writer *w, const Stmt *s) {
     const Buffer *b = s->u.alloc.buffer;
@@ -274,7 +264,7 @@ static bool emit_alloc(Writer *w, const Stmt *s) {
     }
     w->buffers[b->index] = lt_cuda_scope_name(w, w->scope, b->name);
     if (lt_cuda_is_scalar(b) && next && next->kind == STMT_STORE && next->u.store.buffer == b &&
-        !mentions_buffer(next->u.store.value, b)) {
+        !lt_expr_loads(next->u.store.value, b)) {
         const Text value = lt_cuda_statement(w, next->u.store.value);
         lt_cuda_line(w, "%s %s = %s;", type, w->buffers[b->index], value.text);
         return true;
@@ -322,7 +312,7 @@ static bool dim_fits(Writer *w, const Dim *d) {
 }
 
 static bool access_fits(Writer *w, const Buffer *b, const Dim *const *index) {
-    return b->kind > BUFFER_OUTPUT || dim_fits(w, lt_cuda_flat(w, b, index));
+    return b->kind > BUFFER_OUTPUT || dim_fits(w, lt_buffer_flat(&w->dims, b, index));
 }
 
 static bool expr_fits(Writer *w, const Expr *e) {

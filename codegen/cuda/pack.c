@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "codegen/cuda/cuda.h"
-#include "ir/schedule.h"
 
 enum { LARGEST_PACK = 16 };
 
@@ -22,7 +21,7 @@ static const Dim *pack_base(Writer *w, const Stmt *loop, const Buffer *b, const 
     const int64_t lanes = loop->u.loop.extent->value;
     if (b->kind > BUFFER_OUTPUT || lanes * (int64_t)lt_dtype_size(b->dtype) > LARGEST_PACK)
         return NULL;
-    const Dim *base = lt_dim_sub(&w->dims, lt_cuda_flat(w, b, index), var);
+    const Dim *base = lt_dim_sub(&w->dims, lt_buffer_flat(&w->dims, b, index), var);
     return !lt_dim_mentions(base, var) && lt_dim_divisible(&w->dims, base, lanes) ? base : NULL;
 }
 
@@ -56,15 +55,6 @@ static bool is_stored(const Stmt *list, const Buffer *b) {
     return false;
 }
 
-static bool is_loaded(const Expr *e, const Buffer *b) {
-    if (e->kind == EXPR_LOAD)
-        return e->u.load.buffer == b || (e->u.load.predicate && is_loaded(e->u.load.predicate, b));
-    for (int i = 0; i < 3 && lt_expr_has_args(e); i++)
-        if (e->u.call.args[i] && is_loaded(e->u.call.args[i], b))
-            return true;
-    return false;
-}
-
 /* What is under a condition may be out of range, and stays as it is. */
 static void load_packs(Writer *w, const Stmt *loop, const Expr *e) {
     if (e->kind == EXPR_LOAD && !e->u.load.predicate &&
@@ -84,7 +74,7 @@ static void declare_stored(Writer *w, const Stmt *loop, const Stmt *store) {
     int stores = 0;
     for (const Stmt *s = loop->u.loop.body; s; s = s->next) {
         stores += s->u.store.buffer == b;
-        if (is_loaded(s->u.store.value, b))
+        if (lt_expr_loads(s->u.store.value, b))
             return;
     }
     const Dim *base = stores == 1 ? pack_base(w, loop, b, store->u.store.index) : NULL;
@@ -123,6 +113,7 @@ const char *lt_cuda_pack_element(Writer *w, const Buffer *b, const Dim *const *i
     if (!w->pack_loop)
         return NULL;
     const Dim *var = w->pack_loop->u.loop.var;
-    const Pack *pack = find_pack(w, b, lt_dim_sub(&w->dims, lt_cuda_flat(w, b, index), var));
+    const Pack *pack =
+        find_pack(w, b, lt_dim_sub(&w->dims, lt_buffer_flat(&w->dims, b, index), var));
     return pack ? lt_arena_printf(w->arena, "%s[%s]", pack->name, lt_cuda_dim(w, var).text) : NULL;
 }

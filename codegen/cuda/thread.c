@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "codegen/cuda/cuda.h"
-#include "ir/schedule.h"
 
 static Scope *function_scope(Writer *w) {
     Scope *scope = w->scope;

@@ -27,16 +27,6 @@ static void remember(Emitter *e, const Dim *d, LLVMValueRef value) {
 
 /* --- what a dim depends on --- */
 
-static bool mentions(const Dim *d, const Dim *symbol) {
-    if (d == symbol)
-        return true;
-    for (uint32_t i = 0; i < d->count; i++) {
-        if (mentions(d->args[i], symbol))
-            return true;
-    }
-    return false;
-}
-
 static bool has_lane_binding(const Emitter *e, const Dim *d) {
     if (d->kind == DIM_SYMBOL)
         return e->bindings[d->symbol].vector != NULL;
@@ -73,7 +63,8 @@ static const Dim *substitute_lane(Emitter *e, const Dim *d, const Dim *by) {
 }
 
 const Dim *lt_dim_at_lane(Emitter *e, const Dim *d, int lane) {
-    return mentions(d, e->lane_var) ? substitute_lane(e, d, lt_dim_const(&e->dims, lane)) : d;
+    return lt_dim_mentions(d, e->lane_var) ? substitute_lane(e, d, lt_dim_const(&e->dims, lane))
+                                           : d;
 }
 
 LaneForm lt_lane_form(Emitter *e, const Dim *d, const Dim **stride) {
@@ -81,11 +72,11 @@ LaneForm lt_lane_form(Emitter *e, const Dim *d, const Dim **stride) {
         return LANES_UNIFORM;
     if (has_lane_binding(e, d))
         return LANES_ANY;
-    if (!mentions(d, e->lane_var))
+    if (!lt_dim_mentions(d, e->lane_var))
         return LANES_UNIFORM;
     const Dim *next = substitute_lane(e, d, lt_dim_add_const(&e->dims, e->lane_var, 1));
     *stride = lt_dim_sub(&e->dims, next, d);
-    return mentions(*stride, e->lane_var) ? LANES_ANY : LANES_AFFINE;
+    return lt_dim_mentions(*stride, e->lane_var) ? LANES_ANY : LANES_AFFINE;
 }
 
 /* --- arithmetic --- */

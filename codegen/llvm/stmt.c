@@ -111,16 +111,6 @@ static void emit_unrolled(Emitter *e, const Stmt *s) {
 
 /* --- vector loops --- */
 
-static bool mentions(const Dim *d, const Dim *symbol) {
-    if (d == symbol)
-        return true;
-    for (uint32_t i = 0; i < d->count; i++) {
-        if (mentions(d->args[i], symbol))
-            return true;
-    }
-    return false;
-}
-
 /* Whether the extent of some loop in the list depends on a symbol. */
 static bool extents_mention(const Stmt *list, const Dim *symbol) {
     for (const Stmt *s = list; s; s = s->next) {
@@ -128,7 +118,7 @@ static bool extents_mention(const Stmt *list, const Dim *symbol) {
                                    extents_mention(s->u.branch.otherwise, symbol)))
             return true;
         if (s->kind == STMT_FOR &&
-            (mentions(s->u.loop.extent, symbol) || extents_mention(s->u.loop.body, symbol)))
+            (lt_dim_mentions(s->u.loop.extent, symbol) || extents_mention(s->u.loop.body, symbol)))
             return true;
     }
     return false;
@@ -327,9 +317,7 @@ void lt_emit_stmts(Emitter *e, const Stmt *list) {
         case STMT_ALLOC: emit_alloc(e, s); break;
         case STMT_BARRIER: lt_emit_barrier(e); break;
         case STMT_COMBINE: break; /* threads one after the other fold into one copy */
-        case STMT_PREFETCH:
-            lt_emit_prefetch(e, s->u.prefetch.buffer, s->u.prefetch.index);
-            break;
+        case STMT_PREFETCH: lt_emit_prefetch(e, s->u.prefetch.buffer, s->u.prefetch.index); break;
         }
     }
 }

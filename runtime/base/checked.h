@@ -25,5 +25,6 @@ static inline int64_t lt_floordiv(int64_t a, int64_t b) {
 }
 static inline int64_t lt_floormod(int64_t a, int64_t b) { return a - lt_floordiv(a, b) * b; }
 static inline int64_t lt_ceildiv(int64_t a, int64_t b) { return -lt_floordiv(-a, b); }
+static inline bool lt_is_power_of_two(int64_t n) { return n > 0 && (n & (n - 1)) == 0; }
 
 #endif
