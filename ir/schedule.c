@@ -230,6 +230,7 @@ typedef enum {
     VERB_PEEL,
     VERB_PREFETCH,
     VERB_VERSION,
+    VERB_UNSWITCH,
     VERB_COMPUTE_AT
 } Verb;
 
@@ -248,7 +249,7 @@ static const struct {
     {"hold", VERB_HOLD, 4, 12},        {"team", VERB_TEAM, 1, MAX_CHAIN},
     {"partial", VERB_PARTIAL, 4, 12},  {"grid", VERB_GRID, 1, 1},
     {"thread", VERB_THREAD, 1, 1},     {"spread", VERB_SPREAD, 3, 5},
-    {"turn", VERB_TURN, 3, 3},
+    {"turn", VERB_TURN, 3, 3},         {"unswitch", VERB_UNSWITCH, 1, 1},
     {"share", VERB_SHARE, 6, 8},
 };
 
@@ -297,6 +298,7 @@ static const char *run_verb(Kernel *k, Verb verb, const char *const *words, int 
                                                  .how = words + 6,
                                                  .how_count = count - 6});
     case VERB_VERSION: return lt_schedule_version(k, words[0]);
+    case VERB_UNSWITCH: return lt_schedule_unswitch(k, words[0]);
     case VERB_PREFETCH: return lt_schedule_prefetch(k, words[0], words + 1);
     case VERB_COMPUTE_AT: return lt_schedule_compute_at(k, words[0], words[1]);
     }

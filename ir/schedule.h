@@ -36,6 +36,8 @@
  *                     part that the next iteration of P around T reads is fetched meanwhile
  *   version L         a second L without the conditions inside it, for when all of them hold
  *   peel L            L.lo, L.in, L.hi: L.in without the conditions on L, which all hold there
+ *   unswitch L        what stays as it is along L of the conditions directly inside it is asked
+ *                     outside of it, in all loops of that name
  *   compute_at S L    the stage that writes local buffer S moves into loop L of its consumer
  * Each primitive preserves what the kernel computes, up to the documented order of floating point
  * sums; it fails with a sentence when it does not apply. */
@@ -69,6 +71,7 @@ const char *lt_schedule_spread_error(Kernel *k, const SpreadSpec *spec);
 const char *lt_schedule_rfactor(Kernel *k, const char *loop, int64_t lanes);
 const char *lt_schedule_peel(Kernel *k, const char *loop);
 const char *lt_schedule_version(Kernel *k, const char *loop);
+const char *lt_schedule_unswitch(Kernel *k, const char *loop);
 const char *lt_schedule_prefetch(Kernel *k, const char *buffer, const char *const loops[3]);
 typedef struct PackSpec {
     const char *buffer, *loop;

@@ -1,5 +1,5 @@
 /* schedule_version.c - `version` and `peel`: a loop whose conditions hold for most of its
- * iterations runs those without them.
+ * iterations runs those without them; `unswitch`: it runs only where they hold.
  *
  *   version K:   for K in 3 { if (-1 < i + K - 1 and i + K - 1 < n) { ... } }
  * becomes
@@ -10,7 +10,12 @@
  * becomes three loops, L.lo over the first iterations, L.in over those in which the condition holds
  * for every k, and does not stand there any more, and L.hi over the rest.
  *
- * Conditions are orders of indices, each of which is asked for where it is hardest to meet. */
+ *   unswitch L:  for L in n { if (a and b[L]) { ... } }
+ * becomes
+ *   if (a) { for L in n { if (b[L]) { ... } } }
+ *
+ * Conditions of the first two are orders of indices, each of which is asked for where it is hardest
+ * to meet. */
 #include "ir/schedule.h"
 
 #include <string.h>
@@ -148,12 +153,12 @@ const char *lt_schedule_version(Kernel *k, const char *loop) {
 
 /* --- peel ------------------------------------------------------------------------------------- */
 
-/* The parts of a conjunction that do not mention the variable; NULL: none. */
-static const Expr *without(Kernel *k, const Expr *e, const Dim *var) {
+/* The parts of a conjunction that mention the variable, or those that do not; NULL: none. */
+static const Expr *parts(Kernel *k, const Expr *e, const Dim *var, bool that_mention) {
     if (e->kind == EXPR_CALL && e->u.call.fn == FN_AND)
-        return lt_expr_and(k, without(k, e->u.call.args[0], var),
-                           without(k, e->u.call.args[1], var));
-    return lt_expr_mentions(e, var) ? NULL : e;
+        return lt_expr_and(k, parts(k, e->u.call.args[0], var, that_mention),
+                           parts(k, e->u.call.args[1], var, that_mention));
+    return lt_expr_mentions(e, var) == that_mention ? e : NULL;
 }
 
 /* The list without conditions on the variable, in place. */
@@ -165,7 +170,7 @@ static Stmt *freed(Kernel *k, Stmt *list, const Dim *var) {
         if (s->kind == STMT_FOR)
             s->u.loop.body = freed(k, s->u.loop.body, var);
         if (s->kind == STMT_IF) {
-            const Expr *rest = without(k, s->u.branch.condition, var);
+            const Expr *rest = parts(k, s->u.branch.condition, var, false);
             Stmt *body = freed(k, s->u.branch.body, var);
             s = rest ? lt_stmt_if(k, rest, body, NULL) : body;
         }
@@ -207,5 +212,49 @@ const char *lt_schedule_peel(Kernel *k, const char *loop) {
     inside = part_of(k, inside, "in", begin, end);
     Stmt *last = part_of(k, s, "hi", end, extent);
     *link = lt_stmt_join(first, lt_stmt_join(inside, lt_stmt_join(last, after)));
+    return NULL;
+}
+
+/* --- unswitch --------------------------------------------------------------------------------- */
+
+/* The loop inside of what it asks that stays as it is along it; NULL: it asks no such thing. */
+static Stmt *unswitched(Kernel *k, Stmt *s) {
+    Stmt *branch = s->u.loop.body;
+    if (!branch || branch->next || branch->kind != STMT_IF || branch->u.branch.otherwise)
+        return NULL;
+    const Dim *var = s->u.loop.var;
+    const Expr *outside = parts(k, branch->u.branch.condition, var, false);
+    if (!outside)
+        return NULL;
+    const Expr *inside = parts(k, branch->u.branch.condition, var, true);
+    Stmt *body = branch->u.branch.body, *after = s->next;
+    s->u.loop.body = inside ? lt_stmt_if(k, inside, body, NULL) : body;
+    s->next = NULL;
+    Stmt *out = lt_stmt_if(k, outside, s, NULL);
+    out->loc = s->loc;
+    out->next = after;
+    return out;
+}
+
+static void unswitch_list(Kernel *k, Stmt **link, const char *loop) {
+    for (; *link; link = &(*link)->next) {
+        Stmt *s = *link;
+        if (s->kind == STMT_IF) {
+            unswitch_list(k, &s->u.branch.body, loop);
+            unswitch_list(k, &s->u.branch.otherwise, loop);
+        }
+        if (s->kind != STMT_FOR)
+            continue;
+        unswitch_list(k, &s->u.loop.body, loop);
+        Stmt *out = strcmp(s->u.loop.var->name, loop) == 0 ? unswitched(k, s) : NULL;
+        if (out)
+            *link = out;
+    }
+}
+
+const char *lt_schedule_unswitch(Kernel *k, const char *loop) {
+    if (!lt_schedule_link(k, loop))
+        return lt_arena_printf(k->arena, "there is no loop named '%s'", loop);
+    unswitch_list(k, &k->body, loop);
     return NULL;
 }

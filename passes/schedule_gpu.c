@@ -17,5 +17,7 @@ const char *lt_choose_gpu(Nest *nest) {
         return rows;
     if (class == KERNEL_SERIAL || nest->loop_count == 0)
         return "";
-    return lt_schedule_fill(nest, class == KERNEL_MAP ? lt_choose_gpu_map(nest) : SCHEDULE_THREADS);
+    return lt_schedule_fill(nest, class == KERNEL_MAP ? lt_choose_gpu_map(nest)
+                                  : has_folds         ? lt_choose_gpu_sweep(nest)
+                                                      : SCHEDULE_THREADS);
 }

@@ -4,7 +4,6 @@
 
 enum {
     VECTOR_BYTES = 16,
-    LEAST_LANES = 2,
     LEAST_SIDE = 16,       /* of what is turned around */
     LEAST_ELEMENTS = 65536 /* with fewer, more threads are worth more than wide loads */
 };
@@ -15,6 +14,16 @@ int64_t lt_kernel_widest_element(const Kernel *k) {
         if (lt_dtype_size(k->buffers.data[i]->dtype) > bytes)
             bytes = lt_dtype_size(k->buffers.data[i]->dtype);
     return (int64_t)bytes;
+}
+
+int lt_gpu_lanes(Nest *nest, const Stmt *loop) {
+    Kernel *k = nest->kernel;
+    int64_t lanes = VECTOR_BYTES / lt_kernel_widest_element(k);
+    while (lanes > 1 && !lt_dim_divisible(&k->dims, loop->u.loop.extent, lanes))
+        lanes /= 2;
+    const bool walks =
+        lanes > 1 && lt_nest_walks(nest, loop, true) && lt_nest_walks(nest, loop, false);
+    return walks ? (int)lanes : 1;
 }
 
 /* --- across memory ------------------------------------------------------------------------- */
@@ -59,21 +68,17 @@ static bool turns(Nest *nest, const Stmt *last) {
 }
 
 ScheduleRow lt_choose_gpu_map(Nest *nest) {
-    Kernel *k = nest->kernel;
     const Stmt *last = nest->loops[nest->loop_count - 1];
     if (last->u.loop.body && turns(nest, last))
         return SCHEDULE_THREAD_TURN;
     for (const Stmt *s = last->u.loop.body; s; s = s->next)
         if (s->kind != STMT_STORE)
             return SCHEDULE_THREADS;
-    int64_t lanes = VECTOR_BYTES / lt_kernel_widest_element(k);
-    while (lanes >= LEAST_LANES && !lt_dim_divisible(&k->dims, last->u.loop.extent, lanes))
-        lanes /= 2;
-    if (lanes < LEAST_LANES ||
-        lt_loops_iterations(nest->loops, nest->loop_count, INT64_MAX) < LEAST_ELEMENTS ||
-        !lt_nest_walks(nest, last, true) || !lt_nest_walks(nest, last, false))
+    const int lanes = lt_gpu_lanes(nest, last);
+    if (lanes == 1 ||
+        lt_loops_iterations(nest->loops, nest->loop_count, INT64_MAX) < LEAST_ELEMENTS)
         return SCHEDULE_THREADS;
     nest->v = last;
-    nest->vl = (int)lanes;
+    nest->vl = lanes;
     return SCHEDULE_THREAD_VECTORS;
 }

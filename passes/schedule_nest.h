@@ -60,6 +60,13 @@ const char *lt_choose_gpu(Nest *nest);
 ScheduleRow lt_choose_gpu_map(Nest *nest);
 /* Bytes of an element of the widest parameter. */
 int64_t lt_kernel_widest_element(const Kernel *k);
+/* Iterations of the loop that are neighbours in memory, or one element, in every parameter, at most
+ * 16 bytes of each; they divide its extent. */
+int lt_gpu_lanes(Nest *nest, const Stmt *loop);
+
+/* --- schedule_gpu_sweep.c: folds over few taps ------------------------------------------------ */
+
+ScheduleRow lt_choose_gpu_sweep(Nest *nest);
 
 /* --- schedule_gpu_rows.c: threads that work on a fold or on a row together -------------------- */
 
@@ -85,6 +92,8 @@ void lt_schedule_steps(Nest *nest, Str *out);
 
 /* The row for a fold whose results lie along its last loop; nest->v is that. */
 ScheduleRow lt_choose_columns(Nest *nest);
+/* Iterations of all folding loops together; 0: many, or not known. */
+int64_t lt_nest_taps(const Nest *nest);
 
 /* --- schedule_tile.c: register tiles -------------------------------------------------------- */
 

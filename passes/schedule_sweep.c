@@ -39,8 +39,7 @@ static void read_conditions(Conditions *c, const Stmt *list) {
     }
 }
 
-/* Of all folding loops together; 0: many, or not known. */
-static int64_t count_taps(const Nest *nest) {
+int64_t lt_nest_taps(const Nest *nest) {
     int64_t taps = nest->fold_count ? 1 : 0;
     for (int i = 0; i < nest->fold_count; i++) {
         const Dim *extent = nest->folds[i]->u.loop.extent;
@@ -95,7 +94,7 @@ static void choose_held(Nest *nest, int64_t taps) {
 }
 
 ScheduleRow lt_choose_columns(Nest *nest) {
-    const int64_t taps = count_taps(nest);
+    const int64_t taps = lt_nest_taps(nest);
     const Dim *columns = nest->v->u.loop.extent;
     nest->has_few_taps = taps > 0;
     nest->y = nest->kernel->class == KERNEL_CONV && taps ? row_of_positions(nest) : NULL;

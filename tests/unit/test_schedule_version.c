@@ -1,5 +1,5 @@
-/* test_schedule_version.c - `version`, `peel` and `hold`: what they make, that it computes the same
- * for any extent, and what they refuse. */
+/* test_schedule_version.c - `version`, `peel`, `unswitch` and `hold`: what they make, that it
+ * computes the same for any extent, and what they refuse. */
 #include "tests/unit/schedule_fixture.h"
 
 enum { CHANNELS = 5, MOST = 12 };
@@ -58,6 +58,8 @@ START_TEST(computes_the_same) {
     check_same("peel y1");
     check_same("peel y0");
     check_same("peel y1; version y1.in");
+    check_same("split o 4; reorder y0 y1 o.0 o.1; cache o.1; unswitch o.1");
+    check_same("split y1 2; reorder y0 y1.0 o y1.1; cache y1.1; unswitch y1.1");
     check_same("split o 4; reorder y0 o.0 y1 o.1; vectorize o.1; cache o.1; unroll k0; unroll k1; "
                "peel y1; version y1.in; hold f y1.in 4 k0 k1 o.1; parallel y0");
     teardown();
@@ -89,6 +91,9 @@ START_TEST(texts) {
     text = scheduled("peel y1; version y1.in; hold f y1.in 5 k0 k1 o");
     expect_text(text, "alloc f.hold: f32[3, 3, 5] register");
     expect_text(text, "f.hold[k0, k1, o]");
+    text = scheduled("split y1 2; reorder y0 y1.0 o y1.1; cache y1.1; unswitch y1.1");
+    expect_text(text, "if (-1 < y0 + k0 - 1 and y0 + k0 - 1 < h) {\n"
+                      "              for y1.1 in 2 {\n");
     teardown();
 }
 END_TEST
@@ -107,6 +112,7 @@ START_TEST(refuses) {
                                   "}\n";
     expect_error(sweep, "version z", "no loop named 'z'");
     expect_error(sweep, "peel z", "no loop named 'z'");
+    expect_error(sweep, "unswitch z", "no loop named 'z'");
     expect_error(by_value, "version i", "no order of indices");
     expect_error(by_value, "peel i", "no order of indices");
     expect_error(both_ways, "version i", "has another way");
