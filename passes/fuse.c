@@ -73,6 +73,7 @@ static void join_group(Groups *groups, Node *n, uint32_t group) {
 
 static uint32_t start_group(Groups *groups, Node *n) {
     join_group(groups, n, ++groups->count);
+    groups->last[groups->count] = n;
     return groups->count;
 }
 
@@ -108,8 +109,10 @@ static void grow_epilogue(Groups *groups, Node *anchor, uint32_t group) {
     int reach = 0;
     for (Node *n = anchor->next; n && reach < EPILOGUE_REACH; n = n->next, reach++)
         if (!is_full(groups, group) && fits_epilogue(groups, n, group, space) &&
-            !lt_groups_reach(groups, n, group))
+            !lt_groups_reach(groups, n, group)) {
             join_group(groups, n, group);
+            groups->last[group] = n;
+        }
 }
 
 /* --- producers ----------------------------------------------------------------------------- */
@@ -146,10 +149,9 @@ static bool may_inline(Groups *groups, const Node *producer, Prologue kind, cons
 }
 
 /* Pulls producers of the members into the group until nothing moves; the graph's order makes one
- * backward walk from `last` enough. */
-static void pull_producers(Groups *groups, Node *last, uint32_t group, Prologue kind,
-                           const Dim *space) {
-    for (Node *n = last->prev; n && !is_full(groups, group); n = n->prev) {
+ * backward walk enough. */
+static void pull_producers(Groups *groups, uint32_t group, Prologue kind, const Dim *space) {
+    for (Node *n = groups->last[group]->prev; n && !is_full(groups, group); n = n->prev) {
         if (groups->of[n->id] || n->output_count != 1)
             continue;
         const Value *v = lt_output(n);
@@ -215,7 +217,7 @@ static void group_anchors(Groups *groups, Graph *g, bool optimize) {
         if (n->op == OP_SOFTMAX && has_contraction(groups, groups->of[n->id]))
             kind = PROLOGUE_VIEWS; /* the contractions read many times */
         const Dim *space = lt_type_elements(groups->module, lt_input(n, 0)->type);
-        pull_producers(groups, n, groups->of[n->id], kind, space);
+        pull_producers(groups, groups->of[n->id], kind, space);
     }
 }
 
@@ -226,7 +228,7 @@ static void group_maps(Groups *groups, Graph *g, bool optimize) {
         uint32_t group = start_group(groups, n);
         const Dim *space = lt_type_elements(groups->module, lt_output(n)->type);
         if (optimize)
-            pull_producers(groups, n, group, PROLOGUE_MAPS, space);
+            pull_producers(groups, group, PROLOGUE_MAPS, space);
     }
 }
 
@@ -240,6 +242,7 @@ bool lt_pass_fuse(PassContext *ctx) {
         .sizes = LT_ARRAY(ctx->scratch, uint32_t, limit + 2),
         .node_limit = limit,
         .first = LT_ARRAY(ctx->scratch, Node *, limit + 2),
+        .last = LT_ARRAY(ctx->scratch, Node *, limit + 2),
         .next = LT_ARRAY(ctx->scratch, Node *, limit + 1),
         .seen = LT_ARRAY(ctx->scratch, uint32_t, limit + 1),
     };

@@ -16,6 +16,7 @@ typedef struct Groups {
     uint32_t *sizes; /* members, by group number */
     uint32_t node_limit;
     Node **first, **next; /* members: the first by group number, the next by node id */
+    Node **last;          /* by group number: the member that is last in the graph */
     Node **binder;        /* by symbol of data: who gives it its value; NULL: nobody here */
     bool has_binders;
     uint32_t *seen, walk; /* by node id: the last walk that came there */
