@@ -188,15 +188,14 @@ static lathe_status take_image(const Nvrtc *n, NvrtcProgram program, bool is_cub
 
 static lathe_status compile(const Nvrtc *n, const char *text, int capability, Buffer *image,
                             ErrorText *error) {
-    char architecture[64], include[PATH_MAX + 16];
+    char architecture[64];
     const int known = find_architecture(n, capability);
     if (!known)
         return lt_fail(error, LATHE_MACHINE, "NVRTC makes no code for the GPU, which is sm_%d",
                        capability);
     snprintf(architecture, sizeof architecture, "--gpu-architecture=%s_%d",
              known == capability ? "sm" : "compute", known);
-    snprintf(include, sizeof include, "--include-path=%s/include", cuda_home());
-    const char *const options[] = {architecture, "--std=c++17", include};
+    const char *const options[] = {architecture, "--std=c++17"};
     NvrtcProgram program = NULL;
     int result = n->create(&program, text, "model.cu", 0, NULL, NULL);
     if (result)

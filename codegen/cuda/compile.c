@@ -13,29 +13,14 @@
 
 /* --- the text --- */
 
-/* NVRTC has no headers of the C library, and needs none but for the names of types. */
-static const char head[] = "#if defined __CUDACC_RTC__\n"
-                           "typedef signed char int8_t;\n"
-                           "typedef unsigned char uint8_t;\n"
-                           "typedef short int16_t;\n"
-                           "typedef unsigned short uint16_t;\n"
-                           "typedef int int32_t;\n"
-                           "typedef unsigned uint32_t;\n"
-                           "typedef long long int64_t;\n"
-                           "typedef unsigned long long uint64_t;\n"
-                           "#define INFINITY __int_as_float(0x7f800000)\n"
-                           "#define NAN __int_as_float(0x7fffffff)\n"
-                           "#else\n"
-                           "#include <math.h>\n"
-                           "#include <stdint.h>\n"
-                           "#include <string.h>\n"
-                           "#endif\n"
-                           "#ifndef __CUDACC__\n"
-                           "#include \"codegen/cuda/emulate.h\" // blocks and threads on the CPU\n"
-                           "#endif\n";
+static const char emulation[] =
+    "#ifndef __CUDACC__\n"
+    "#include \"codegen/cuda/emulate.h\" // blocks and threads on the CPU\n"
+    "#endif\n";
 
-static void emit_headers(Str *out, const char *code) {
-    const bool has_half = strstr(code, "half"), has_bf16 = strstr(code, "bfloat16");
+/* What nvcc compiles takes its names from headers. */
+static void emit_includes(Str *out, bool has_half, bool has_bf16) {
+    lt_str_append(out, "#include <math.h>\n#include <stdint.h>\n#include <string.h>\n");
     if (has_half || has_bf16)
         lt_str_append(out, "#ifdef __CUDACC__\n");
     if (has_bf16)
@@ -44,7 +29,75 @@ static void emit_headers(Str *out, const char *code) {
         lt_str_append(out, "#include <cuda_fp16.h>\n");
     if (has_half || has_bf16)
         lt_str_append(out, "#endif\n");
-    lt_str_char(out, '\n');
+    lt_str_append(out, emulation);
+}
+
+/* NVRTC has no headers but those of a toolkit, which is not where the model runs: this takes their
+ * place. Narrow floats are as in them. */
+static const char jit_head[] = "#ifdef __CUDACC_RTC__\n"
+                               "typedef signed char int8_t;\n"
+                               "typedef unsigned char uint8_t;\n"
+                               "typedef short int16_t;\n"
+                               "typedef unsigned short uint16_t;\n"
+                               "typedef int int32_t;\n"
+                               "typedef unsigned uint32_t;\n"
+                               "typedef long long int64_t;\n"
+                               "typedef unsigned long long uint64_t;\n"
+                               "#define INT64_MIN (-0x7fffffffffffffff - 1)\n"
+                               "#define INFINITY __int_as_float(0x7f800000)\n"
+                               "#define NAN __int_as_float(0x7fffffff)\n";
+static const char jit_half[] =
+    "\n"
+    "struct __half {\n"
+    "    uint16_t bits;\n"
+    "};\n"
+    "__device__ inline float __half2float(__half x) {\n"
+    "    float y;\n"
+    "    asm(\"cvt.f32.f16 %0, %1;\" : \"=f\"(y) : \"h\"(x.bits));\n"
+    "    return y;\n"
+    "}\n"
+    "__device__ inline __half __float2half(float x) {\n"
+    "    __half y;\n"
+    "    asm(\"cvt.rn.f16.f32 %0, %1;\" : \"=h\"(y.bits) : \"f\"(x));\n"
+    "    return y;\n"
+    "}\n"
+    "__device__ inline __half __double2half(double x) {\n"
+    "    __half y;\n"
+    "    asm(\"cvt.rn.f16.f64 %0, %1;\" : \"=h\"(y.bits) : \"d\"(x));\n"
+    "    return y;\n"
+    "}\n";
+static const char jit_bf16[] =
+    "\n"
+    "struct __nv_bfloat16 {\n"
+    "    uint16_t bits;\n"
+    "};\n"
+    "__device__ inline float __bfloat162float(__nv_bfloat16 x) {\n"
+    "    return __uint_as_float(uint32_t(x.bits) << 16);\n"
+    "}\n"
+    "__device__ inline __nv_bfloat16 __float2bfloat16(float x) {\n"
+    "    __nv_bfloat16 y;\n"
+    "#if __CUDA_ARCH__ >= 800\n"
+    "    asm(\"cvt.rn.bf16.f32 %0, %1;\" : \"=h\"(y.bits) : \"f\"(x));\n"
+    "#else // to nearest, ties to even\n"
+    "    const uint32_t all = __float_as_uint(x);\n"
+    "    y.bits = x != x ? 0x7fff : uint16_t((all + 0x7fff + (all >> 16 & 1)) >> 16);\n"
+    "#endif\n"
+    "    return y;\n"
+    "}\n"
+    "__device__ inline __nv_bfloat16 __double2bfloat16(double x) {\n"
+    "    const float near = __double2float_rz(x); // made odd if it is not x: then rounding\n"
+    "                                             // again is right\n"
+    "    return __float2bfloat16(__uint_as_float(__float_as_uint(near) | (near != x)));\n"
+    "}\n";
+
+static void emit_jit_head(Str *out, bool has_half, bool has_bf16) {
+    lt_str_append(out, jit_head);
+    if (has_half)
+        lt_str_append(out, jit_half);
+    if (has_bf16)
+        lt_str_append(out, jit_bf16);
+    lt_str_append(out, "#endif\n");
+    lt_str_append(out, emulation);
 }
 
 /* Kernels have C linkage: the runtime finds them by the names that the artifact says. */
@@ -63,9 +116,10 @@ static bool emit_text(Str *out, const Program *p, const char **symbols, const Co
             o->progress(o->user, (int)i + 1, (int)p->kernels.len);
     }
     lt_cuda_helpers(&helpers, code.text, arena);
-    lt_str_append(out, head);
-    emit_headers(out, lt_arena_printf(arena, "%s%s", helpers.text, code.text));
-    lt_str_printf(out, "%s\nextern \"C\" {\n%s}\n", helpers.text, code.text);
+    const char *both = lt_arena_printf(arena, "%s%s", helpers.text, code.text);
+    const bool has_half = strstr(both, "__half"), has_bf16 = strstr(both, "__nv_bfloat16");
+    (o->cuda_jit ? emit_jit_head : emit_includes)(out, has_half, has_bf16);
+    lt_str_printf(out, "\n%s\nextern \"C\" {\n%s}\n", helpers.text, code.text);
     return is_good;
 }
 

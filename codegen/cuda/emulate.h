@@ -477,15 +477,20 @@ static inline cudaError_t cudaGetLastError() {
 
 LATHE_UNCHECKED static inline void __syncthreads() { emulate_wait_for(EMULATED_AT_BARRIER); }
 
-/* What the thread `lane ^ mask` of the warp has. */
-template <class T> LATHE_UNCHECKED static T __shfl_xor_sync(unsigned, T value, int mask) {
-    const int self = emulated.current, other = self ^ mask;
-    memcpy(&emulated.exchange[self], &value, sizeof value);
+/* What another thread of the warp has. */
+template <class T> LATHE_UNCHECKED static T emulate_shuffle(T value, int other) {
+    memcpy(&emulated.exchange[emulated.current], &value, sizeof value);
     emulate_wait_for(EMULATED_AT_SHUFFLE);
     T result;
     memcpy(&result, &emulated.exchange[other], sizeof result);
     emulate_wait_for(EMULATED_AT_SHUFFLE);
     return result;
+}
+template <class T> LATHE_UNCHECKED static T __shfl_xor_sync(unsigned, T value, int mask) {
+    return emulate_shuffle(value, emulated.current ^ mask);
+}
+template <class T> LATHE_UNCHECKED static T __shfl_sync(unsigned, T value, int lane) {
+    return emulate_shuffle(value, emulated.current / EMULATED_WARP * EMULATED_WARP + lane);
 }
 
 static inline float rsqrt(float x) { return 1 / sqrt(x); }

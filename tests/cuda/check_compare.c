@@ -97,8 +97,9 @@ static void compile(const char *path, int capability) {
     ErrorText error = {""};
     const lathe_status status =
         lt_cuda_jit(lt_model_device(model)->text, capability, &image, &error);
-    check(!status && image.size > 4 && memcmp(image.data, "\177ELF", 4) == 0,
-          "NVRTC compiles the kernels", error.text);
+    char words[64];
+    snprintf(words, sizeof words, "NVRTC compiles the kernels for sm_%d", capability);
+    check(!status && image.size > 4 && memcmp(image.data, "\177ELF", 4) == 0, words, error.text);
     free(image.data);
     lathe_model_close(model);
 }

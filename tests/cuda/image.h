@@ -1,6 +1,14 @@
-/* image.h - behind the text of an artifact's kernels, compiled as C++: what lets the driver of the
+/* image.h - around the text of an artifact's kernels, compiled as C++: what lets the driver of the
  * tests (driver.c) find a kernel, copy its arguments and run it. tests/cuda/nvcc includes it. */
+#ifndef LATHE_TESTS_CUDA_IMAGE_H
+#define LATHE_TESTS_CUDA_IMAGE_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
 #include <utility>
+
+#include "codegen/cuda/emulate.h"
 
 template <class... P> struct FakeKernel {
     static const unsigned *sizes(unsigned *count) {
@@ -28,3 +36,5 @@ static void fake_run(void (*kernel)(P...), int64_t blocks, int threads, void **a
     LATHE_EXPORT void fake_run_##name(int64_t blocks, int threads, void **args) { \
         fake_run(name, blocks, threads, args); \
     }
+
+#endif

@@ -7,11 +7,12 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 . tests/cuda/cases.bash
+. tests/cuda/stand_in.bash
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 passed=0 failed=0
-export CHECK_LOG=$work/log XDG_CACHE_HOME=$work/cache CUDA_HOME=$work FAKE_NVCC=tests/cuda/nvcc
+export CHECK_LOG=$work/log XDG_CACHE_HOME=$work/cache CUDA_HOME=$work FAKE_NVCC=tests/cuda/nvcc FAKE_OPT=-O0
 real_cuda=/usr/local/cuda
 
 result() { # 0|1 WORDS...
@@ -22,12 +23,8 @@ result() { # 0|1 WORDS...
 	[ -s "$work/err" ] && sed 's/^/    | /' "$work/err"
 }
 
-build() { # OUT FLAGS-AND-FILES...
-	local out=$work/$1
-	shift
-	mkdir -p "$(dirname "$out")"
-	${CC:-cc} -std=c17 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -fPIC -fvisibility=hidden -I. -Iinclude \
-		-o "$out" "$@" 2>"$work/err" || { result 1 "$out is built" && exit 1; }
+build() { # FUNCTION-OF-stand_in.bash ARGUMENTS...
+	"$@" 2>"$work/err" || { result 1 "$*" && exit 1; }
 }
 
 compile() { LATHE_NVCC=tests/cuda/nvcc build/bin/lathec "$@" 2>"$work/err"; }
@@ -52,11 +49,12 @@ checks() { # PROGRAM ARGUMENTS...: counts its lines
 	[ $code = 0 ] || result 1 "$(basename "$1"): exit code $code"
 }
 
-build drivers/libcuda.so.1 -shared tests/cuda/driver.c tests/cuda/driver_stream.c
-build old/libcuda.so.1 -shared -DOLD tests/cuda/driver.c tests/cuda/driver_stream.c
-build jit/libnvrtc.so -shared -fvisibility=default tests/cuda/nvrtc.c
+build build_driver "$work/drivers"
+build build_driver "$work/old" -DOLD
+build build_program "$work/jit/libnvrtc.so" -shared -fvisibility=default tests/cuda/nvrtc.c
+build build_header "$work/header"
 for program in runs errors compare; do
-	build check_$program tests/cuda/check.c tests/cuda/check_$program.c build/lib/liblathe_rt.a -lm -ldl -pthread
+	build build_program "$work/check_$program" tests/cuda/check.c tests/cuda/check_$program.c build/lib/liblathe_rt.a -lm -ldl -pthread
 done
 drivers=$work/drivers
 
@@ -71,6 +69,11 @@ checks "$work/check_errors" "$work/mlp.so"
 for model in mlp conv control data; do
 	checks "$work/check_compare" "$work/$model.so" "$work/$model.cpu.so"
 done
+for no_bf16 in '' 1; do
+	FAKE_NO_BF16=$no_bf16 compile tests/cuda/bf16.lir --target cuda -o "$work/bf16.so"
+	compile tests/cuda/bf16.lir -o "$work/bf16.cpu.so"
+	checks "$work/check_compare" "$work/bf16.so" "$work/bf16.cpu.so"
+done
 on_gpu 'right' 0 build/bin/lathe-run "$work/conv.so" --check tests/cuda/conv.lir --dim n=2
 on_gpu '' 0 build/bin/lathe-run "$work/mlp.so" --dim batch=3 --profile "$work/mlp.json"
 grep -q '"name":"gemm_0' "$work/mlp.json"
@@ -83,7 +86,7 @@ result $? 'the same model gives the same bytes'
 on_gpu 'there is no CUDA device 1' 6 build/bin/lathe-run "$work/mlp.so" --device 1
 
 # ---- a part of the ONNX backend suite, and a model with branches ----
-FAKE_OPT=-O0 LATHE_NVCC=tests/cuda/nvcc on_gpu ' 0 failed' 0 build/tests/conformance --target cuda --part 400
+LATHE_NVCC=tests/cuda/nvcc on_gpu ' 0 failed' 0 build/tests/conformance --target cuda --part 400
 model=silero_vad
 if [ -e build/models/$model.onnx ]; then
 	compile build/models/$model.onnx --target cuda -o "$work/$model.so"
@@ -143,7 +146,13 @@ else
 fi
 if ls $real_cuda/lib*/libnvrtc.so >/dev/null 2>&1; then
 	drivers=$work/none # NVRTC opens the driver as well, and takes it for NVIDIA's
-	CUDA_HOME=$real_cuda XDG_CACHE_HOME=$work/other checks "$work/check_compare" --nvrtc "$work/jit.so" 80
+	for model in mlp conv control data bf16 narrow; do
+		build/bin/lathec tests/cuda/$model.lir --target cuda --cuda-jit -o "$work/jit.so" 2>"$work/err"
+		result $? "$model, to be compiled by NVRTC"
+		for sm in 75 80 90; do
+			CUDA_HOME=$real_cuda XDG_CACHE_HOME=$work/other checks "$work/check_compare" --nvrtc "$work/jit.so" $sm
+		done
+	done
 else
 	echo 'NVRTC is not installed: what it says of the kernels is not checked'
 fi
