@@ -76,7 +76,8 @@ static lathe_status build_scratch(lathe_context *context, ErrorText *error) {
     return LATHE_OK;
 }
 
-static lathe_status build_context(lathe_context *context, uint32_t flags, ErrorText *error) {
+static lathe_status build_context(lathe_context *context, const lathe_context_options *options,
+                                  ErrorText *error) {
     const LtDescriptor *d = context->model->descriptor;
     size_t tensor_count = (size_t)d->input_count + d->output_count, dim_count = 0;
     for (uint32_t i = 0; i < d->output_count; i++)
@@ -95,17 +96,29 @@ static lathe_status build_context(lathe_context *context, uint32_t flags, ErrorT
         return status;
     lt_host_api_init(context);
     if (lt_model_device(context->model))
-        return lt_cuda_context(context, flags & LATHE_OUTPUTS_ON_DEVICE, error);
+        return lt_cuda_context(context, options, error);
     return lt_pool_acquire(context->threads, &context->pool, error);
+}
+
+/* Programs that were compiled with an older header do not have the last fields. */
+static bool read_options(const lathe_context_options *given, lathe_context_options *out) {
+    *out = (lathe_context_options){0};
+    if (!given)
+        return true;
+    if (given->struct_size < offsetof(lathe_context_options, stream))
+        return false;
+    memcpy(out, given, given->struct_size < sizeof *out ? given->struct_size : sizeof *out);
+    return true;
 }
 
 lathe_status lathe_context_new(lathe_model *model, const lathe_context_options *options,
                                lathe_context **out) {
     ErrorText *error = lt_thread_error();
-    if (!model || !out || (options && options->struct_size < sizeof *options))
+    lathe_context_options chosen;
+    if (!model || !out || !read_options(options, &chosen))
         return lt_fail(error, LATHE_BAD_ARGUMENT,
                        "model, out and options->struct_size must be set");
-    int32_t threads = options ? options->threads : 0;
+    const int32_t threads = chosen.threads;
     if (threads < 0 || threads > MAX_THREADS)
         return lt_fail(error, LATHE_BAD_ARGUMENT, "expected 0..%d threads, found %d", MAX_THREADS,
                        threads);
@@ -115,7 +128,7 @@ lathe_status lathe_context_new(lathe_model *model, const lathe_context_options *
     lt_model_retain(model);
     context->model = model;
     context->threads = lt_model_device(model) ? 1 : threads ? threads : lt_cpu_cores();
-    lathe_status status = build_context(context, options ? options->flags : 0, error);
+    lathe_status status = build_context(context, &chosen, error);
     if (status)
         lathe_context_free(context);
     else
@@ -337,6 +350,8 @@ lathe_status lathe_prepare(lathe_context *context) {
     if (context->prepared)
         return LATHE_OK;
     lathe_status status = lt_bind_symbols(context);
+    if (!status && context->cuda)
+        status = lt_cuda_settle(context); /* memory of earlier runs may move */
     if (!status)
         status = prepare_outputs(context);
     if (!status && context->cuda)

@@ -37,7 +37,10 @@ typedef struct CudaTimes {
 
 typedef struct CudaContext {
     CudaModel *model;
-    CUstream stream;
+    CUstream stream;     /* the caller's, or one of its own */
+    bool is_callers;     /* runs do not wait, unless they must: LATHE_ON_STREAM */
+    bool is_in_flight;   /* a run that nobody has waited for is in the stream */
+    bool has_moved;      /* the run at hand copies from the host, or to it */
     CUstream recorder;   /* what a graph is captured from; nothing runs there */
     CUstream at;         /* where launches go: one of the two */
     void **params;       /* of one launch */
@@ -89,8 +92,9 @@ const char *lt_cuda_room(const CudaModel *cuda, char text[96]);
 
 /* --- device_cuda_context.c --- */
 
-/* For a context whose tables are there. outputs_stay: see LATHE_OUTPUTS_ON_DEVICE. */
-lathe_status lt_cuda_context(lathe_context *context, bool outputs_stay, ErrorText *error);
+/* For a context whose tables are there. */
+lathe_status lt_cuda_context(lathe_context *context, const lathe_context_options *options,
+                             ErrorText *error);
 /* All memory of the context that malloc did not give, too. */
 void lt_cuda_context_free(lathe_context *context);
 /* Makes tensors[slot] an address on the device: the caller's, or memory of the context, where host
@@ -101,6 +105,8 @@ lathe_status lt_cuda_place_inputs(lathe_context *context);
 /* Copies a tensor of the device into the input's own memory there, which becomes its data. */
 lathe_status lt_cuda_copy_input(lathe_context *context, uint32_t index, const lathe_tensor *tensor,
                                 size_t bytes);
+/* Waits for runs that are still in the caller's stream, whose memory is used there. */
+lathe_status lt_cuda_settle(lathe_context *context);
 /* Brings inputs to the device, runs, brings outputs back; all have their places. *result: what
  * run() gave. */
 lathe_status lt_cuda_run(lathe_context *context, int32_t *result);

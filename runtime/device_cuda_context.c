@@ -28,13 +28,19 @@ static lathe_status make_tables(CudaContext *cuda, const LtDescriptor *d, ErrorT
     return cuda->params && cuda->key ? LATHE_OK : lt_fail(error, LATHE_NO_MEMORY, "out of memory");
 }
 
-/* The stream waits for the default stream and that for it, so that what other libraries have
- * computed there is seen. A recorder must not: else nobody could use the default stream while it
- * records. */
-static lathe_status make_streams(CudaContext *cuda, ErrorText *error) {
+/* A stream of its own waits for the default stream and that for it, so that what other libraries
+ * have computed there is seen. A recorder must not: else nobody could use the default stream while
+ * it records. */
+static lathe_status make_streams(CudaContext *cuda, const lathe_context_options *options,
+                                 ErrorText *error) {
     const CudaApi *api = cuda->model->api;
+    CUresult result = CUDA_SUCCESS;
     lt_cuda_enter(cuda->model);
-    CUresult result = api->stream_create(&cuda->stream, CU_STREAM_DEFAULT);
+    cuda->is_callers = options->flags & LATHE_ON_STREAM;
+    if (cuda->is_callers)
+        cuda->stream = options->stream;
+    else
+        result = api->stream_create(&cuda->stream, CU_STREAM_DEFAULT);
     if (!result)
         result = api->stream_create(&cuda->recorder, CU_STREAM_NON_BLOCKING);
     lt_cuda_leave(cuda->model);
@@ -42,7 +48,8 @@ static lathe_status make_streams(CudaContext *cuda, ErrorText *error) {
     return result ? lt_cuda_fail(api, error, result, "there is no stream on the GPU") : LATHE_OK;
 }
 
-lathe_status lt_cuda_context(lathe_context *context, bool outputs_stay, ErrorText *error) {
+lathe_status lt_cuda_context(lathe_context *context, const lathe_context_options *options,
+                             ErrorText *error) {
     lathe_status status = lt_cuda_model(context->model, error);
     if (status)
         return status;
@@ -51,11 +58,11 @@ lathe_status lt_cuda_context(lathe_context *context, bool outputs_stay, ErrorTex
         return lt_fail(error, LATHE_NO_MEMORY, "out of memory");
     context->cuda = cuda;
     cuda->model = context->model->cuda;
-    cuda->outputs_stay = outputs_stay;
+    cuda->outputs_stay = options->flags & LATHE_OUTPUTS_ON_DEVICE;
     cuda->patience = 1;
     status = make_tables(cuda, context->model->descriptor, error);
     if (!status)
-        status = make_streams(cuda, error);
+        status = make_streams(cuda, options, error);
     if (!status)
         lt_cuda_host_api(context);
     return status;
@@ -91,6 +98,7 @@ void lt_cuda_context_free(lathe_context *context) {
     if (!cuda)
         return;
     const CudaApi *api = cuda->model->api;
+    lt_cuda_settle(context);
     lt_cuda_enter(cuda->model);
     free_memory(context, api);
     lt_cuda_times_free(cuda);
@@ -98,7 +106,7 @@ void lt_cuda_context_free(lathe_context *context) {
         api->executable_destroy(cuda->graph);
     if (cuda->recorder)
         api->stream_destroy(cuda->recorder);
-    if (cuda->stream)
+    if (cuda->stream && !cuda->is_callers)
         api->stream_destroy(cuda->stream);
     lt_cuda_leave(cuda->model);
     free(cuda->params);
@@ -157,6 +165,9 @@ lathe_status lt_cuda_copy_input(lathe_context *context, uint32_t index, const la
     Binding *binding = &context->bindings[index];
     const CudaModel *cuda = context->cuda->model;
     CUresult result = CUDA_SUCCESS;
+    const lathe_status status = lt_cuda_settle(context);
+    if (status)
+        return status;
     if (!lt_cuda_reserve(cuda, &binding->device, bytes))
         return lt_fail(&context->error, LATHE_NO_MEMORY,
                        "no memory on the GPU for input '%s' of %zu bytes", d->inputs[index].name,
@@ -179,7 +190,7 @@ lathe_status lt_cuda_copy_input(lathe_context *context, uint32_t index, const la
  * changed since the last run. */
 static void upload_inputs(lathe_context *context) {
     const LtDescriptor *d = context->model->descriptor;
-    const CudaContext *cuda = context->cuda;
+    CudaContext *cuda = context->cuda;
     for (uint32_t i = 0; i < d->input_count && !cuda->status; i++) {
         Binding *binding = &context->bindings[i];
         const bool is_own = binding->data == binding->own.data;
@@ -192,6 +203,7 @@ static void upload_inputs(lathe_context *context) {
         const CUresult result = cuda->model->api->upload(lt_cuda_address(binding->device.data),
                                                          binding->own.data, bytes, cuda->stream);
         binding->is_stale = !lt_cuda_note(context, result, "input", d->inputs[i].name);
+        cuda->has_moved = true;
     }
 }
 
@@ -205,7 +217,7 @@ static size_t output_bytes(const lathe_context *context, uint32_t index, const i
 
 static void download_outputs(lathe_context *context) {
     const LtDescriptor *d = context->model->descriptor;
-    const CudaContext *cuda = context->cuda;
+    CudaContext *cuda = context->cuda;
     const int64_t *dims = context->output_dims;
     for (uint32_t i = 0; i < d->output_count && !cuda->status; i++) {
         const size_t slot = d->input_count + i, bytes = output_bytes(context, i, &dims);
@@ -215,6 +227,7 @@ static void download_outputs(lathe_context *context) {
                                                            lt_cuda_address(context->tensors[slot]),
                                                            bytes, cuda->stream);
         lt_cuda_note(context, result, "output", d->outputs[i].name);
+        cuda->has_moved = true;
     }
 }
 
@@ -311,19 +324,35 @@ static int32_t run_kernels(lathe_context *context) {
     return 0;
 }
 
+lathe_status lt_cuda_settle(lathe_context *context) {
+    CudaContext *cuda = context->cuda;
+    cuda->status = LATHE_OK;
+    if (!cuda->is_in_flight)
+        return LATHE_OK;
+    lt_cuda_enter(cuda->model);
+    lt_cuda_wait(context);
+    lt_cuda_leave(cuda->model);
+    cuda->is_in_flight = false;
+    return cuda->status;
+}
+
 lathe_status lt_cuda_run(lathe_context *context, int32_t *result) {
     CudaContext *cuda = context->cuda;
     cuda->status = LATHE_OK;
+    cuda->has_moved = false;
     lt_cuda_enter(cuda->model);
     lt_cuda_times_begin(context);
     upload_inputs(context);
     *result = cuda->status ? 0 : run_kernels(context);
     if (*result == 0)
         download_outputs(context);
-    const bool is_done = lt_cuda_wait(context);
+    const bool may_go_on = cuda->is_callers && !cuda->has_moved && !context->profile.on;
+    if (!may_go_on)
+        lt_cuda_wait(context);
+    cuda->is_in_flight = may_go_on;
     lt_cuda_times_take(context);
     lt_cuda_leave(cuda->model);
-    if (is_done && *result == 0 && !cuda->status)
+    if (cuda->has_moved && *result == 0 && !cuda->status)
         hand_outputs(context);
     return cuda->status;
 }

@@ -163,14 +163,23 @@ const lathe_dim *lathe_symbol_info(const lathe_model *model, uint32_t index);
 
 /* --- contexts --- */
 
-/* Of a model on a GPU: outputs without memory of the caller stay there. lathe_get_output then gives
- * device memory, and nothing is copied back. */
-enum { LATHE_OUTPUTS_ON_DEVICE = 1 };
+/* Of a model on a GPU.
+ * LATHE_OUTPUTS_ON_DEVICE: outputs without memory of the caller stay there. lathe_get_output then
+ * gives device memory, and nothing is copied back.
+ * LATHE_ON_STREAM: runs go onto the caller's stream, behind what is there already. lathe_run
+ * returns when all of its work is in the stream, and does not wait for it: inputs may be written by
+ * work that is ahead of it there, and outputs are done when the stream has come so far. An error of
+ * a kernel is told by what waits for the stream, or by a later call. A run still waits where it
+ * must: when an input or output is in memory of the host, when values on the GPU decide what runs
+ * next, while a profile measures, and, for runs before it, when dims have changed. */
+enum { LATHE_OUTPUTS_ON_DEVICE = 1, LATHE_ON_STREAM = 2 };
 
 typedef struct lathe_context_options {
     size_t struct_size; /* sizeof(lathe_context_options) */
     int32_t threads;    /* 0: one a physical core that the process may use; 1: no pool */
-    uint32_t flags;     /* LATHE_OUTPUTS_ON_DEVICE */
+    uint32_t flags;     /* LATHE_OUTPUTS_ON_DEVICE, LATHE_ON_STREAM */
+    void *stream; /* with LATHE_ON_STREAM: a CUstream or cudaStream_t of the device's primary
+                     context, or NULL, the default stream; it must outlive the context */
 } lathe_context_options;
 
 /* A place to run the model: its memory and its bound inputs and outputs. options may be NULL.
@@ -198,7 +207,8 @@ size_t lathe_context_memory(const lathe_context *context);
  * with the others when the model runs.
  *
  * A model on a GPU also takes memory of its device, aligned to 16 bytes, and uses it where it is.
- * What writes it must be done, or be ahead of the run in the default stream. */
+ * What writes it must be done, or be ahead of the run in the default stream, or in the context's
+ * (LATHE_ON_STREAM). */
 lathe_status lathe_set_input(lathe_context *context, uint32_t index, const lathe_tensor *tensor);
 /* Copies into the context's own buffer; any strides (negative ones and 0 too), any alignment; from
  * a GPU's memory dense tensors only.
@@ -213,9 +223,10 @@ lathe_status lathe_set_output(lathe_context *context, uint32_t index, const lath
  * the next run does not; lathe_get_output then tells dims and memory before anything has run, but
  * for outputs whose dims depend on the data (how many boxes are left). All inputs must be set. */
 lathe_status lathe_prepare(lathe_context *context);
-/* Runs, and returns when all is done. LATHE_BAD_ARGUMENT when an input is not set, LATHE_BAD_SHAPE
- * when shapes are not what the model declares or needs, LATHE_NO_MEMORY, LATHE_FAILED when a GPU
- * does. After an error the contents of outputs are undefined. */
+/* Runs, and returns when all is done (LATHE_ON_STREAM: when it is in the stream).
+ * LATHE_BAD_ARGUMENT when an input is not set, LATHE_BAD_SHAPE when shapes are not what the model
+ * declares or needs, LATHE_NO_MEMORY, LATHE_FAILED when a GPU does. After an error the contents of
+ * outputs are undefined. */
 lathe_status lathe_run(lathe_context *context);
 /* A view of output `index`: dense, row-major. Valid, with its dims, until the context runs with
  * other input dims, or is freed; the next run overwrites it. Where its dims depend on the data, the

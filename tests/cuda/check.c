@@ -152,6 +152,26 @@ bool mlp_is_right(const Mlp *m, int output, const float *data) {
     return is_right;
 }
 
+MlpOnDevice mlp_bring(const Mlp *m) {
+    MlpOnDevice d = {device_memory(sizeof m->x), device_memory(sizeof m->w),
+                     device_memory(sizeof m->scores), device_memory(sizeof m->hidden)};
+    to_device(d.x, m->x, sizeof m->x);
+    to_device(d.w, m->w, sizeof m->w);
+    return d;
+}
+
+void mlp_drop(const MlpOnDevice *d) {
+    void *const all[] = {d->x, d->w, d->scores, d->hidden};
+    for (int i = 0; i < 4; i++)
+        driver()->free((CUdeviceptr)(uintptr_t)all[i]);
+}
+
+bool mlp_is_right_there(const Mlp *m, int output, const void *device) {
+    float host[64 * MLP_HIDDEN];
+    from_device(host, device, (size_t)m->batch * (output ? MLP_HIDDEN : MLP_SCORES) * sizeof *host);
+    return mlp_is_right(m, output, host);
+}
+
 bool mlp_runs(lathe_context *context, const Mlp *m) {
     const lathe_device cpu = {LATHE_CPU, 0};
     const lathe_tensor x = mlp_tensor(m, 0, m->x, cpu), w = mlp_tensor(m, 1, m->w, cpu);

@@ -47,6 +47,13 @@ void mlp_make(Mlp *m, int64_t batch, int seed);
 lathe_tensor mlp_tensor(const Mlp *m, int which, const void *data, lathe_device device);
 /* Whether an output holds what it must. */
 bool mlp_is_right(const Mlp *m, int output, const float *data);
+/* Its tensors on the device: inputs as they are, outputs to be written. */
+typedef struct MlpOnDevice {
+    void *x, *w, *scores, *hidden;
+} MlpOnDevice;
+MlpOnDevice mlp_bring(const Mlp *m);
+void mlp_drop(const MlpOnDevice *d);
+bool mlp_is_right_there(const Mlp *m, int output, const void *device);
 /* Sets both inputs from the host, runs, and looks at both outputs there. */
 bool mlp_runs(lathe_context *context, const Mlp *m);
 

@@ -62,24 +62,6 @@ static void check_copies(lathe_model *model) {
     lathe_context_free(context);
 }
 
-typedef struct OnDevice {
-    void *x, *w, *scores, *hidden;
-} OnDevice;
-
-static OnDevice bring(const Mlp *m) {
-    OnDevice d = {device_memory(sizeof m->x), device_memory(sizeof m->w),
-                  device_memory(sizeof m->scores), device_memory(sizeof m->hidden)};
-    to_device(d.x, m->x, sizeof m->x);
-    to_device(d.w, m->w, sizeof m->w);
-    return d;
-}
-
-static void drop(const OnDevice *d) {
-    void *const all[] = {d->x, d->w, d->scores, d->hidden};
-    for (int i = 0; i < 4; i++)
-        driver()->free((CUdeviceptr)(uintptr_t)all[i]);
-}
-
 /* As another library hands it over: with an offset of bytes. */
 static lathe_tensor borrow(const Mlp *m, int which, void *data) {
     lathe_tensor tensor = mlp_tensor(m, which, data, gpu), view;
@@ -93,15 +75,9 @@ static lathe_tensor borrow(const Mlp *m, int which, void *data) {
     return view;
 }
 
-static bool is_right_there(const Mlp *m, int output, const void *device) {
-    float host[64 * MLP_HIDDEN];
-    from_device(host, device, (size_t)m->batch * (output ? MLP_HIDDEN : MLP_SCORES) * sizeof *host);
-    return mlp_is_right(m, output, host);
-}
-
 static void check_device(lathe_model *model) {
     lathe_context *context = new_context(model, 0);
-    const OnDevice d = bring(&first);
+    const MlpOnDevice d = mlp_bring(&first);
     void *const data[] = {d.x, d.w, d.scores, d.hidden};
     bool is_right = true;
     for (int i = 0; i < 4; i++) {
@@ -116,7 +92,8 @@ static void check_device(lathe_model *model) {
           "tensors of the device are not copied", NULL);
     check(log_count("cuMemAlloc_v2") == 1 && log_count("cuMemAllocHost_v2") == 0,
           "but for the arena, a context needs no memory for them", NULL);
-    check(is_right && is_right_there(&first, 0, d.scores) && is_right_there(&first, 1, d.hidden),
+    check(is_right && mlp_is_right_there(&first, 0, d.scores) &&
+              mlp_is_right_there(&first, 1, d.hidden),
           "inputs and outputs on the device, by DLPack", lathe_context_error(context));
     lathe_tensor scores;
     must(lathe_get_output(context, 0, &scores), "get_output");
@@ -144,7 +121,7 @@ static void check_device(lathe_model *model) {
               !lathe_get_output(context, 0, &scores) && mlp_is_right(&first, 0, scores.data),
           "an input that is copied on the device", lathe_context_error(context));
     lathe_context_free(context);
-    drop(&d);
+    mlp_drop(&d);
 }
 
 static void check_stay(lathe_model *model) {
@@ -160,7 +137,7 @@ static void check_stay(lathe_model *model) {
     bool is_right = !lathe_run(context) && !lathe_run(context) &&
                     !lathe_get_output(context, 0, &again) && again.data == scores.data;
     check(is_right && scores.device.type == LATHE_CUDA && log_count("cuMemcpyDtoHAsync_v2") == 0 &&
-              log_count("cuMemAlloc_v2") == 0 && is_right_there(&first, 0, scores.data),
+              log_count("cuMemAlloc_v2") == 0 && mlp_is_right_there(&first, 0, scores.data),
           "outputs that stay on the device, where lathe_prepare put them",
           lathe_context_error(context));
     lathe_context_free(context);

@@ -20,7 +20,7 @@ struct CUmod_st {
 };
 
 static struct CUctx_st primary;
-static struct CUstream_st *streams;
+static struct CUstream_st default_stream, *streams = &default_stream;
 static _Thread_local int depth; /* contexts that were pushed */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -348,10 +348,10 @@ CUresult cuModuleGetFunction(CUfunction *function, CUmodule module, const char *
 
 /* --- work --- */
 
+static CUstream named(CUstream stream) { return stream ? stream : &default_stream; }
+
 static CUresult queue(CUstream stream, Work work) {
-    if (!stream)
-        return INVALID_VALUE;
-    fake_push(&stream->work, work);
+    fake_push(&named(stream)->work, work);
     return CUDA_SUCCESS;
 }
 
@@ -420,8 +420,10 @@ CUresult cuStreamCreate(CUstream *stream, unsigned flags) {
 CUresult cuStreamDestroy_v2(CUstream stream) {
     BEGIN(true);
     struct CUstream_st **at = &streams;
-    while (*at != stream)
+    while (*at && *at != stream)
         at = &(*at)->next;
+    if (!*at || !stream || stream == &default_stream)
+        return INVALID_VALUE;
     *at = stream->next;
     fake_free(&stream->work);
     free(stream);
@@ -430,7 +432,7 @@ CUresult cuStreamDestroy_v2(CUstream stream) {
 
 CUresult cuStreamSynchronize(CUstream stream) {
     BEGIN(true);
-    return stream->is_capturing ? CAPTURE_INVALIDATED : fake_finish(&stream->work);
+    return named(stream)->is_capturing ? CAPTURE_INVALIDATED : fake_finish(&named(stream)->work);
 }
 
 CUresult cuEventCreate(CUevent *event, unsigned flags) {

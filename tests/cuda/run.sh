@@ -53,7 +53,7 @@ build build_driver "$work/drivers"
 build build_driver "$work/old" -DOLD
 build build_program "$work/jit/libnvrtc.so" -shared -fvisibility=default tests/cuda/nvrtc.c
 build build_header "$work/header"
-for program in runs errors compare; do
+for program in runs streams errors compare; do
 	build build_program "$work/check_$program" tests/cuda/check.c tests/cuda/check_$program.c build/lib/liblathe_rt.a -lm -ldl -pthread
 done
 drivers=$work/drivers
@@ -65,6 +65,7 @@ for model in mlp conv control data; do
 	compile tests/cuda/$model.lir -o "$work/$model.cpu.so"
 done
 checks "$work/check_runs" "$work/mlp.so"
+checks "$work/check_streams" "$work/mlp.so"
 checks "$work/check_errors" "$work/mlp.so"
 for model in mlp conv control data; do
 	checks "$work/check_compare" "$work/$model.so" "$work/$model.cpu.so"
