@@ -69,25 +69,29 @@ TOOL_SRC    := $(filter-out $(TOOL_MAINS),$(wildcard tools/*.c))
 TEST_MAINS  := $(wildcard tests/unit/test_*.c tests/diff/*.c tests/rules/*.c tests/golden/*.c)
 TEST_SRC    := $(wildcard tests/*.c)
 SUITE_SRC   := $(wildcard tests/conformance/*.c)
+BENCH_SRC   := $(wildcard tests/bench/gpu/*.c)
 
 LATHE_OBJ   := $(LATHE_SRC:%.c=$(OBJ)/%.o) $(RULES_C:$(GEN)/%.c=$(OBJ)/gen/%.o)
 RT_OBJ      := $(RT_SRC:%.c=$(OBJ)/rt/%.o)
 TOOL_OBJ    := $(TOOL_SRC:%.c=$(OBJ)/%.o) $(PAGES_C:$(GEN)/%.c=$(OBJ)/gen/%.o)
 TEST_OBJ    := $(TEST_SRC:%.c=$(OBJ)/%.o)
 SUITE_OBJ   := $(SUITE_SRC:%.c=$(OBJ)/%.o)
+BENCH_OBJ   := $(BENCH_SRC:%.c=$(OBJ)/%.o)
 MAIN_OBJ    := $(TOOL_MAINS:%.c=$(OBJ)/%.o) $(TEST_MAINS:%.c=$(OBJ)/%.o)
-ALL_OBJ     := $(LATHE_OBJ) $(RT_OBJ) $(TOOL_OBJ) $(TEST_OBJ) $(SUITE_OBJ) $(MAIN_OBJ)
+ALL_OBJ     := $(LATHE_OBJ) $(RT_OBJ) $(TOOL_OBJ) $(TEST_OBJ) $(SUITE_OBJ) $(BENCH_OBJ) \
+               $(MAIN_OBJ)
 
 LIBRARIES   := $(LIB)/liblathe.a $(LIB)/liblathe.so $(LIB)/liblathe_rt.a $(LIB)/liblathe_rt.so
 TOOLS       := $(patsubst tools/%.c,$(BIN)/%,$(subst _,-,$(TOOL_MAINS)))
 SUITE       := $(TST)/conformance
+GPU_BENCH   := $(OUT)/bench-gpu/bench_gpu
 TESTS       := $(patsubst %.c,$(TST)/%,$(notdir $(TEST_MAINS))) $(SUITE)
 
-.PHONY: ops-page all objects tests setup check check-full check-gpu conformance demo bench deps-check lint format \
-        models install clean help need-llvm FORCE
+.PHONY: ops-page all objects tests setup check check-full check-gpu conformance conformance-gpu demo bench \
+        bench-gpu deps-check lint format models install clean help need-llvm FORCE
 all: $(LIBRARIES) $(TOOLS)
 objects: $(ALL_OBJ)
-tests: $(TESTS)
+tests: $(TESTS) $(GPU_BENCH)
 
 # ---- objects ------------------------------------------------------------------------
 
@@ -204,6 +208,8 @@ $(foreach source,$(TEST_MAINS),$(eval $(call test_rule,$(source))))
 
 $(SUITE): $(SUITE_OBJ) $(TEST_OBJ) $(OBJ)/tools.a $(ARCHIVES)
 	$(call link,$(TEST_LIBS))
+$(GPU_BENCH): $(BENCH_OBJ) $(OBJ)/tools.a $(ARCHIVES)
+	$(call link,$(COMPILER_LIBS))
 
 # ---- checks -------------------------------------------------------------------------
 
@@ -225,6 +231,7 @@ setup:
 REAL_MODELS := magika rapidocr_det rapidocr_cls rapidocr_rec silero_vad silero_vad_op15 basic_pitch \
                minilm_int8
 MADE_MODELS := resnet50 mobilenet_v2 bert_base unet lstm mlp gemm_1024 mlp_f16 mobilenet_v2_f16
+GPU_MODELS  := resnet50_f16 bert_base_f16 gpt2_prefill64 gpt2_step64
 models:
 	@if [ -f tests/models/setup.sh ]; then \
 	    bash tests/models/setup.sh && \
@@ -248,8 +255,13 @@ check-full:
 	@$(MAKE) conformance
 
 check-gpu: all
-	@$(MAKE) models
+	@$(MAKE) models MADE_MODELS='$(MADE_MODELS) $(GPU_MODELS)'
 	@tests/cuda/models_on_gpu $(ARGS)
+
+# On the driver that stands in for NVIDIA's where there is no GPU.
+conformance-gpu: all $(SUITE)
+	@bash tests/conformance/setup.sh
+	@tests/cuda/conformance $(if $(findstring --filter,$(ARGS)),,--all) $(ARGS)
 
 conformance: $(SUITE)
 	@bash tests/conformance/setup.sh
@@ -263,6 +275,10 @@ demo:
 
 bench: all
 	@python3 tests/bench/bench.py $(ARGS)
+
+bench-gpu: all $(GPU_BENCH)
+	@$(MAKE) models MADE_MODELS='$(MADE_MODELS) $(GPU_MODELS)'
+	@$(GPU_BENCH) $(ARGS)
 
 deps-check:
 	@tools/deps_check.sh
@@ -313,6 +329,7 @@ install: all
 
 clean:
 	@rm -rf build/obj build/obj-* build/gen build/lib build/bin build/tests build/test-logs \
+	    build/bench-gpu \
 	    $(addprefix build/,$(notdir $(wildcard build/clang build/gcc-* build/clang-*)))
 
 help:
@@ -323,6 +340,8 @@ help:
 	    'make check         every test that a commit must pass' \
 	    'make check-full    the same, the whole ONNX backend suite, and races in CUDA-C' \
 	    'make check-gpu     whole models on this machine'"'"'s GPU' \
+	    'make conformance-gpu   the same suite on a GPU, or on what stands in for one' \
+	    'make bench-gpu     kernels beside cuBLAS and cuDNN, and whole models, on this machine'"'"'s GPU' \
 	    'make conformance   the ONNX backend suite, with tables; ARGS=--help lists its options' \
 	    'make tests         builds the test programs; make build/tests/NAME builds one' \
 	    'make bench         lathe beside its peers; ARGS=--help lists its options' \

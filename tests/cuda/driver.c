@@ -127,7 +127,15 @@ CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute attribute, CUdevice
     BEGIN(false);
     const int sm = (int)setting("FAKE_CUDA_SM", 80);
     (void)device;
-    *value = attribute == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR ? sm / 10 : sm % 10;
+    switch ((int)attribute) {
+    case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR: *value = sm / 10; break;
+    case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR: *value = sm % 10; break;
+    case 13: *value = 1000000; break; /* kHz, of 10 processors */
+    case 16: *value = 10; break;
+    case 36: *value = 2000000; break; /* kHz, of memory that is 512 bits wide */
+    case 37: *value = 512; break;
+    default: return INVALID_VALUE;
+    }
     return CUDA_SUCCESS;
 }
 
@@ -360,7 +368,8 @@ CUresult cuLaunchKernel(CUfunction function, unsigned blocks_x, unsigned blocks_
                         unsigned threads_z, unsigned shared_bytes, CUstream stream, void **params,
                         void **extra) {
     BEGIN(true);
-    Work work = {WORK_LAUNCH, function, blocks_x, (int)threads_x, NULL, NULL, NULL, 0, NULL};
+    Work work = {
+        .kind = WORK_LAUNCH, .function = function, .blocks = blocks_x, .threads = (int)threads_x};
     if (!function || extra || shared_bytes || blocks_x == 0 || threads_x == 0 || threads_x > 1024 ||
         blocks_y != 1 || blocks_z != 1 || threads_y != 1 || threads_z != 1)
         return INVALID_VALUE;
@@ -370,8 +379,15 @@ CUresult cuLaunchKernel(CUfunction function, unsigned blocks_x, unsigned blocks_
     return queue(stream, work);
 }
 
+CUresult fake_call(CUstream stream, void (*run)(void *), void *argument) {
+    BEGIN(true);
+    if (named(stream)->is_capturing)
+        return CAPTURE_INVALIDATED;
+    return queue(stream, (Work){.kind = WORK_CALL, .call = run, .args = argument});
+}
+
 static CUresult queue_copy(CUstream stream, void *to, const void *from, size_t bytes) {
-    return queue(stream, (Work){WORK_COPY, NULL, 0, 0, NULL, to, from, bytes, NULL});
+    return queue(stream, (Work){.kind = WORK_COPY, .to = to, .from = from, .bytes = bytes});
 }
 
 CUresult cuMemcpyHtoD_v2(CUdeviceptr to, const void *from, size_t bytes) {
@@ -451,7 +467,7 @@ CUresult cuEventDestroy_v2(CUevent event) {
 CUresult cuEventRecord(CUevent event, CUstream stream) {
     BEGIN(true);
     event->is_done = false;
-    return queue(stream, (Work){WORK_EVENT, NULL, 0, 0, NULL, NULL, NULL, 0, event});
+    return queue(stream, (Work){.kind = WORK_EVENT, .event = event});
 }
 
 CUresult cuEventElapsedTime(float *milliseconds, CUevent from, CUevent to) {

@@ -9,7 +9,9 @@
  * Environment, read at every call:
  *     FAKE_CUDA_FAIL=cuMemAlloc_v2:2:700   the second call of that name from now gives 700; :0: all
  *     FAKE_CUDA_DEVICES=1  FAKE_CUDA_SM=80  FAKE_CUDA_MB=256  FAKE_CUDA_VERSION=12040
- *     FAKE_CUDA_LOG=FILE                   a line for each call, appended */
+ *     FAKE_CUDA_LOG=FILE                   a line for each call, appended
+ *     FAKE_CUDA_NS=1000                    what a kernel takes by the device's clock; a library's
+ *                                          call takes twice that, and all else nothing */
 #ifndef LATHE_TESTS_CUDA_DRIVER_H
 #define LATHE_TESTS_CUDA_DRIVER_H
 
@@ -42,7 +44,7 @@ struct CUevent_st {
     bool is_done;
 };
 
-typedef enum { WORK_LAUNCH, WORK_COPY, WORK_EVENT } WorkKind;
+typedef enum { WORK_LAUNCH, WORK_COPY, WORK_EVENT, WORK_CALL } WorkKind;
 
 /* What waits in a stream, or is part of a graph. */
 typedef struct Work {
@@ -50,7 +52,8 @@ typedef struct Work {
     struct CUfunc_st *function;
     int64_t blocks;
     int threads;
-    unsigned char *args; /* the parameters, eight bytes each; owned */
+    unsigned char *args; /* the parameters, eight bytes each, or the call's argument; owned */
+    void (*call)(void *argument);
     void *to;
     const void *from;
     size_t bytes;
@@ -85,6 +88,10 @@ CUresult fake_finish(WorkList *list);
 CUresult fake_failure(void);
 
 /* --- driver.c --- */
+
+/* What stands in for NVIDIA's libraries puts its work on a stream: run(argument), which malloc
+ * gave. No graph takes it. */
+EXPORT CUresult fake_call(CUstream stream, void (*run)(void *), void *argument);
 
 /* Opens the device's memory to kernels and copies, or closes it. */
 void fake_open_memory(bool is_open);

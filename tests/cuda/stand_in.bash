@@ -7,7 +7,15 @@ build_program() {
 }
 
 # build_driver FOLDER [FLAGS]: FOLDER/libcuda.so.1
-build_driver() { build_program "$1/libcuda.so.1" -shared tests/cuda/driver.c tests/cuda/driver_stream.c "${@:2}"; }
+build_driver() {
+	build_program "$1/libcuda.so.1" -shared -Wl,-soname,libcuda.so.1 tests/cuda/driver.c tests/cuda/driver_stream.c "${@:2}"
+}
+
+# build_libraries FOLDER DRIVER-FOLDER: cuBLAS and cuDNN
+build_libraries() {
+	build_program "$1/libcublas.so.12" -shared tests/cuda/cublas.c runtime/base/half.c "$2/libcuda.so.1" &&
+		build_program "$1/libcudnn.so.9" -shared tests/cuda/cudnn.c runtime/base/half.c "$2/libcuda.so.1"
+}
 
 # build_header FOLDER: what tests/cuda/nvcc includes, compiled once with $FAKE_OPT; FAKE_HEADER names it.
 build_header() {

@@ -397,6 +397,8 @@ MODELS = {
     "bert_base": bert_base,
     "mlp_f16": lambda: half(mlp()),
     "mobilenet_v2_f16": lambda: half(mobilenet_v2()),
+    "resnet50_f16": lambda: half(resnet50()),
+    "bert_base_f16": lambda: half(bert_base()),
     "gpt2_prefill64": lambda: gpt2("gpt2_prefill64", 64, 0),
     "gpt2_step64": lambda: gpt2("gpt2_step64", 1, 64),
 }
