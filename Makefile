@@ -278,6 +278,7 @@ bench: all
 
 bench-gpu: all $(GPU_BENCH)
 	@$(MAKE) models MADE_MODELS='$(MADE_MODELS) $(GPU_MODELS)'
+	@build/venv/bin/python tests/models/make_models.py build/models resnet50_b32 resnet50_b32_f16
 	@$(GPU_BENCH) $(ARGS)
 
 deps-check:

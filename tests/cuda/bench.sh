@@ -37,8 +37,8 @@ says '| products, m x n x k | dtype | lathe, ms | cuBLAS, ms | of its speed | TF
 says '| 64 x 64 x 64 | f16 | 0.001 | 0.002 | 200 % | 0.524 | 3 % |'
 says '| 64 x 64 x 64 | bf16 | 0.001 | 0.002 | 200 % | 0.524 | 3 % |'
 says '| 64 x 64 x 64 | f32 | 0.001 | 0.002 | 200 % | 0.524 | 41 % |'
-says '| mlp.lir | 1 | 0.003 | 3 | 0.003 | 0.00 | 0.00 |'
-says '| mlp.lir | 1 | softmax_3 | 1 | 0.001 | 33 % |'
+says '| mlp.lir | 0.003 | 3 | 0.003 | 0.00 | 0.00 |'
+says '| mlp.lir | softmax_3 | 1 | 0.001 | 33 % |'
 python3 - "$work/results.json" <<'END'
 import json
 import sys

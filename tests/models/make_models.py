@@ -116,9 +116,9 @@ def conv_bn_relu(g, x, cin, cout, k, stride=1):
     return g.op("Relu", batchnorm(g, conv(g, x, cin, cout, k, stride), cout))
 
 
-def resnet50():
-    g = Graph("resnet50", 50)
-    x = g.input("input", [1, 3, 224, 224])
+def resnet50(batch=1):
+    g = Graph("resnet50" if batch == 1 else f"resnet50_b{batch}", 50)
+    x = g.input("input", [batch, 3, 224, 224])
     x = conv_bn_relu(g, x, 3, 64, 7, 2)
     x = g.op("MaxPool", x, kernel_shape=[3, 3], pads=[1] * 4, strides=[2, 2], ceil_mode=0)
     cin = 64
@@ -138,7 +138,7 @@ def resnet50():
     x = g.op("Flatten", x, axis=1)
     x = g.op("Gemm", x, g.weight(1000, 2048), g.weight(1000, scale=0.01),
              alpha=1.0, beta=1.0, transB=1)
-    g.output(x, "output", [1, 1000])
+    g.output(x, "output", [batch, 1000])
     return g
 
 
@@ -398,6 +398,8 @@ MODELS = {
     "mlp_f16": lambda: half(mlp()),
     "mobilenet_v2_f16": lambda: half(mobilenet_v2()),
     "resnet50_f16": lambda: half(resnet50()),
+    "resnet50_b32": lambda: resnet50(32),
+    "resnet50_b32_f16": lambda: half(resnet50(32)),
     "bert_base_f16": lambda: half(bert_base()),
     "gpt2_prefill64": lambda: gpt2("gpt2_prefill64", 64, 0),
     "gpt2_step64": lambda: gpt2("gpt2_step64", 1, 64),

@@ -48,8 +48,6 @@ typedef Vec(GpuCase) GpuCaseList;
 
 typedef struct GpuModel {
     const char *name;
-    const char *shape; /* an option of --input, or NULL */
-    int64_t batch;
     const char *path; /* NULL: build/models/NAME.onnx */
 } GpuModel;
 

@@ -104,21 +104,19 @@ static double graph_gap_us(const GpuRow *row) {
 static void report_model(const GpuBench *bench, const GpuRow *row, FILE *out) {
     Arena *arena = bench->arena;
     if (row->trouble) {
-        fprintf(out, "| %s | %lld | %s | | | | |\n", row->model->name,
-                (long long)row->model->batch, row->trouble);
+        fprintf(out, "| %s | %s | | | | |\n", row->model->name, row->trouble);
         return;
     }
-    fprintf(out, "| %s | %lld | %s | %u | %s | %.2f | %.2f |\n", row->model->name,
-            (long long)row->model->batch, figure(arena, row->lathe_ms), row->launches,
-            figure(arena, row->kernel_ms), graph_gap_us(row), row->greatest_gap_us);
+    fprintf(out, "| %s | %s | %u | %s | %.2f | %.2f |\n", row->model->name,
+            figure(arena, row->lathe_ms), row->launches, figure(arena, row->kernel_ms),
+            graph_gap_us(row), row->greatest_gap_us);
 }
 
 static void report_kernels(const GpuBench *bench, const GpuRow *row, FILE *out) {
     for (size_t i = 0; i < row->kernels.len && i < SHOWN_KERNELS; i++) {
         const GpuKernel *k = &row->kernels.data[i];
-        fprintf(out, "| %s | %lld | %s | %.0f | %s | %s |\n", row->model->name,
-                (long long)row->model->batch, k->name, k->calls, figure(bench->arena, k->ms),
-                share(bench->arena, percent(k->ms, row->kernel_ms)));
+        fprintf(out, "| %s | %s | %.0f | %s | %s |\n", row->model->name, k->name, k->calls,
+                figure(bench->arena, k->ms), share(bench->arena, percent(k->ms, row->kernel_ms)));
     }
 }
 
@@ -126,13 +124,13 @@ static void report_models(const GpuBench *bench, FILE *out) {
     const size_t cases = bench->cases.len;
     if (bench->models.len == 0)
         return;
-    fputs("\n| model | batch | lathe, ms | kernels | their sum, ms | between two, us |"
-          " at most, one by one, us |\n|---|---|---|---|---|---|---|\n",
+    fputs("\n| model | lathe, ms | kernels | their sum, ms | between two, us |"
+          " at most, one by one, us |\n|---|---|---|---|---|---|\n",
           out);
     for (size_t i = cases; i < bench->rows.len; i++)
         report_model(bench, &bench->rows.data[i], out);
-    fputs("\n| model | batch | its longest kernels | calls | ms | of the sum |\n"
-          "|---|---|---|---|---|---|\n",
+    fputs("\n| model | its longest kernels | calls | ms | of the sum |\n"
+          "|---|---|---|---|---|\n",
           out);
     for (size_t i = cases; i < bench->rows.len; i++)
         report_kernels(bench, &bench->rows.data[i], out);
@@ -205,7 +203,6 @@ static void json_row(const GpuBench *bench, const GpuRow *row, FILE *out) {
         number(out, "peer_ms", row->peer_ms, ", ");
         text(out, "peer_trouble", row->peer_trouble, ", ");
     } else {
-        number(out, "batch", (double)row->model->batch, ", ");
         number(out, "launches", row->launches, ", ");
         number(out, "kernel_ms", row->kernel_ms, ", ");
         number(out, "graph_gap_us", graph_gap_us(row), ", ");
