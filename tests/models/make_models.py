@@ -379,6 +379,8 @@ def half(g):
     for attribute in (a for node in g.nodes for a in node.attribute):
         if attribute.HasField("t") and attribute.t.data_type == TensorProto.FLOAT:
             attribute.t.CopyFrom(tensor(attribute.t))
+        if attribute.name == "to" and attribute.i == TensorProto.FLOAT:
+            attribute.i = TensorProto.FLOAT16
     g.data = {name: value.astype(np.float16) if value.dtype == np.float32 else value
               for name, value in g.data.items()}
     return g
