@@ -207,6 +207,7 @@ struct Kernel {
     Vec(const Dim *) extents;
     Stmt *body;
     const char *schedule; /* text of the schedule that was applied; NULL: none */
+    const char *nest;     /* the kernel as text, before it was scheduled; NULL: nobody asked */
     Map exprs;            /* interning */
     uint32_t next_expr;
 };

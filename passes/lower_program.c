@@ -235,6 +235,14 @@ static const Dim *count_rounds(Assembly *a, const Kernel *k, const Lowered *lowe
     return rounds;
 }
 
+/* As text, for those who read what becomes of it. */
+static const char *nest_of(const Kernel *k) {
+    Str text;
+    lt_str_init(&text, k->arena);
+    lt_kernel_print(&text, k, true);
+    return text.text;
+}
+
 /* The number of this kernel or of an equal one, which is scheduled when it is the first. */
 static uint32_t add_kernel(Assembly *a, const Node *node, Kernel *k) {
     Str text;
@@ -245,6 +253,8 @@ static uint32_t add_kernel(Assembly *a, const Node *node, Kernel *k) {
     if (known)
         return (uint32_t)known - 1;
     k->name = kernel_name(a, node);
+    if (lt_target_is_gpu(a->ctx->target))
+        k->nest = nest_of(k);
     lt_schedule_kernel(a->ctx, k);
     lt_vec_push(a->module->arena, &a->program->kernels, k);
     lt_strmap_set(&a->kernels, text.text, (void *)(uintptr_t)a->program->kernels.len);

@@ -110,8 +110,8 @@ static bool emit_text(Str *out, const Program *p, const char **symbols, const Co
     lt_str_init(&code, arena);
     lt_str_init(&helpers, arena);
     for (size_t i = 0; i < p->kernels.len; i++) {
-        symbols[i] = lt_cuda_name(arena, &taken, p->kernels.data[i]->name);
-        is_good &= lt_cuda_kernel(&code, p->kernels.data[i], symbols[i], arena, diags);
+        symbols[i] = lt_cuda_kernel_name(arena, &taken, p->kernels.data[i]);
+        is_good &= lt_cuda_kernel(&code, p->kernels.data[i], symbols[i], NULL, arena, diags);
         if (o->progress)
             o->progress(o->user, (int)i + 1, (int)p->kernels.len);
     }
@@ -163,8 +163,9 @@ static void add_code(Command *c, const char *number, const char *kind) {
 
 static bool run_nvcc(Command *c, const char *const *architectures, size_t count, DeviceCode *out) {
     const char *text = lt_command_file(c, "model.cu"), *image = lt_command_file(c, "model.fatbin");
-    static const char *const options[] = {"--fatbin", "-std=c++17", "--threads", "0", "-Xcudafe",
-                                          "--diag_suppress=177"}; /* functions nobody calls */
+    static const char *const options[] = {
+        "--fatbin", "-std=c++17", "--threads",
+        "0",        "-Xcudafe",   "--diag_suppress=177"}; /* functions nobody calls */
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)
         lt_command_add(c, options[i]);
     for (size_t i = 0; i < count; i++)

@@ -32,7 +32,7 @@ static const char *wide_type(int64_t bytes) {
     return bytes == 16 ? "int4" : bytes == 8 ? "int2" : bytes == 4 ? "int1" : NULL;
 }
 
-/* The element of the first lane. */
+/* Where the element of the first lane is. */
 static const char *first_element(Writer *w, const Buffer *b, const Dim *const *index,
                                  const Dim *lane) {
     const Dim **by = LT_ARRAY(w->arena, const Dim *, w->dims.symbols.len);
@@ -40,7 +40,10 @@ static const char *first_element(Writer *w, const Buffer *b, const Dim *const *i
     by[lane->symbol] = lt_dim_const(&w->dims, 0);
     for (int i = 0; i < b->rank; i++)
         first[i] = lt_dim_substitute(&w->dims, index[i], by);
-    return lt_cuda_element(w, b, first);
+    lt_cuda_hint(w, b, first);
+    if (b->kind <= BUFFER_OUTPUT)
+        return lt_cuda_address(w, b, lt_buffer_flat(&w->dims, b, first), true);
+    return lt_arena_printf(w->arena, "&%s", lt_cuda_element(w, b, first));
 }
 
 static const char *condition(Writer *w, const Expr *predicate) {
@@ -70,7 +73,7 @@ bool lt_cuda_copy(Writer *w, const Stmt *loop) {
         !is_aligned(w, lt_buffer_flat(&w->dims, from, index), lane, lanes))
         return false;
     const char *test = predicate ? condition(w, predicate) : NULL;
-    lt_cuda_line(w, "%s<%s>(&%s, &%s%s%s);", is_fetch ? "fetch" : "copy", type,
+    lt_cuda_line(w, "%s<%s>(%s, %s%s%s);", is_fetch ? "fetch" : "copy", type,
                  first_element(w, to, s->u.store.index, lane), first_element(w, from, index, lane),
                  test ? ", " : "", test ? test : "");
     w->fetches |= is_fetch;

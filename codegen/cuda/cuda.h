@@ -30,7 +30,8 @@ typedef struct Text {
 typedef struct Scope {
     struct Scope *around;
     Str lines;
-    int depth; /* of the function's own: 1 */
+    int depth;       /* of the function's own: 1 */
+    bool has_braces; /* even around one line */
     Vec(const char *) names;
 } Scope;
 
@@ -44,10 +45,19 @@ typedef struct NamedDim {
 /* Lanes of a vector loop that are in memory beside each other. */
 typedef struct Pack {
     const Buffer *buffer;
+    const Dim *const *index;
     const Dim *base; /* the number of the first one's element */
     const char *name;
     bool is_store;
 } Pack;
+
+/* To an element of a parameter, up to the end of a scope. */
+typedef struct Pointer {
+    const Buffer *buffer;
+    const Dim *base; /* the number of the element */
+    const char *name;
+    const Scope *scope;
+} Pointer;
 
 /* What one statement makes of an expression. */
 typedef struct ExprUse {
@@ -65,16 +75,24 @@ typedef struct Writer {
     Scope *scope;         /* the innermost */
     const char **symbols; /* by symbol: its text; NULL: not visible */
     Scope **symbol_scopes;
+    bool *reads;          /* by symbol: whether the text mentions it */
     const Dim **replaced; /* by symbol: what stands for it, or NULL */
     bool any_replaced;
     const char **buffers; /* by buffer index: names */
+    bool *undeclared;     /* those that their first value will declare */
     Vec(NamedDim) named_dims;
-    struct ExprUse *uses; /* by expression id */
+    Vec(Pointer) pointers;
+    Vec(NamedDim) hints;   /* parts of the index at hand, perhaps with names */
+    const char *hint_stem; /* of the buffer's name */
+    struct ExprUse *uses;  /* by expression id */
     uint32_t statement;
-    const char *index_type; /* int, where every index fits; else int64_t */
-    int64_t threads;        /* of a block; 0: the kernel has no thread loops */
+    const Stmt *run_end;       /* the last of the stores that are one statement, or NULL */
+    Vec(const Stmt *) written; /* whose text is part of another's */
+    int64_t threads;           /* of a block; 0: the kernel has no thread loops */
     const char *axis;    /* whose positions blocks and threads share out as i.0 and i.1, or NULL */
     const Dim *position; /* on it: a symbol of the fork */
+    const Dim *block;    /* the grid's variable, where .. */
+    int64_t positions;   /* .. a block has that many positions, of threads or groups; 0 */
     const char *thread;  /* the name of a thread's number */
     int64_t lanes;       /* threads of a group, where a block has several; 0: it has one */
     int64_t apart;       /* the numbers of a group's threads are */
@@ -95,6 +113,10 @@ const char *lt_cuda_name(Arena *arena, Map *taken, const char *name);
 /* The last words of it, where it is long. */
 const char *lt_cuda_short_name(Arena *arena, const char *name);
 
+/* Of a local buffer: "acc.tile" is acc, "x.share" x_tile. */
+const char *lt_cuda_local_name(Arena *arena, const char *name);
+/* Of a kernel's function: after the first of the nodes that it computes, and the last. */
+const char *lt_cuda_kernel_name(Arena *arena, Map *taken, const Kernel *k);
 /* What a loop of that name is called: m_block for "m0.0", m for "m0.1.1". */
 const char *lt_cuda_loop_name(Arena *arena, const char *name);
 /* The same as lt_cuda_name, until the scope ends. */
@@ -121,13 +143,37 @@ Text lt_cuda_binary(Arena *arena, Text a, const char *operator, Text b, Binding 
 
 /* --- dims.c: index arithmetic --- */
 
-/* Whether d, and all that is computed on the way to it, fits into 32 bits. */
-bool lt_cuda_fits_int(const DimTable *t, const Dim *d);
+/* Of a variable for d: int where it fits, in a kernel. */
+const char *lt_cuda_index_type(const Writer *w, const Dim *d);
+/* Whether the type of d's text is int64_t. */
+bool lt_cuda_is_wide(const Writer *w, const Dim *d);
 /* The scope has its text from here on. */
 void lt_cuda_bind(Writer *w, const Dim *symbol, const char *text);
 Text lt_cuda_dim(Writer *w, const Dim *d);
+/* The name of a quotient, remainder or choice; NULL: it has none yet. */
+const char *lt_cuda_known_dim(const Writer *w, const Dim *d);
+/* The innermost of the scopes that d's symbols are bound in. */
+Scope *lt_cuda_scope_of(const Writer *w, const Dim *d);
 /* With what stands for its symbols. */
 const Dim *lt_cuda_replaced(Writer *w, const Dim *d);
+
+/* --- partname.c --- */
+
+/* What parts of the index are about, until the next index. */
+void lt_cuda_hint(Writer *w, const Buffer *b, const Dim *const *index);
+/* For a quotient, a remainder or a choice. */
+const char *lt_cuda_part_name(Writer *w, const Dim *d);
+
+/* --- position.c --- */
+
+const Dim *lt_cuda_fold_positions(Writer *w, const Dim *d);
+
+/* --- pointer.c --- */
+
+/* An element of a parameter by its number, x[64 * i + j] or x_at[j], and its address; is_shared:
+ * other statements are about those beside it. */
+const char *lt_cuda_parameter_element(Writer *w, const Buffer *b, const Dim *number);
+const char *lt_cuda_address(Writer *w, const Buffer *b, const Dim *number, bool is_shared);
 
 /* --- expr.c --- */
 
@@ -137,6 +183,8 @@ Text lt_cuda_statement(Writer *w, const Expr *e);
  * NULL: neither. To be called between lt_cuda_begin_statement and the next statement. */
 const char *lt_cuda_raw(Writer *w, const Expr *e);
 void lt_cuda_begin_statement(Writer *w, const Expr *e);
+/* Stores from this one on, of which none loads what another stores, are one statement. */
+void lt_cuda_begin_run(Writer *w, const Stmt *first);
 /* The element of a buffer: x[64 * i + j], acc[i][j]. */
 const char *lt_cuda_element(Writer *w, const Buffer *b, const Dim *const *index);
 bool lt_cuda_is_scalar(const Buffer *b);
@@ -163,9 +211,23 @@ void lt_cuda_line_in(Scope *scope, const char *format, ...) __attribute__((forma
 /* `head {`, and what was written since as its body. */
 void lt_cuda_open(Writer *w, Scope *scope);
 void lt_cuda_close(Writer *w, const char *head);
+/* Without the declarations of what the rest does not mention. */
+const char *lt_cuda_without_unused(Arena *arena, const char *lines);
+/* Whether the name stands in the lines. */
+bool lt_cuda_mentions(const char *lines, const char *name);
+
+/* --- join.c --- */
+
+/* Branches of one condition that follow each other, as one; else the statement itself. */
+const Stmt *lt_cuda_join(Writer *w, const Stmt *s);
 
 /* --- thread.c: what threads share out --- */
 
+/* A loop that all threads of the block run. */
+static inline bool lt_cuda_covers_block(const Writer *w, const Stmt *s) {
+    return s->kind == STMT_FOR && s->u.loop.kind == LOOP_THREAD &&
+           s->u.loop.extent->value == w->threads;
+}
 /* The variable of a thread loop gets its text. */
 void lt_cuda_bind_thread(Writer *w, const Stmt *loop);
 /* j of `thread r.1 in N { for r.0 in J { .. } }` becomes what is left of r = N * j + thread; the
@@ -192,10 +254,28 @@ void lt_cuda_end_packs(Writer *w);
 /* The element where it is part of a pack, else NULL. */
 const char *lt_cuda_pack_element(Writer *w, const Buffer *b, const Dim *const *index);
 
+/* --- signature.c --- */
+
+/* Names the parameters. */
+void lt_cuda_name_parameters(Writer *w);
+/* Their list, once the body's lines are written: what they do not mention is none, which `reads`
+ * tells of each buffer and integer argument; NULL: all are parameters. */
+const char *lt_cuda_parameters(Writer *w, const char *function, const char *lines, bool *reads);
+/* What the kernel computes, as kernel IR, and its schedule. */
+void lt_cuda_comment(Str *out, const Kernel *k, Arena *arena);
+
 /* --- kernel.c --- */
 
-/* The function, with its kernel IR as a comment. False: a diagnostic says why there is none. */
-bool lt_cuda_kernel(Str *out, Kernel *k, const char *name, Arena *arena, DiagList *diags);
+/* A kernel's function. */
+typedef struct CudaFunction {
+    const char *name;
+    bool *reads; /* by buffer and integer argument: whether it is a parameter */
+} CudaFunction;
+
+/* The function, behind a comment; reads as in lt_cuda_parameters. False: a diagnostic says why
+ * there is none. */
+bool lt_cuda_kernel(Str *out, Kernel *k, const char *name, bool *reads, Arena *arena,
+                    DiagList *diags);
 
 /* --- helpers.c --- */
 

@@ -11,6 +11,9 @@ enum { SHORT_TEXT = 32 }; /* on the host, needs no name */
 
 /* --- 32 bits --- */
 
+/* Leaves room for a step of a loop. */
+enum { LARGEST_INT = INT32_MAX - LT_MAX_THREADS };
+
 /* The greatest magnitude of d, at most INT64_MAX. */
 static int64_t magnitude(const DimTable *t, const Dim *d) {
     int64_t lo, hi;
@@ -20,24 +23,41 @@ static int64_t magnitude(const DimTable *t, const Dim *d) {
     return llabs(lo) > llabs(hi) ? llabs(lo) : llabs(hi);
 }
 
-/* Terms are added, and factors multiplied, in an order of their own: all parts of the sum or of the
- * product must fit, whatever their signs. */
-bool lt_cuda_fits_int(const DimTable *t, const Dim *d) {
-    if (magnitude(t, d) > INT32_MAX)
-        return false;
-    int64_t all = d->kind == DIM_ADD || d->kind == DIM_MUL ? llabs(d->value) : 0;
+static int64_t times(int64_t a, int64_t b) {
+    return b > 1 && a > INT64_MAX / b ? INT64_MAX : a * (b > 1 ? b : 1);
+}
+static int64_t plus(int64_t a, int64_t b) { return a > INT64_MAX - b ? INT64_MAX : a + b; }
+
+/* What the parts of a sum or of a product that are int may come to, in whatever order. */
+static int64_t narrow_part(const Writer *w, const Dim *d) {
+    const bool is_sum = d->kind == DIM_ADD;
+    int64_t all = llabs(d->value);
     for (uint32_t i = 0; i < d->count; i++) {
-        if (!lt_cuda_fits_int(t, d->args[i]))
-            return false;
-        const int64_t part = magnitude(t, d->args[i]);
-        if (d->kind == DIM_ADD)
-            all += part;
-        if (d->kind == DIM_MUL && part > 1)
-            all *= part;
-        if (all > INT32_MAX)
-            return false;
+        if (lt_cuda_is_wide(w, d->args[i]))
+            continue;
+        const int64_t part = magnitude(&w->dims, d->args[i]);
+        all = is_sum ? plus(all, part) : times(all, part);
     }
-    return true;
+    return all;
+}
+
+/* The text's parts are of the types that they have, and C++ computes with the wider one: only where
+ * narrow ones overflow does the text say int64_t. */
+bool lt_cuda_is_wide(const Writer *w, const Dim *d) {
+    if (d->kind == DIM_CONST)
+        return llabs(d->value) > INT32_MAX;
+    if (!w->kernel)
+        return true;
+    if (d->kind != DIM_ADD && d->kind != DIM_MUL)
+        return magnitude(&w->dims, d) > LARGEST_INT;
+    for (uint32_t i = 0; i < d->count; i++)
+        if (lt_cuda_is_wide(w, d->args[i]))
+            return true;
+    return narrow_part(w, d) > INT32_MAX;
+}
+
+const char *lt_cuda_index_type(const Writer *w, const Dim *d) {
+    return !w->kernel || magnitude(&w->dims, d) > LARGEST_INT ? "int64_t" : "int";
 }
 
 /* --- names --- */
@@ -47,89 +67,29 @@ void lt_cuda_bind(Writer *w, const Dim *symbol, const char *text) {
     w->symbol_scopes[symbol->symbol] = w->scope;
 }
 
-/* The innermost of the scopes that d's symbols are bound in. */
-static Scope *scope_of(const Writer *w, const Dim *d, Scope *outermost) {
+static Scope *scope_within(const Writer *w, const Dim *d, Scope *outermost) {
     Scope *found = outermost;
     if (d->kind == DIM_SYMBOL && w->symbol_scopes[d->symbol])
         found = w->symbol_scopes[d->symbol];
     for (uint32_t i = 0; i < d->count; i++) {
-        Scope *inner = scope_of(w, d->args[i], outermost);
+        Scope *inner = scope_within(w, d->args[i], outermost);
         found = inner->depth > found->depth ? inner : found;
     }
     return found;
 }
 
-/* The symbol of a merged loop, b_y0_o or b_y0_o.1, in the dim, or NULL. */
-static const Dim *merged_symbol(const Dim *d) {
-    const Dim *found = NULL;
-    if (d->kind == DIM_SYMBOL) {
-        const char *dot = strchr(d->name, '.'), *joint = strchr(d->name, '_');
-        return joint && (!dot || (joint < dot && !strchr(dot, '_'))) ? d : NULL;
-    }
-    for (uint32_t i = 0; i < d->count && !found; i++)
-        found = merged_symbol(d->args[i]);
-    return found;
-}
-
-/* Which axis of the output has rows of that many elements behind it; -1: none. */
-static int axis_of_stride(Writer *w, const Dim *stride, int rank) {
-    const Kernel *k = w->kernel;
-    for (size_t i = 0; i < k->buffers.len; i++) {
-        const Buffer *b = k->buffers.data[i];
-        const Dim *product = lt_dim_const(&w->dims, 1);
-        if (b->kind != BUFFER_OUTPUT || b->rank != rank)
-            continue;
-        for (int axis = rank - 1; axis >= 0; axis--) {
-            if (product == stride)
-                return axis;
-            product = lt_dim_mul(&w->dims, product, b->dims[axis]);
-        }
-    }
-    return -1;
-}
-
-/* The same of a symbol whose parts were split before: y0_y1.0_o.0 has y_block and o_block. */
-static const char *part_of_symbol(Writer *w, const char *name, bool is_mod) {
-    const char *dot = strchr(name, '.'), *joint = dot ? strchr(dot, '_') : NULL;
-    if (!joint)
-        return lt_arena_printf(w->arena, "%s_%s", lt_cuda_loop_name(w->arena, name),
-                               is_mod ? "rest" : "part");
-    const char *part =
-        is_mod ? strrchr(name, '_') + 1 : lt_arena_strndup(w->arena, name, (size_t)(joint - name));
-    return lt_cuda_loop_name(w->arena, part);
-}
-
-/* Which part of a merged loop (b_y0_o) this is: the quotient is the first, the remainder the last,
- * what is both is between; NULL where that cannot be said. */
-static const char *part_name(Writer *w, const Dim *d) {
-    const Dim *inner = d->args[0], *symbol = merged_symbol(d);
-    const bool is_mod = d->kind == DIM_MOD, is_middle = is_mod && inner->kind == DIM_FLOORDIV;
-    const char *parts[LT_MAX_RANK + 1], *name = symbol ? symbol->name : "";
-    int count = 0;
-    if (!symbol && inner->kind == DIM_SYMBOL && !is_middle)
-        return part_of_symbol(w, inner->name, is_mod);
-    char *words = lt_arena_strndup(w->arena, name, strcspn(name, "."));
-    for (char *save, *word = strtok_r(words, "_", &save); word && count <= LT_MAX_RANK;
-         word = strtok_r(NULL, "_", &save))
-        parts[count++] = word;
-    if (count < 2 || (!is_mod && inner->kind == DIM_MOD))
-        return NULL;
-    const Dim *stride = is_middle ? inner->args[1] : d->args[1];
-    const int axis = w->kernel && (is_middle || !is_mod) ? axis_of_stride(w, stride, count) : -1;
-    if (!is_middle)
-        return is_mod ? parts[count - 1] : axis > 0 ? NULL : parts[0];
-    return count == 3 ? parts[1] : axis >= 0 ? parts[axis] : NULL;
+Scope *lt_cuda_scope_of(const Writer *w, const Dim *d) {
+    Scope *outermost = w->scope;
+    while (outermost->around)
+        outermost = outermost->around;
+    return scope_within(w, d, outermost);
 }
 
 /* A kernel computes it once, as far out as it can be known; the host where it is needed. */
 static const char *declare(Writer *w, const Dim *d, Text value) {
-    Scope *outermost = w->scope;
-    while (outermost->around)
-        outermost = outermost->around;
-    Scope *scope = w->kernel ? scope_of(w, d, outermost) : w->scope;
-    const char *wanted = part_name(w, d);
-    const char *name = lt_cuda_scope_name(w, scope, wanted ? wanted : "at");
-    lt_cuda_line_in(scope, "const %s %s = %s;", w->index_type, name, value.text);
+    Scope *scope = w->kernel ? lt_cuda_scope_of(w, d) : w->scope;
+    const char *name = lt_cuda_scope_name(w, scope, lt_cuda_part_name(w, d));
+    lt_cuda_line_in(scope, "const %s %s = %s;", lt_cuda_index_type(w, d), name, value.text);
     lt_vec_push(w->arena, &w->named_dims, (NamedDim){d, name, scope});
     return name;
 }
@@ -141,31 +101,54 @@ static Text number(Writer *w, int64_t value) {
                   value < 0 ? BIND_UNARY : BIND_ATOM};
 }
 
+static Text widened(Writer *w, Text text) {
+    return (Text){lt_arena_printf(w->arena, "int64_t(%s)", text.text), BIND_ATOM};
+}
+
 static Text product_of(Writer *w, const Dim *d, int64_t coefficient) {
+    const bool overflows = w->kernel && d->kind == DIM_MUL &&
+                           times(narrow_part(w, d) / llabs(d->value), coefficient) > INT32_MAX;
     Text result = number(w, coefficient);
+    if (overflows && coefficient != 1)
+        result = widened(w, result);
     for (uint32_t i = 0; i < d->count; i++) {
         Text factor = lt_cuda_dim(w, d->args[i]);
-        result = i == 0 && coefficient == 1
-                     ? factor
-                     : lt_cuda_binary(w->arena, result, "*", factor, BIND_PRODUCT);
+        if (i == 0 && coefficient == 1)
+            result = overflows ? widened(w, factor) : factor;
+        else
+            result = lt_cuda_binary(w->arena, result, "*", factor, BIND_PRODUCT);
     }
     return result;
 }
 
 static int64_t coefficient_of(const Dim *d) { return d->kind == DIM_MUL ? d->value : 1; }
 
-/* The terms of a sum that has the coefficient `value`, without it. */
-static Text terms_with(Writer *w, const Dim *d, int64_t value, uint32_t *count) {
-    Text sum = {NULL, BIND_ATOM};
-    *count = 0;
+/* The terms of a sum that have the coefficient `value`, without it. */
+typedef struct Terms {
+    Text text;
+    bool is_wide;
+    int64_t size; /* with the coefficient; 0 of wide ones */
+} Terms;
+
+static Terms terms_with(Writer *w, const Dim *d, int64_t value) {
+    Terms terms = {.text = {NULL, BIND_ATOM}};
     for (uint32_t i = 0; i < d->count; i++) {
-        if (coefficient_of(d->args[i]) != value)
+        const Dim *arg = d->args[i];
+        if (coefficient_of(arg) != value)
             continue;
-        const Text term = value == 1 ? lt_cuda_dim(w, d->args[i]) : product_of(w, d->args[i], 1);
-        sum = sum.text ? lt_cuda_binary(w->arena, sum, "+", term, BIND_SUM) : term;
-        ++*count;
+        const Text term = value == 1 ? lt_cuda_dim(w, arg) : product_of(w, arg, 1);
+        terms.text =
+            terms.text.text ? lt_cuda_binary(w->arena, terms.text, "+", term, BIND_SUM) : term;
+        terms.is_wide |= lt_cuda_is_wide(w, arg);
+        terms.size = plus(terms.size, magnitude(&w->dims, arg));
     }
-    return sum;
+    if (value != 1 && terms.text.text) {
+        const bool overflows = w->kernel && !terms.is_wide && terms.size > INT32_MAX;
+        const Text coefficient = overflows ? widened(w, number(w, value)) : number(w, value);
+        terms.text = lt_cuda_binary(w->arena, coefficient, "*", terms.text, BIND_PRODUCT);
+        terms.is_wide |= overflows;
+    }
+    return terms;
 }
 
 /* The next smaller coefficient of a positive term; 0: there is none. */
@@ -184,13 +167,12 @@ static Text sum_of(Writer *w, const Dim *d) {
     Text sum = {NULL, BIND_ATOM};
     for (int64_t value = next_coefficient(d, INT64_MAX); value > 0;
          value = next_coefficient(d, value)) {
-        uint32_t count;
-        Text terms = terms_with(w, d, value, &count);
-        if (value != 1)
-            terms = lt_cuda_binary(w->arena, number(w, value), "*", terms, BIND_PRODUCT);
+        Terms terms = terms_with(w, d, value);
         if (sum.text)
-            terms.binding = BIND_PRODUCT; /* a sum in a sum needs no parentheses */
-        sum = sum.text ? lt_cuda_binary(w->arena, sum, "+", terms, BIND_SUM) : terms;
+            terms.text.binding = BIND_PRODUCT; /* a sum in a sum needs no parentheses */
+        else if (w->kernel && !terms.is_wide && narrow_part(w, d) > INT32_MAX)
+            terms.text = widened(w, terms.text);
+        sum = sum.text ? lt_cuda_binary(w->arena, sum, "+", terms.text, BIND_SUM) : terms.text;
     }
     if (!sum.text)
         sum = number(w, d->value);
@@ -204,11 +186,15 @@ static Text sum_of(Writer *w, const Dim *d) {
     return sum;
 }
 
-static const char *known_dim(const Writer *w, const Dim *d) {
+const char *lt_cuda_known_dim(const Writer *w, const Dim *d) {
     for (size_t i = 0; i < w->named_dims.len; i++)
         if (w->named_dims.data[i].dim == d)
             return w->named_dims.data[i].name;
     return NULL;
+}
+
+static const char *wider_type(Writer *w, const Dim *d) {
+    return lt_cuda_is_wide(w, d->args[0]) || lt_cuda_is_wide(w, d->args[1]) ? "int64_t" : "int";
 }
 
 static Text division_of(Writer *w, const Dim *d) {
@@ -217,21 +203,21 @@ static Text division_of(Writer *w, const Dim *d) {
     lt_dim_range(&w->dims, d->args[1], &least, &hi);
     const bool is_mod = d->kind == DIM_MOD;
     const bool is_middle = is_mod && d->args[0]->kind == DIM_FLOORDIV &&
-                           d->args[0]->args[0]->kind == DIM_SYMBOL && !known_dim(w, d->args[0]);
+                           d->args[0]->args[0]->kind == DIM_SYMBOL &&
+                           !lt_cuda_known_dim(w, d->args[0]);
     const Text a = is_middle ? division_of(w, d->args[0]) : lt_cuda_dim(w, d->args[0]);
     const Text b = lt_cuda_dim(w, d->args[1]);
     if (top >= 0 && least >= 1)
         return lt_cuda_binary(w->arena, a, is_mod ? "%" : "/", b, BIND_PRODUCT);
     return (Text){lt_arena_printf(w->arena, "%s<%s>(%s, %s)", is_mod ? "imod" : "ifloordiv",
-                                  w->index_type, a.text, b.text),
+                                  wider_type(w, d), a.text, b.text),
                   BIND_ATOM};
 }
 
 static Text choice_of(Writer *w, const Dim *d) {
     const Text a = lt_cuda_dim(w, d->args[0]), b = lt_cuda_dim(w, d->args[1]);
-    const bool is_deduced = (d->args[0]->kind != DIM_CONST && d->args[1]->kind != DIM_CONST) ||
-                            strcmp(w->index_type, "int") == 0;
-    const char *type = is_deduced ? "" : lt_arena_printf(w->arena, "<%s>", w->index_type);
+    const bool is_deduced = lt_cuda_is_wide(w, d->args[0]) == lt_cuda_is_wide(w, d->args[1]);
+    const char *type = is_deduced ? "" : "<int64_t>";
     return (Text){lt_arena_printf(w->arena, "%s%s(%s, %s)", d->kind == DIM_MIN ? "imin" : "imax",
                                   type, a.text, b.text),
                   BIND_ATOM};
@@ -248,8 +234,8 @@ static Text now_dim(Writer *w, const Dim *d) {
     case DIM_MUL: return product_of(w, d, d->value);
     default: break;
     }
-    if (known_dim(w, d))
-        return (Text){known_dim(w, d), BIND_ATOM};
+    if (lt_cuda_known_dim(w, d))
+        return (Text){lt_cuda_known_dim(w, d), BIND_ATOM};
     const bool is_choice = d->kind == DIM_MIN || d->kind == DIM_MAX;
     const Text value = is_choice ? choice_of(w, d) : division_of(w, d);
     if (!w->kernel && strlen(value.text) <= SHORT_TEXT)
@@ -261,7 +247,7 @@ static Text now_dim(Writer *w, const Dim *d) {
 const Dim *lt_cuda_replaced(Writer *w, const Dim *d) {
     for (int i = 0; w->any_replaced && i < 2; i++)
         d = lt_dim_substitute(&w->dims, d, w->replaced);
-    return d;
+    return lt_cuda_fold_positions(w, d);
 }
 
 Text lt_cuda_dim(Writer *w, const Dim *d) { return now_dim(w, lt_cuda_replaced(w, d)); }

@@ -25,12 +25,12 @@ const char *lt_cuda_element(Writer *w, const Buffer *b, const Dim *const *index)
     const char *name = w->buffers[b->index];
     if (lt_cuda_is_scalar(b))
         return name;
+    lt_cuda_hint(w, b, index);
     const char *in_pack = lt_cuda_pack_element(w, b, index);
     if (in_pack)
         return in_pack;
     if (b->kind <= BUFFER_OUTPUT)
-        return lt_arena_printf(w->arena, "%s[%s]", name,
-                               lt_cuda_dim(w, lt_buffer_flat(&w->dims, b, index)).text);
+        return lt_cuda_parameter_element(w, b, lt_buffer_flat(&w->dims, b, index));
     Str text;
     lt_str_init(&text, w->arena);
     lt_str_append(&text, name);
@@ -96,10 +96,12 @@ static Text emit_call(Writer *w, const Expr *e) {
     return lt_cuda_call(w->arena, fn, operands[fn == FN_SELECT]->dtype, args);
 }
 
-static Text emit_index(Writer *w, const Dim *d, DType dtype) {
+static Text emit_index(Writer *w, const Dim *dim, DType dtype) {
+    const Dim *d = lt_cuda_replaced(w, dim);
     const Text text = lt_cuda_dim(w, d);
     const char *type = lt_cuda_register_type(dtype);
-    if (strcmp(type, w->index_type) == 0 && d->kind != DIM_CONST)
+    const char *has = lt_cuda_is_wide(w, d) ? "int64_t" : "int";
+    if (strcmp(type, has) == 0 && d->kind != DIM_CONST)
         return text;
     return (Text){lt_arena_printf(w->arena, "%s(%s)", type, text.text), BIND_ATOM};
 }
@@ -152,10 +154,14 @@ static Text compute(Writer *w, const Expr *e) {
     return (Text){"", BIND_ATOM};
 }
 
-static bool is_cheap(const Expr *e) {
-    if (e->kind == EXPR_LOAD)
-        return lt_cuda_is_scalar(e->u.load.buffer) && !e->u.load.predicate;
-    return is_index(e);
+static bool is_cheap(Writer *w, const Expr *e) {
+    if (e->kind != EXPR_LOAD)
+        return is_index(e);
+    const Buffer *b = e->u.load.buffer;
+    const bool is_plain =
+        !e->u.load.predicate && lt_cuda_register_type(b->dtype) == lt_cuda_memory_type(b->dtype);
+    return !e->u.load.predicate &&
+           (lt_cuda_is_scalar(b) || (is_plain && lt_cuda_pack_element(w, b, e->u.load.index)));
 }
 
 static Text emit(Writer *w, const Expr *e) {
@@ -163,11 +169,9 @@ static Text emit(Writer *w, const Expr *e) {
     if (use->name)
         return (Text){use->name, BIND_ATOM};
     const Text text = compute(w, e);
-    if (is_cheap(e) || (use->count < 2 && strlen(text.text) < LONG_TEXT))
+    if (is_cheap(w, e) || (use->count < 2 && strlen(text.text) < LONG_TEXT))
         return text;
-    const char *wanted = e->kind == EXPR_LOAD  ? w->buffers[e->u.load.buffer->index]
-                         : e->dtype == DT_BOOL ? "inside"
-                                               : "v";
+    const char *wanted = e->kind == EXPR_LOAD ? "x" : e->dtype == DT_BOOL ? "inside" : "v";
     use->name = lt_cuda_scope_name(w, w->scope, wanted);
     lt_cuda_line(w, "const %s %s = %s;", lt_cuda_register_type(e->dtype), use->name, text.text);
     return (Text){use->name, BIND_ATOM};
@@ -191,10 +195,31 @@ void lt_cuda_begin_statement(Writer *w, const Expr *e) {
     count_uses(w, e);
 }
 
+/* Outputs may lie where inputs do. */
+static bool loads_stored(const Writer *w, const Expr *e, const Buffer *stored) {
+    if (lt_expr_loads(e, stored))
+        return true;
+    for (uint32_t i = 0; i < w->kernel->param_count && stored->kind == BUFFER_OUTPUT; i++)
+        if ((w->kernel->in_place >> i & 1) && lt_expr_loads(e, w->kernel->buffers.data[i]))
+            return true;
+    return false;
+}
+
+void lt_cuda_begin_run(Writer *w, const Stmt *first) {
+    w->statement++;
+    for (const Stmt *s = first; s && s->kind == STMT_STORE; s = s->next) {
+        for (const Stmt *before = first; before != s; before = before->next)
+            if (loads_stored(w, s->u.store.value, before->u.store.buffer))
+                return;
+        count_uses(w, s->u.store.value);
+        w->run_end = s;
+    }
+}
+
 Text lt_cuda_statement(Writer *w, const Expr *e) {
-    lt_cuda_begin_statement(w, e);
-    ExprUse *root = &w->uses[e->id];
-    root->count = 0; /* the statement itself has the value */
-    const Text text = compute(w, e);
-    return text;
+    const ExprUse *root = &w->uses[e->id];
+    if (!w->run_end)
+        lt_cuda_begin_statement(w, e);
+    /* What one statement alone wants it has itself. */
+    return root->name || root->count > 1 ? emit(w, e) : compute(w, e);
 }

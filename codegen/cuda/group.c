@@ -100,6 +100,8 @@ void lt_cuda_find_groups(Writer *w) {
     w->row = lt_dim_symbol(t, lt_arena_printf(w->arena, "%.*s.at", (int)stem, name));
     lt_dim_set_range(t, group, 0, groups - 1);
     lt_dim_set_range(t, w->lane, 0, w->lanes - 1);
+    w->block = block;
+    w->positions = groups;
     const Dim *start = lt_dim_mul_const(t, block, groups);
     int64_t lo, hi;
     lt_dim_range(t, lt_dim_add(t, start, group), &lo, &hi);
@@ -114,19 +116,22 @@ void lt_cuda_find_groups(Writer *w) {
 }
 
 void lt_cuda_begin_groups(Writer *w, const Stmt *grid) {
-    const bool is_across = w->apart > 1, is_wide = strcmp(w->index_type, "int") != 0;
+    const bool is_across = w->apart > 1;
+    const char *type = lt_cuda_index_type(w, w->row);
     const int64_t groups = w->threads / w->lanes, by = is_across ? groups : w->lanes;
     const char *stem = lt_arena_strndup(w->arena, w->row->name, strlen(w->row->name) - 3);
     const char *row = lt_cuda_name(w->arena, &w->names, strpbrk(stem, "_.") ? "i" : stem);
     const char *lane = lt_cuda_name(w->arena, &w->names, "lane");
-    lt_cuda_line(w, "const %s %s = %lld * %s + threadIdx.x %c %lld;", w->index_type, row,
-                 (long long)groups, is_wide ? "int64_t(blockIdx.x)" : "blockIdx.x",
+    lt_cuda_line(w, "const %s %s = %lld * %s + threadIdx.x %c %lld;", type, row, (long long)groups,
+                 strcmp(type, "int") == 0 ? "blockIdx.x" : "int64_t(blockIdx.x)",
                  is_across ? '%' : '/', (long long)by);
     lt_cuda_line(w, "const int %s = threadIdx.x %c %lld;", lane, is_across ? '/' : '%',
                  (long long)by);
     lt_cuda_bind(w, w->row, row);
     lt_cuda_bind(w, w->lane, lane);
-    lt_cuda_bind(w, grid->u.loop.var, lt_arena_printf(w->arena, "%s(blockIdx.x)", w->index_type));
+    lt_cuda_bind(
+        w, grid->u.loop.var,
+        lt_arena_printf(w->arena, "%s(blockIdx.x)", lt_cuda_index_type(w, grid->u.loop.var)));
     if (!w->row_end)
         return;
     lt_cuda_line(w, "if (%s >= %s)", row,

@@ -43,7 +43,7 @@ void lt_cuda_dims_comment(Str *out, const Program *p) {
     }
 }
 
-static void refuse_if(HostWriter *h, const char *a, const char *operator, const char *b) {
+static void refuse_if(HostWriter *h, const char *a, const char *operator, const char * b) {
     if (!h->refused.text)
         lt_str_init(&h->refused, h->w.arena);
     lt_str_printf(&h->refused, "%s%s %s %s", h->refused.len ? " || " : "", a, operator, b);
@@ -65,7 +65,7 @@ void lt_host_check_range(HostWriter *h, const Dim *symbol) {
         refuse_if(h, name, ">", lt_arena_printf(h->w.arena, "%lld", (long long)range->hi));
 }
 
-/* Those that are a whole dim of some input, in the order of the module's table. */
+/* Names those that are a whole dim of some input, in the order of the module's table. */
 static void bind_symbols(HostWriter *h) {
     const Module *m = h->program->module;
     size_t input;
@@ -75,9 +75,27 @@ static void bind_symbols(HostWriter *h) {
         if (!find_axis(m, symbol, &input, &axis))
             continue;
         const char *name = lt_cuda_name(h->w.arena, &h->w.names, symbol->name);
-        lt_cuda_line(&h->w, "const int64_t %s = dims[%d];", name, h->symbol_count++);
         lt_cuda_bind(&h->w, symbol, name);
+        h->told[h->symbol_count++] = name;
     }
+}
+
+/* The variables that the function reads, in front of it. */
+static const char *with_symbols(HostWriter *h, const char *lines) {
+    Str out;
+    int number = 0;
+    lt_str_init(&out, h->w.arena);
+    for (; number < h->symbol_count; number++)
+        if (lt_cuda_mentions(lines, h->told[number]))
+            lt_str_printf(&out, "    const int64_t %s = dims[%d];\n", h->told[number], number);
+    return lt_arena_printf(h->w.arena, "%s%s", out.text, lines);
+}
+
+/* A parameter, whose name is left out where nothing reads it. */
+static const char *parameter(HostWriter *h, const char *type, const char *name, const char *lines) {
+    if (lt_cuda_mentions(lines, name))
+        return lt_arena_printf(h->w.arena, "%s%s", type, name);
+    return lt_str_ends(type, " ") ? lt_arena_strndup(h->w.arena, type, strlen(type) - 1) : type;
 }
 
 static void check_ranges(HostWriter *h) {
@@ -125,8 +143,7 @@ static const char *address(HostWriter *h, const ProgramBuffer *b, const char *ty
     switch (b->place) {
     case PLACE_INPUT: return lt_arena_printf(arena, "(const %s *)inputs[%u]", type, b->index);
     case PLACE_OUTPUT: return lt_arena_printf(arena, "(%s *)outputs[%u]", type, b->index);
-    case PLACE_SLOT:
-        return lt_arena_printf(arena, "(%s *)%s.data", type, h->slots[b->index]);
+    case PLACE_SLOT: return lt_arena_printf(arena, "(%s *)%s.data", type, h->slots[b->index]);
     case PLACE_ARENA:
     case PLACE_WEIGHTS: break;
     }
@@ -187,15 +204,19 @@ static void append_arguments(HostWriter *h, const Step *s, Str *args) {
 }
 
 static void emit_launch(HostWriter *h, const Step *s) {
+    const CudaFunction *function = &h->kernels[s->kernel];
     Kernel *k = h->program->kernels.data[s->kernel];
     const int64_t threads = lt_kernel_threads(k);
     const Dim *blocks = lt_kernel_export_dim(k, &h->w.dims, s->ints, lt_kernel_blocks(k));
     Str args;
     lt_str_init(&args, h->w.arena);
-    append_arguments(h, s, &args);
+    for (uint32_t i = 0; i < s->buffer_count; i++)
+        if (function->reads[i])
+            lt_str_printf(&args, ", %s", lt_host_buffer(h, s->buffers[i]));
     for (uint32_t i = 0; i < s->int_count; i++)
-        lt_str_printf(&args, ", %s", lt_host_dim(h, s->ints[i], s->loc));
-    lt_cuda_line(&h->w, "launch(%s, %s, %lld, stream%s);", h->kernels[s->kernel],
+        if (function->reads[s->buffer_count + i])
+            lt_str_printf(&args, ", %s", lt_host_dim(h, s->ints[i], s->loc));
+    lt_cuda_line(&h->w, "launch(%s, %s, %lld, stream%s);", function->name,
                  lt_host_dim(h, blocks, s->loc), (long long)(threads ? threads : 1), args.text);
 }
 
@@ -249,7 +270,7 @@ static void emit_library(HostWriter *h, const Step *s) {
 
 /* --- the functions --- */
 
-static HostWriter host_writer(const Program *p, const char *name, const char **kernels,
+static HostWriter host_writer(const Program *p, const char *name, const CudaFunction *kernels,
                               Arena *arena, DiagList *diags) {
     const size_t symbols = p->module->dims.symbols.len + 1;
     const uint32_t outputs = lt_graph_yield(p->module->main)->input_count;
@@ -258,9 +279,10 @@ static HostWriter host_writer(const Program *p, const char *name, const char **k
     h.buffers = LT_ARRAY(arena, HostBuffer, p->buffers.len + 1);
     h.variables = LT_ARRAY(arena, HostVariable, symbols);
     h.slots = LT_ARRAY(arena, const char *, p->slot_count + 1);
+    h.told = LT_ARRAY(arena, const char *, symbols);
     h.found = LT_ARRAY(arena, int, outputs + 1);
     for (size_t i = 0; i < p->kernels.len; i++)
-        lt_strmap_set(&h.w.names, kernels[i], arena);
+        lt_strmap_set(&h.w.names, kernels[i].name, arena);
     return h;
 }
 
@@ -287,10 +309,30 @@ static void declare_slots(HostWriter *h) {
     }
 }
 
+/* The nodes that a launch computes, which its kernel may share with others. */
+static void emit_heading(HostWriter *h, const Step *s) {
+    enum { LONGEST = 90 };
+    Str nodes;
+    lt_str_init(&nodes, h->w.arena);
+    for (const char *at = s->name; at && *at; at += *at == '+') {
+        const size_t len = strcspn(at, "+");
+        if (strncmp(at, "?", len) != 0) /* a node without a name */
+            lt_str_printf(&nodes, "%s%.*s", nodes.len ? ", " : "", (int)len, at);
+        at += len;
+    }
+    if (nodes.len == 0)
+        return;
+    if (h->w.scope->lines.len)
+        lt_str_char(&h->w.scope->lines, '\n');
+    lt_cuda_line(&h->w, "// %.*s%s", LONGEST, nodes.text, nodes.len > LONGEST ? ".." : "");
+}
+
 static void emit_steps(HostWriter *h) {
     const Program *p = h->program;
     for (uint32_t i = 0; i < p->steps.len && !h->w.failed; i++) {
         h->step = &p->steps.data[i];
+        if (h->step->kind <= STEP_COPY)
+            emit_heading(h, h->step);
         switch (p->steps.data[i].kind) {
         case STEP_LAUNCH: emit_launch(h, &p->steps.data[i]); break;
         case STEP_COPY: emit_copy(h, &p->steps.data[i]); break;
@@ -310,17 +352,21 @@ static void emit_run(Str *out, HostWriter *h) {
     lt_host_refuse(h);
     declare_slots(h);
     emit_steps(h);
+    lt_str_char(&body.lines, '\n');
     lt_cuda_line(&h->w, "return cudaGetLastError();");
     lt_str_append(out, "// Launches the kernels on the stream. All memory is the device's, but for "
                        "the tables here.\n");
     if (finds)
         lt_str_append(out, "// Outputs whose extents the run finds are allocated on the stream; "
                            "the caller frees them.\n");
-    lt_str_printf(out,
-                  "extern \"C\" cudaError_t %s_run(const void *const *inputs, void *%s*outputs,\n"
-                  "    %sint64_t *dims, const void *weights, void *arena, cudaStream_t stream) "
-                  "{\n%s}\n",
-                  h->name, finds ? "" : "const ", finds ? "" : "const ", body.lines.text);
+    const char *lines = with_symbols(h, body.lines.text);
+    lt_str_printf(out, "extern \"C\" cudaError_t %s_run(%s, %s,\n    %s, %s, %s, %s) {\n%s}\n",
+                  h->name, parameter(h, "const void *const *", "inputs", lines),
+                  parameter(h, finds ? "void **" : "void *const *", "outputs", lines),
+                  parameter(h, finds ? "int64_t *" : "const int64_t *", "dims", lines),
+                  parameter(h, "const void *", "weights", lines),
+                  parameter(h, "void *", "arena", lines),
+                  parameter(h, "cudaStream_t ", "stream", lines), lines);
 }
 
 static void emit_arena_bytes(Str *out, HostWriter *h) {
@@ -328,14 +374,15 @@ static void emit_arena_bytes(Str *out, HostWriter *h) {
     lt_cuda_open(&h->w, &body);
     bind_symbols(h);
     lt_cuda_line(&h->w, "return %s;", lt_host_dim(h, h->program->arena_size, NULL));
+    const char *lines = with_symbols(h, body.lines.text);
     lt_str_printf(out,
                   "// Bytes of memory for what a run computes on the way.\n"
-                  "extern \"C\" int64_t %s_arena_bytes(const int64_t *dims) {\n%s}\n\n",
-                  h->name, body.lines.text);
+                  "extern \"C\" int64_t %s_arena_bytes(%s) {\n%s}\n\n",
+                  h->name, parameter(h, "const int64_t *", "dims", lines), lines);
 }
 
-bool lt_cuda_host(Str *out, const Program *p, const char *name, const char **kernels, Arena *arena,
-                  DiagList *diags) {
+bool lt_cuda_host(Str *out, const Program *p, const char *name, const CudaFunction *kernels,
+                  Arena *arena, DiagList *diags) {
     HostWriter bytes = host_writer(p, name, kernels, arena, diags);
     HostWriter run = host_writer(p, name, kernels, arena, diags);
     emit_arena_bytes(out, &bytes);

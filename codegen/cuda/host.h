@@ -34,10 +34,11 @@ typedef struct HostWriter {
     Writer w;
     const Program *program;
     const char *name;
-    const char **kernels;    /* by kernel: the function's name */
+    const CudaFunction *kernels;
     HostBuffer *buffers;     /* by buffer */
     HostVariable *variables; /* by symbol */
     const char **slots;      /* by slot: its Memory */
+    const char **told;       /* the names of those that inputs tell */
     int symbol_count;        /* of those that inputs tell: how many `dims` begins with */
     int *found;              /* by output: where its dims are in `dims`; -1: its type has them */
     Construct *innermost;
@@ -49,8 +50,8 @@ typedef struct HostWriter {
 /* --- host.c --- */
 
 /* The functions, behind the kernels that they launch. False: a diagnostic says why not. */
-bool lt_cuda_host(Str *out, const Program *p, const char *name, const char **kernels, Arena *arena,
-                  DiagList *diags);
+bool lt_cuda_host(Str *out, const Program *p, const char *name, const CudaFunction *kernels,
+                  Arena *arena, DiagList *diags);
 /* What each of `dims` is, as comments. */
 void lt_cuda_dims_comment(Str *out, const Program *p);
 

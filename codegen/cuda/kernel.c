@@ -3,6 +3,7 @@
  * Grid loops become blockIdx, thread loops threadIdx; what is left are plain loops. A thread loop
  * directly in a grid loop over the same axis gives that axis's position one name. */
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 #include "codegen/cuda/cuda.h"
@@ -19,9 +20,7 @@ static void fail(Writer *w, const char *format, const char *what) {
 
 /* In the scope at hand. */
 static const char *symbol_name(Writer *w, const Dim *symbol) {
-    const char *name = lt_cuda_loop_name(w->arena, symbol->name);
-    return w->scope ? lt_cuda_scope_name(w, w->scope, name)
-                    : lt_cuda_name(w->arena, &w->names, name);
+    return lt_cuda_scope_name(w, w->scope, lt_cuda_loop_name(w->arena, symbol->name));
 }
 
 static bool emit_strided(Writer *w, const Stmt *s) {
@@ -60,8 +59,8 @@ static void emit_for(Writer *w, const Stmt *s) {
     emit_list(w, s->u.loop.body);
     if (is_unrolled)
         lt_cuda_line_in(body.around, "#pragma unroll");
-    lt_cuda_close(w, lt_arena_printf(w->arena, "for (%s %s = 0; %s < %s; %s++)", w->index_type, var,
-                                     var, extent, var));
+    lt_cuda_close(w, lt_arena_printf(w->arena, "for (%s %s = 0; %s < %s; %s++)",
+                                     lt_cuda_index_type(w, s->u.loop.var), var, var, extent, var));
     lt_cuda_end_packs(w);
 }
 
@@ -73,11 +72,7 @@ static const char *block_number(const Writer *w, const Stmt *s) {
         inner++;
     assert(inner == 0 && "schedules make one grid loop");
     (void)inner;
-    return lt_arena_printf(w->arena, "%s(blockIdx.x)", w->index_type);
-}
-
-static bool covers_block(const Writer *w, const Stmt *s) {
-    return s->u.loop.extent->value == w->threads;
+    return lt_arena_printf(w->arena, "%s(blockIdx.x)", lt_cuda_index_type(w, s->u.loop.var));
 }
 
 /* i.0 around i.1: the name of both together, or NULL. */
@@ -85,9 +80,8 @@ static const char *common_axis(const Writer *w, const Stmt *grid) {
     const Stmt *inner = grid->u.loop.body;
     const char *a = grid->u.loop.var->name;
     const size_t len = strlen(a);
-    if (!inner || inner->next || inner->kind != STMT_FOR || inner->u.loop.kind != LOOP_THREAD ||
-        !covers_block(w, inner) || len < 3 || strcmp(a + len - 2, ".0") != 0 ||
-        strncmp(a, inner->u.loop.var->name, len - 1) != 0)
+    if (!inner || inner->next || !lt_cuda_covers_block(w, inner) || len < 3 ||
+        strcmp(a + len - 2, ".0") != 0 || strncmp(a, inner->u.loop.var->name, len - 1) != 0)
         return NULL;
     return lt_arena_strndup(w->arena, a, len - 2);
 }
@@ -100,6 +94,8 @@ static void find_axis(Writer *w) {
     if (!w->axis)
         return;
     const Stmt *thread = grid->u.loop.body;
+    w->block = grid->u.loop.var;
+    w->positions = thread->u.loop.extent->value;
     const Dim *start = lt_dim_mul(&w->dims, grid->u.loop.var, thread->u.loop.extent);
     int64_t lo, hi;
     lt_dim_range(&w->dims, lt_dim_add(&w->dims, start, thread->u.loop.var), &lo, &hi);
@@ -113,8 +109,9 @@ static void find_axis(Writer *w) {
 static void emit_axis(Writer *w, const Stmt *grid) {
     const Stmt *thread = grid->u.loop.body;
     const char *name = lt_cuda_name(w->arena, &w->names, strpbrk(w->axis, "_.") ? "i" : w->axis);
-    const char *number = strcmp(w->index_type, "int") == 0 ? "blockIdx.x" : "int64_t(blockIdx.x)";
-    lt_cuda_line(w, "const %s %s = %lld * %s + threadIdx.x;", w->index_type, name,
+    const char *type = lt_cuda_index_type(w, w->position);
+    const char *number = strcmp(type, "int") == 0 ? "blockIdx.x" : "int64_t(blockIdx.x)";
+    lt_cuda_line(w, "const %s %s = %lld * %s + threadIdx.x;", type, name,
                  (long long)thread->u.loop.extent->value, number);
     lt_cuda_bind(w, grid->u.loop.var, block_number(w, grid));
     lt_cuda_bind(w, w->position, name);
@@ -132,21 +129,22 @@ static void emit_grid(Writer *w, const Stmt *s) {
         return;
     }
     const char *var = symbol_name(w, s->u.loop.var);
-    lt_cuda_line(w, "const %s %s = blockIdx.x;", w->index_type, var);
+    lt_cuda_line(w, "const %s %s = blockIdx.x;", lt_cuda_index_type(w, s->u.loop.var), var);
     lt_cuda_bind(w, s->u.loop.var, var);
     emit_list(w, s->u.loop.body);
 }
 
 static void emit_thread(Writer *w, const Stmt *s) {
+    const bool is_part = !lt_cuda_covers_block(w, s);
     const int64_t extent = s->u.loop.extent->value;
     Scope body;
-    if (!covers_block(w, s))
+    if (is_part)
         lt_cuda_open(w, &body);
     lt_cuda_bind_thread(w, s);
     w->thread_loop = s;
     emit_list(w, s->u.loop.body);
     w->thread_loop = NULL;
-    if (covers_block(w, s))
+    if (!is_part)
         return;
     const char *head =
         extent == 1 ? lt_arena_printf(w->arena, "if (%s == 0)", w->thread)
@@ -190,23 +188,54 @@ static bool emit_guard(Writer *w, const Stmt *s) {
     return true;
 }
 
+/* What is in the list, or in the one loop that all threads of the block run. */
+static const Stmt *enter(Writer *w, const Stmt *list) {
+    if (!list || list->next || !lt_cuda_covers_block(w, list))
+        return list;
+    lt_cuda_bind_thread(w, list);
+    w->thread_loop = list;
+    return list->u.loop.body;
+}
+
+/* if (a && b) for an `if (b)` that is all that there is in `if (a)`. */
+static const char *emit_tests(Writer *w, const Stmt *s, const Stmt **body) {
+    Text test = {NULL, BIND_ATOM};
+    for (;;) {
+        const Expr *condition = lt_cuda_open_condition(w, s->u.branch.condition);
+        if (condition) {
+            const Text part = lt_cuda_statement(w, condition);
+            test = test.text ? lt_cuda_binary(w->arena, test, "&&", part, BIND_AND) : part;
+        }
+        *body = enter(w, s->u.branch.body);
+        if (*body)
+            *body = lt_cuda_join(w, *body);
+        const bool is_only = *body && !(*body)->next && (*body)->kind == STMT_IF;
+        if (s->u.branch.otherwise || !is_only || (*body)->u.branch.otherwise)
+            return test.text;
+        s = *body;
+    }
+}
+
 static void emit_branch(Writer *w, const Stmt *s) {
+    const Stmt *outer = w->thread_loop, *body;
     if (emit_guard(w, s))
         return;
-    const Expr *condition = lt_cuda_open_condition(w, s->u.branch.condition);
-    if (!condition) {
-        emit_list(w, s->u.branch.body);
+    const char *test = emit_tests(w, s, &body);
+    if (!test) {
+        emit_list(w, body);
+        w->thread_loop = outer;
         return;
     }
-    const Text test = lt_cuda_statement(w, condition);
-    const char *head = lt_arena_printf(w->arena, "if (%s)", test.text);
-    Scope body;
-    lt_cuda_open(w, &body);
-    emit_list(w, s->u.branch.body);
-    lt_cuda_close(w, head);
+    Scope scope;
+    lt_cuda_open(w, &scope);
+    scope.has_braces = s->u.branch.otherwise;
+    emit_list(w, body);
+    w->thread_loop = outer;
+    lt_cuda_close(w, lt_arena_printf(w->arena, "if (%s)", test));
     if (!s->u.branch.otherwise)
         return;
-    lt_cuda_open(w, &body);
+    lt_cuda_open(w, &scope);
+    scope.has_braces = true;
     emit_list(w, s->u.branch.otherwise);
     lt_cuda_close(w, "else");
 }
@@ -220,17 +249,37 @@ static bool is_same_element(const Stmt *s, const Expr *e) {
     return true;
 }
 
+static int count_writes(const Stmt *list, const Buffer *b) {
+    int count = 0;
+    for (const Stmt *s = list; s; s = s->next) {
+        count += s->kind == STMT_STORE && s->u.store.buffer == b;
+        count += s->kind == STMT_COMBINE && s->u.combine.buffer == b;
+        if (s->kind == STMT_FOR)
+            count += count_writes(s->u.loop.body, b);
+        if (s->kind == STMT_IF)
+            count += count_writes(s->u.branch.body, b) + count_writes(s->u.branch.otherwise, b);
+    }
+    return count;
+}
+
 static void emit_store(Writer *w, const Stmt *s) {
     const Buffer *b = s->u.store.buffer;
     const Expr *value = s->u.store.value;
     const char *element = lt_cuda_element(w, b, s->u.store.index);
+    if (w->undeclared[b->index]) {
+        element = lt_arena_printf(w->arena, "%s%s %s",
+                                  count_writes(w->kernel->body, b) == 1 ? "const " : "",
+                                  lt_cuda_register_type(b->dtype), element);
+        w->undeclared[b->index] = false;
+    }
     const bool adds = value->kind == EXPR_CALL && value->u.call.fn == FN_ADD &&
                       (b->dtype == DT_F32 || b->dtype == DT_F64) &&
                       is_same_element(s, value->u.call.args[0]);
     const bool is_narrow =
         b->dtype == DT_F16 || b->dtype == DT_BF16 || lt_dtype_is_minifloat(b->dtype);
     if (lt_cuda_in_memory(b) && is_narrow) {
-        lt_cuda_begin_statement(w, value);
+        if (!w->run_end)
+            lt_cuda_begin_statement(w, value);
         const char *raw = lt_cuda_raw(w, value);
         if (raw) {
             lt_cuda_line(w, "%s = %s;", element, raw);
@@ -244,30 +293,87 @@ static void emit_store(Writer *w, const Stmt *s) {
 
 static void emit_let(Writer *w, const Stmt *s) {
     const Text value = lt_cuda_statement(w, s->u.let.value);
-    const bool is_narrow = strcmp(w->index_type, "int64_t") != 0;
+    const char *type = lt_cuda_index_type(w, s->u.let.var);
+    const bool is_narrow = strcmp(type, "int64_t") != 0;
     const char *name = symbol_name(w, s->u.let.var);
-    lt_cuda_line(w, "const %s %s = %s%s%s;", w->index_type, name, is_narrow ? "int(" : "",
-                 value.text, is_narrow ? ")" : "");
+    lt_cuda_line(w, "const %s %s = %s%s%s;", type, name, is_narrow ? "int(" : "", value.text,
+                 is_narrow ? ")" : "");
     lt_cuda_bind(w, s->u.let.var, name);
 }
 
-/* Declares the buffer; true when the next statement, its first value, is part of it. */
-static bool emit_alloc(Writer *w, const Stmt *s) {
+static bool is_zero(const Expr *e) {
+    return e->kind == EXPR_CONST &&
+           (lt_dtype_is_float(e->dtype) ? e->u.f == 0 && !signbit(e->u.f) : e->u.i == 0);
+}
+
+/* The loops behind the declaration that make all of the thread's copy 0, or NULL. */
+static const Stmt *find_zeros(const Writer *w, const Stmt *alloc, const Buffer *b) {
+    const Stmt *fill = alloc->next;
+    while (fill && fill->kind == STMT_ALLOC)
+        fill = fill->next;
+    const Stmt *s = fill && lt_cuda_covers_block(w, fill) ? fill->u.loop.body : fill;
+    const Dim *vars[LT_MAX_RANK];
+    int count = 0;
+    if (lt_cuda_is_scalar(b) || !lt_buffer_is_private(b))
+        return NULL;
+    for (; s && !s->next && s->kind == STMT_FOR && count < b->rank; s = s->u.loop.body) {
+        if (s->u.loop.extent != b->dims[count] || s->u.loop.kind == LOOP_THREAD)
+            return NULL;
+        vars[count++] = s->u.loop.var;
+    }
+    if (!s || s->next || s->kind != STMT_STORE || s->u.store.buffer != b || count < b->rank ||
+        !is_zero(s->u.store.value))
+        return NULL;
+    for (int i = 0; i < count; i++)
+        if (s->u.store.index[i] != vars[i])
+            return NULL;
+    return fill;
+}
+
+static bool is_written(const Writer *w, const Stmt *s) {
+    for (size_t i = 0; i < w->written.len; i++)
+        if (w->written.data[i] == s)
+            return true;
+    return false;
+}
+
+/* The store that is all that the statement does, once; or NULL. */
+static const Stmt *only_store(const Writer *w, const Stmt *s) {
+    for (const Stmt *loop = s; loop && loop->kind == STMT_FOR; loop = s) {
+        const bool is_once = loop->u.loop.kind != LOOP_THREAD && lt_dim_is(loop->u.loop.extent, 1);
+        s = loop->u.loop.body;
+        if ((!is_once && !lt_cuda_covers_block(w, loop)) || !s || s->next)
+            return NULL;
+    }
+    return s && s->kind == STMT_STORE ? s : NULL;
+}
+
+/* Whether nothing but stores to others stands between the allocation and the first value. */
+static bool begins_with_store(const Writer *w, const Stmt *alloc, const Buffer *b) {
+    for (const Stmt *s = alloc->next; s; s = s->next) {
+        if (s->kind == STMT_ALLOC)
+            continue;
+        const Stmt *store = only_store(w, s);
+        if (!store || store->u.store.buffer == b)
+            return store && !lt_expr_loads(store->u.store.value, b);
+    }
+    return false;
+}
+
+/* Declares the buffer, unless its first value does. */
+static void emit_alloc(Writer *w, const Stmt *s) {
     const Buffer *b = s->u.alloc.buffer;
     const bool is_shared = b->kind == BUFFER_SHARED;
     const char *type = is_shared ? lt_cuda_memory_type(b->dtype) : lt_cuda_register_type(b->dtype);
-    const Stmt *next = s->next;
     if (b->kind == BUFFER_SCRATCH) {
         fail(w, "kernel %s needs scratch memory (%s), which kernels of a GPU do not have yet",
              b->name);
-        return false;
+        return;
     }
-    w->buffers[b->index] = lt_cuda_scope_name(w, w->scope, b->name);
-    if (lt_cuda_is_scalar(b) && next && next->kind == STMT_STORE && next->u.store.buffer == b &&
-        !lt_expr_loads(next->u.store.value, b)) {
-        const Text value = lt_cuda_statement(w, next->u.store.value);
-        lt_cuda_line(w, "%s %s = %s;", type, w->buffers[b->index], value.text);
-        return true;
+    w->buffers[b->index] = lt_cuda_scope_name(w, w->scope, lt_cuda_local_name(w->arena, b->name));
+    if (lt_cuda_is_scalar(b) && begins_with_store(w, s, b)) {
+        w->undeclared[b->index] = true;
+        return;
     }
     Str extents;
     lt_str_init(&extents, w->arena);
@@ -275,78 +381,41 @@ static bool emit_alloc(Writer *w, const Stmt *s) {
         lt_str_printf(&extents, "[%lld]", (long long)b->dims[i]->value);
     if (b->rank == 0 && !lt_cuda_is_scalar(b))
         lt_str_append(&extents, "[1]");
-    lt_cuda_line(w, "%s%s %s%s;", is_shared ? "__shared__ __align__(16) " : "", type,
-                 w->buffers[b->index], extents.text);
-    return false;
+    const Stmt *fill = find_zeros(w, s, b);
+    lt_vec_push(w->arena, &w->written, fill);
+    lt_cuda_line(w, "%s%s %s%s%s;", is_shared ? "__shared__ __align__(16) " : "", type,
+                 w->buffers[b->index], extents.text, fill ? " = {}" : "");
+}
+
+static void emit_stmt(Writer *w, const Stmt *s) {
+    switch (s->kind) {
+    case STMT_FOR: emit_loop(w, s); break;
+    case STMT_IF: emit_branch(w, s); break;
+    case STMT_STORE: emit_store(w, s); break;
+    case STMT_LET: emit_let(w, s); break;
+    case STMT_BARRIER:
+        if (w->fetches)
+            lt_cuda_line(w, "arrived();");
+        if (w->threads > 0)
+            lt_cuda_line(w, "__syncthreads();");
+        break;
+    case STMT_COMBINE: lt_cuda_combine(w, s); break;
+    case STMT_ALLOC: emit_alloc(w, s); break;
+    case STMT_PREFETCH: break;
+    }
 }
 
 static void emit_list(Writer *w, const Stmt *list) {
     for (const Stmt *s = list; s && !w->failed; s = s->next) {
-        switch (s->kind) {
-        case STMT_FOR: emit_loop(w, s); break;
-        case STMT_IF: emit_branch(w, s); break;
-        case STMT_STORE: emit_store(w, s); break;
-        case STMT_LET: emit_let(w, s); break;
-        case STMT_ALLOC:
-            if (emit_alloc(w, s))
-                s = s->next;
-            break;
-        case STMT_BARRIER:
-            if (w->fetches)
-                lt_cuda_line(w, "arrived();");
-            if (w->threads > 0)
-                lt_cuda_line(w, "__syncthreads();");
-            break;
-        case STMT_COMBINE: lt_cuda_combine(w, s); break;
-        case STMT_PREFETCH: break;
-        }
+        s = lt_cuda_join(w, s);
+        if (is_written(w, s))
+            continue;
+        if (s->kind == STMT_STORE && !w->run_end)
+            lt_cuda_begin_run(w, s);
+        emit_stmt(w, s);
+        if (s->kind == STMT_STORE && s == w->run_end)
+            w->run_end = NULL;
     }
-}
-
-/* --- how wide an index is --- */
-
-static bool list_fits(Writer *w, const Stmt *list);
-
-static bool dim_fits(Writer *w, const Dim *d) {
-    return lt_cuda_fits_int(&w->dims, lt_cuda_replaced(w, d));
-}
-
-static bool access_fits(Writer *w, const Buffer *b, const Dim *const *index) {
-    return b->kind > BUFFER_OUTPUT || dim_fits(w, lt_buffer_flat(&w->dims, b, index));
-}
-
-static bool expr_fits(Writer *w, const Expr *e) {
-    bool fits = true;
-    if (e->kind == EXPR_INDEX)
-        return dim_fits(w, e->u.dim);
-    if (e->kind == EXPR_LOAD) {
-        fits = access_fits(w, e->u.load.buffer, e->u.load.index);
-        return fits && (!e->u.load.predicate || expr_fits(w, e->u.load.predicate));
-    }
-    for (int i = 0; i < 3 && lt_expr_has_args(e); i++)
-        fits = fits && (!e->u.call.args[i] || expr_fits(w, e->u.call.args[i]));
-    return fits;
-}
-
-static bool stmt_fits(Writer *w, const Stmt *s) {
-    switch (s->kind) {
-    case STMT_FOR: return dim_fits(w, s->u.loop.extent) && list_fits(w, s->u.loop.body);
-    case STMT_IF:
-        return expr_fits(w, s->u.branch.condition) && list_fits(w, s->u.branch.body) &&
-               list_fits(w, s->u.branch.otherwise);
-    case STMT_STORE:
-        return access_fits(w, s->u.store.buffer, s->u.store.index) &&
-               expr_fits(w, s->u.store.value);
-    case STMT_LET: return lt_cuda_fits_int(&w->dims, s->u.let.var) && expr_fits(w, s->u.let.value);
-    default: return true;
-    }
-}
-
-static bool list_fits(Writer *w, const Stmt *list) {
-    bool fits = true;
-    for (const Stmt *s = list; s && fits; s = s->next)
-        fits = stmt_fits(w, s);
-    return fits;
 }
 
 /* --- the function --- */
@@ -369,97 +438,26 @@ static bool check(Writer *w) {
     return !w->failed;
 }
 
-/* On a new line where this one is full; the first one holds the function's name. */
-static void add_parameter(Str *out, const char *name, const char *text) {
-    enum { COLUMNS = 96 };
-    const char *newline = strrchr(out->text, '\n');
-    const size_t used =
-        newline ? strlen(newline) : out->len + strlen("__global__ void ") + strlen(name);
-    if (out->len && used + strlen(text) > COLUMNS)
-        lt_str_append(out, ",\n    ");
-    else if (out->len)
-        lt_str_append(out, ", ");
-    lt_str_append(out, text);
-}
-
-static const char *parameters(Writer *w, const char *function) {
-    const Kernel *k = w->kernel;
-    const char *restricts = k->in_place ? "" : "__restrict__ ";
-    Str out;
-    lt_str_init(&out, w->arena);
-    for (uint32_t i = 0; i < k->param_count; i++) {
-        const Buffer *b = k->buffers.data[i];
-        w->buffers[i] = lt_cuda_name(w->arena, &w->names, b->name);
-        add_parameter(&out, function,
-                      lt_arena_printf(w->arena, "%s%s *%s%s",
-                                      b->kind == BUFFER_INPUT ? "const " : "",
-                                      lt_cuda_memory_type(b->dtype), restricts, w->buffers[i]));
-    }
-    for (size_t i = 0; i < k->ints.len; i++) {
-        const char *name = symbol_name(w, k->ints.data[i]);
-        add_parameter(&out, function, lt_arena_printf(w->arena, "%s %s", w->index_type, name));
-        w->symbols[k->ints.data[i]->symbol] = name;
-    }
-    return out.text;
-}
-
-/* Where the last word ends that fits, outside of brackets; 0: none does. */
-static size_t comment_end(const char *line, size_t room) {
-    size_t found = 0;
-    int depth = 0;
-    for (size_t at = 0; at <= room; at++) {
-        depth += (line[at] == '[') - (line[at] == ']');
-        if (at > 0 && line[at] == ' ' && depth == 0 && strchr(",;{", line[at - 1]))
-            found = at;
-    }
-    return found;
-}
-
-/* The first line has the schedule, and is long. */
-static void append_comment(Str *out, const char *line) {
-    enum { COLUMNS = 97 };
-    const char *indent = "";
-    while (strlen(line) + strlen(indent) > COLUMNS) {
-        const size_t at = comment_end(line, COLUMNS - strlen(indent));
-        if (at == 0)
-            break;
-        lt_str_printf(out, "// %s%.*s\n", indent, (int)at, line);
-        line += at + 1;
-        indent = "    ";
-    }
-    lt_str_printf(out, "// %s%s\n", indent, line);
-}
-
-/* The kernel IR, line by line. */
-static void comment(Str *out, const Kernel *k, Arena *arena) {
-    Str text;
-    lt_str_init(&text, arena);
-    lt_kernel_print(&text, k, true);
-    for (char *save, *line = strtok_r(text.text, "\n", &save); line;
-         line = strtok_r(NULL, "\n", &save))
-        append_comment(out, line);
-}
-
-bool lt_cuda_kernel(Str *out, Kernel *k, const char *name, Arena *arena, DiagList *diags) {
+bool lt_cuda_kernel(Str *out, Kernel *k, const char *name, bool *reads, Arena *arena,
+                    DiagList *diags) {
     Writer w;
     Scope body;
     lt_cuda_writer(&w, arena, &k->dims, diags);
     w.kernel = k;
     w.threads = lt_kernel_threads(k);
     w.buffers = LT_ARRAY(arena, const char *, k->buffers.len + 1);
+    w.undeclared = LT_ARRAY(arena, bool, k->buffers.len + 1);
     w.uses = LT_ARRAY(arena, ExprUse, k->next_expr + 1);
     if (!check(&w))
         return false;
     find_axis(&w);
     lt_cuda_find_groups(&w);
-    bool fits = list_fits(&w, k->body);
-    for (size_t i = 0; i < k->ints.len; i++)
-        fits = fits && lt_cuda_fits_int(&w.dims, k->ints.data[i]);
-    w.index_type = fits ? "int" : "int64_t";
-    const char *params = parameters(&w, name);
+    lt_cuda_name_parameters(&w);
     lt_cuda_open(&w, &body);
     emit_list(&w, k->body);
-    comment(out, k, arena);
-    lt_str_printf(out, "__global__ void %s(%s) {\n%s}\n\n", name, params, body.lines.text);
+    const char *lines = lt_cuda_without_unused(arena, body.lines.text);
+    lt_cuda_comment(out, k, arena);
+    lt_str_printf(out, "__global__ void %s(%s) {\n%s}\n\n", name,
+                  lt_cuda_parameters(&w, name, lines, reads), lines);
     return !w.failed;
 }

@@ -132,6 +132,7 @@ static const char *shifted(Mma *m, const Dim *d, const char *name) {
 /* The part of the buffer with a factor's two axes. */
 static const char *matrix(Mma *m, const Expr *load) {
     const char *text = m->w->buffers[load->u.load.buffer->index];
+    lt_cuda_hint(m->w, load->u.load.buffer, load->u.load.index);
     for (int i = 0; i + 2 < load->u.load.buffer->rank; i++)
         text = lt_arena_printf(m->w->arena, "%s[%s]", text,
                                lt_cuda_dim(m->w, load->u.load.index[i]).text);

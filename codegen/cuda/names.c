@@ -95,6 +95,35 @@ const char *lt_cuda_short_name(Arena *arena, const char *name) {
     return lt_arena_strndup(arena, begin, (size_t)(end - begin));
 }
 
+const char *lt_cuda_local_name(Arena *arena, const char *name) {
+    const char *dot = strrchr(name, '.');
+    if (dot && (strcmp(dot, ".tile") == 0 || strcmp(dot, ".own") == 0))
+        return lt_arena_strndup(arena, name, (size_t)(dot - name));
+    if (dot && strcmp(dot, ".share") == 0)
+        return lt_arena_printf(arena, "%.*s_tile", (int)(dot - name), name);
+    return name;
+}
+
+const char *lt_cuda_kernel_name(Arena *arena, Map *taken, const Kernel *k) {
+    const Loc *first = k->loc, *last = NULL;
+    while (first && !first->node)
+        first = first->next;
+    for (const Loc *loc = first ? first->next : NULL; loc; loc = loc->next)
+        last = loc->node ? loc : last;
+    const char *name = first ? lt_cuda_short_name(arena, first->node) : k->name;
+    if (last)
+        name = lt_arena_printf(arena, "%s_to_%s", name, lt_cuda_short_name(arena, last->node));
+    Str lower;
+    lt_str_init(&lower, arena);
+    bool is_joint = false; /* helpers have no underscores */
+    for (; *name; name++) {
+        lt_str_char(&lower, (char)tolower((unsigned char)*name));
+        is_joint |= !isalnum((unsigned char)*name) && name[1];
+    }
+    return lt_cuda_name(arena, taken,
+                        lt_arena_printf(arena, "%s%s", lower.text, is_joint ? "" : "_kernel"));
+}
+
 /* "y0_y1.1.0": the axis of the first word, without its number, and what split made of it. */
 const char *lt_cuda_loop_name(Arena *arena, const char *name) {
     const char *dot = strchr(name, '.');

@@ -1,11 +1,11 @@
 /* pack.c - vector loops, and short ones that are unrolled: neighbouring elements of parameters are
  * loaded and stored at once.
  *
- *   const Pack<float, 4> x_4 = load_pack<4>(&x[4 * i]);
- *   Pack<float, 4> out_4;
- *   for (int v = 0; v < 4; v++)
- *       out_4[v] = exp(x_4[v]);
- *   store_pack(&out[4 * i], out_4);
+ *   const Pack<float, 4> x_pack = load_pack<4>(&x[4 * i]);
+ *   Pack<float, 4> out_pack;
+ *   for (int e = 0; e < 4; e++)
+ *       out_pack[e] = exp(x_pack[e]);
+ *   store_pack(&out[4 * i], out_pack);
  *
  * Buffers begin at multiples of LARGEST_PACK bytes. */
 #include <string.h>
@@ -22,6 +22,7 @@ static const Dim *pack_base(Writer *w, const Stmt *loop, const Buffer *b, const 
     if (b->kind > BUFFER_OUTPUT || lanes * (int64_t)lt_dtype_size(b->dtype) > LARGEST_PACK)
         return NULL;
     const Dim *base = lt_dim_sub(&w->dims, lt_buffer_flat(&w->dims, b, index), var);
+    lt_cuda_hint(w, b, index);
     return !lt_dim_mentions(base, var) && lt_dim_divisible(&w->dims, base, lanes) ? base : NULL;
 }
 
@@ -32,19 +33,19 @@ static const Pack *find_pack(const Writer *w, const Buffer *b, const Dim *base) 
     return NULL;
 }
 
-static void add_pack(Writer *w, const Stmt *loop, const Buffer *b, const Dim *base, bool is_store) {
+static void add_pack(Writer *w, const Stmt *loop, const Buffer *b, const Dim *const *index,
+                     const Dim *base, bool is_store) {
     const int64_t lanes = loop->u.loop.extent->value;
     if (find_pack(w, b, base))
         return;
-    const char *buffer = w->buffers[b->index], *type = lt_cuda_memory_type(b->dtype);
-    const char *wanted = lt_arena_printf(w->arena, "%s_%lld", buffer, (long long)lanes);
-    const Pack pack = {b, base, lt_cuda_scope_name(w, w->scope, wanted), is_store};
+    const char *type = lt_cuda_memory_type(b->dtype);
+    const char *wanted = lt_arena_printf(w->arena, "%s_pack", w->buffers[b->index]);
+    const Pack pack = {b, index, base, lt_cuda_scope_name(w, w->scope, wanted), is_store};
     if (is_store)
         lt_cuda_line(w, "Pack<%s, %lld> %s;", type, (long long)lanes, pack.name);
     else
-        lt_cuda_line(w, "const Pack<%s, %lld> %s = load_pack<%lld>(&%s[%s]);", type,
-                     (long long)lanes, pack.name, (long long)lanes, buffer,
-                     lt_cuda_dim(w, base).text);
+        lt_cuda_line(w, "const Pack<%s, %lld> %s = load_pack<%lld>(%s);", type, (long long)lanes,
+                     pack.name, (long long)lanes, lt_cuda_address(w, b, base, false));
     lt_vec_push(w->arena, &w->packs, pack);
 }
 
@@ -61,7 +62,7 @@ static void load_packs(Writer *w, const Stmt *loop, const Expr *e) {
         !is_stored(loop->u.loop.body, e->u.load.buffer)) {
         const Dim *base = pack_base(w, loop, e->u.load.buffer, e->u.load.index);
         if (base)
-            add_pack(w, loop, e->u.load.buffer, base, false);
+            add_pack(w, loop, e->u.load.buffer, e->u.load.index, base, false);
     }
     const bool is_choice = e->kind == EXPR_CALL && e->u.call.fn == FN_SELECT;
     for (int i = 0; i < (is_choice ? 1 : 3) && lt_expr_has_args(e); i++)
@@ -79,7 +80,7 @@ static void declare_stored(Writer *w, const Stmt *loop, const Stmt *store) {
     }
     const Dim *base = stores == 1 ? pack_base(w, loop, b, store->u.store.index) : NULL;
     if (base)
-        add_pack(w, loop, b, base, true);
+        add_pack(w, loop, b, store->u.store.index, base, true);
 }
 
 void lt_cuda_begin_packs(Writer *w, const Stmt *loop) {
@@ -102,9 +103,10 @@ void lt_cuda_end_packs(Writer *w) {
     w->pack_loop = NULL;
     for (size_t i = 0; i < w->packs.len; i++) {
         const Pack *p = &w->packs.data[i];
+        lt_cuda_hint(w, p->buffer, p->index);
         if (p->is_store)
-            lt_cuda_line(w, "store_pack(&%s[%s], %s);", w->buffers[p->buffer->index],
-                         lt_cuda_dim(w, p->base).text, p->name);
+            lt_cuda_line(w, "store_pack(%s, %s);", lt_cuda_address(w, p->buffer, p->base, false),
+                         p->name);
     }
     w->packs.len = 0;
 }

@@ -51,15 +51,16 @@ static void emit_signature(Str *out, const Program *p) {
     lt_str_printf(out, "// weights: %lld bytes\n", (long long)p->weights_size);
 }
 
-static bool emit_kernels(Str *out, const Program *p, const char **names, Arena *arena,
+static bool emit_kernels(Str *out, const Program *p, CudaFunction *functions, Arena *arena,
                          DiagList *diags) {
     Map taken;
     bool is_good = true;
     lt_map_init(&taken, arena);
     for (size_t i = 0; i < p->kernels.len; i++) {
         Kernel *k = p->kernels.data[i];
-        names[i] = lt_cuda_name(arena, &taken, k->name);
-        is_good &= lt_cuda_kernel(out, k, names[i], arena, diags);
+        functions[i].name = lt_cuda_kernel_name(arena, &taken, k);
+        functions[i].reads = LT_ARRAY(arena, bool, k->param_count + k->ints.len + 1);
+        is_good &= lt_cuda_kernel(out, k, functions[i].name, functions[i].reads, arena, diags);
     }
     return is_good;
 }
@@ -67,7 +68,7 @@ static bool emit_kernels(Str *out, const Program *p, const char **names, Arena *
 bool lt_codegen_cuda(const Program *p, const CodegenOptions *o, Str *out, DiagList *diags) {
     Arena *arena = p->module->arena;
     const char *name = o->static_name ? o->static_name : "lathe_model";
-    const char **kernels = LT_ARRAY(arena, const char *, p->kernels.len + 1);
+    CudaFunction *kernels = LT_ARRAY(arena, CudaFunction, p->kernels.len + 1);
     Str code;
     lt_str_init(&code, arena);
     if (!emit_kernels(&code, p, kernels, arena, diags) ||

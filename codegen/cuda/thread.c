@@ -81,8 +81,9 @@ const char *lt_cuda_begin_strided(Writer *w, const Stmt *loop) {
     lt_cuda_bind(w, var, lt_arena_printf(w->arena, "(%s / %lld)", name, (long long)n));
     w->replaced[lane->symbol] = lt_dim_sub(t, position, lt_dim_mul_const(t, var, n));
     w->any_replaced = true;
-    return lt_arena_printf(w->arena, "for (%s %s = %s; %s < %s; %s += %lld)", w->index_type, name,
-                           first, name, bound, name, (long long)n);
+    return lt_arena_printf(w->arena, "for (%s %s = %s; %s < %s; %s += %lld)",
+                           lt_cuda_index_type(w, position), name, first, name, bound, name,
+                           (long long)n);
 }
 
 void lt_cuda_end_strided(Writer *w) {

@@ -49,14 +49,14 @@ for model in $models; do
 		continue
 	fi
 	# shellcheck disable=SC2086 # no word, or one
-	g++ -std=c++17 -O3 -march=native -Wall -Werror -Wno-unknown-pragmas -I. -fPIC $checks -x c++ -c "$work/$model.cu" -o "$work/$model.o" &&
+	g++ -std=c++17 -O3 -march=native -Wall -Wextra -Werror -Wno-unknown-pragmas -I. -fPIC $checks -x c++ -c "$work/$model.cu" -o "$work/$model.o" &&
 		g++ -shared "$work/$model.o" -o "$work/$model.so"
 	result $? "$model compiles as C++ without a warning"
 	for folder in build/models/cases/"$model"/*/; do
 		run_case "$model" "${folder%/}"
 	done
 	command -v nvcc >/dev/null || continue
-	nvcc -std=c++17 -c "${gencode[@]}" "$work/$model.cu" -o "$work/$model.fatbin" >"$work/log" 2>&1
+	nvcc -std=c++17 -Werror all-warnings -c "${gencode[@]}" "$work/$model.cu" -o "$work/$model.fatbin" >"$work/log" 2>&1
 	result $? "$model compiles with nvcc for $architectures $(grep -m 1 error "$work/log")"
 done
 echo "cuda: $passed passed, $failed failed"

@@ -111,7 +111,8 @@ static const Fault faults[] = {
      "with no barrier between (shared memory)", 1, 64},
     {"__shared__ float s[64]; out[threadIdx.x] = s[(threadIdx.x + 1) % 64]; s[threadIdx.x] = 1;",
      "with no barrier between (shared memory)", 1, 64},
-    {"__shared__ float s[8][8]; const int t = threadIdx.x; s[t / 8][t % 8 + 1] = 1;",
+    {"__shared__ float s[8][8]; const int t = threadIdx.x; s[t / 8][t % 8 + 1] = 1; "
+     "out[t] = s[t / 8][t % 8 + 1];",
      "index 8 is outside of the array", 1, 64},
     {"if (threadIdx.x < 32) __syncthreads(); out[threadIdx.x] = 0;",
      "32 of 64 threads left before a barrier", 1, 64},
@@ -126,7 +127,7 @@ START_TEST(faults_are_found) {
     cuda_begin();
     for (size_t i = 0; i < count; i++)
         lt_str_printf(&cuda_runs.source,
-                      "__global__ void kernel_%zu(float *out) { %s }\n"
+                      "__global__ void kernel_%zu([[maybe_unused]] float *out) { %s }\n"
                       "extern \"C\" int fault_%zu_run(const void *const *, void *const *outputs, "
                       "const int64_t *, const void *, void *, cudaStream_t stream) {\n"
                       "    launch(kernel_%zu, %d, %d, stream, (float *)outputs[0]);\n"

@@ -1,0 +1,186 @@
+/* partname.c - names of quotients and remainders in a kernel.
+ *
+ * They are parts of a loop's variable: of a loop over several axes, which the schedule merged, they
+ * are called after the axes. Else the axis of the buffer that they are an index of has names, or
+ * they are what they are: k_mod_4. */
+#include <ctype.h>
+#include <string.h>
+
+#include "codegen/cuda/cuda.h"
+
+/* --- parts of merged loops --- */
+
+static bool is_argument(const Writer *w, const Dim *symbol) {
+    for (size_t i = 0; i < w->kernel->ints.len; i++)
+        if (w->kernel->ints.data[i] == symbol)
+            return true;
+    return false;
+}
+
+/* The symbol of a merged loop, b_y0_o or b_y0_o.1, in the dim, or NULL. */
+static const Dim *merged_symbol(const Writer *w, const Dim *d) {
+    const Dim *found = NULL;
+    if (d->kind == DIM_SYMBOL && is_argument(w, d))
+        return NULL;
+    if (d->kind == DIM_SYMBOL) {
+        const char *dot = strchr(d->name, '.'), *joint = strchr(d->name, '_');
+        return joint && (!dot || (joint < dot && !strchr(dot, '_'))) ? d : NULL;
+    }
+    for (uint32_t i = 0; i < d->count && !found; i++)
+        found = merged_symbol(w, d->args[i]);
+    return found;
+}
+
+/* Which axis of the output has rows of that many elements behind it; -1: none. */
+static int axis_of_stride(Writer *w, const Dim *stride, int rank) {
+    const Kernel *k = w->kernel;
+    for (size_t i = 0; i < k->buffers.len; i++) {
+        const Buffer *b = k->buffers.data[i];
+        const Dim *product = lt_dim_const(&w->dims, 1);
+        if (b->kind != BUFFER_OUTPUT || b->rank != rank)
+            continue;
+        for (int axis = rank - 1; axis >= 0; axis--) {
+            if (product == stride)
+                return axis;
+            product = lt_dim_mul(&w->dims, product, b->dims[axis]);
+        }
+    }
+    return -1;
+}
+
+/* The same of a symbol whose parts were split before: y0_y1.0_o.0 has y_block and o_block. */
+static const char *part_of_symbol(Writer *w, const char *name, bool is_mod) {
+    const char *dot = strchr(name, '.'), *joint = dot ? strchr(dot, '_') : NULL;
+    if (!joint)
+        return NULL;
+    const char *part =
+        is_mod ? strrchr(name, '_') + 1 : lt_arena_strndup(w->arena, name, (size_t)(joint - name));
+    return lt_cuda_loop_name(w->arena, part);
+}
+
+/* Which part of a merged loop (b_y0_o) this is: the quotient is the first, the remainder the last,
+ * what is both is between; NULL where that cannot be said. */
+static const char *part_name(Writer *w, const Dim *d) {
+    const Dim *inner = d->args[0], *symbol = merged_symbol(w, d);
+    const bool is_mod = d->kind == DIM_MOD, is_middle = is_mod && inner->kind == DIM_FLOORDIV;
+    const char *parts[LT_MAX_RANK + 1], *name = symbol ? symbol->name : "";
+    int count = 0;
+    if (!symbol && inner->kind == DIM_SYMBOL && !is_middle)
+        return part_of_symbol(w, inner->name, is_mod);
+    char *words = lt_arena_strndup(w->arena, name, strcspn(name, "."));
+    for (char *save, *word = strtok_r(words, "_", &save); word && count <= LT_MAX_RANK;
+         word = strtok_r(NULL, "_", &save))
+        parts[count++] = word;
+    if (count < 2 || (!is_mod && inner->kind == DIM_MOD))
+        return NULL;
+    const Dim *stride = is_middle ? inner->args[1] : d->args[1];
+    const int axis = is_middle || !is_mod ? axis_of_stride(w, stride, count) : -1;
+    if (!is_middle)
+        return is_mod ? parts[count - 1] : axis > 0 ? NULL : parts[0];
+    return count == 3 ? parts[1] : axis >= 0 ? parts[axis] : NULL;
+}
+
+/* --- axes of buffers --- */
+
+/* What the axis of a convolution's operand counts, or NULL. */
+static const char *conv_axis(const Writer *w, const Buffer *b, int axis) {
+    static const char *const images[] = {"n", "h", "w", "c"},
+                             *const filters[] = {"kh", "kw", "c", "o"},
+                             *const results[] = {"n", "h", "w", "o"};
+    const Kernel *k = w->kernel;
+    const bool is_conv =
+        k->class == KERNEL_CONV && k->param_count > 2 && k->buffers.data[0]->rank == 4;
+    if (!is_conv || b->kind > BUFFER_OUTPUT || axis > 3)
+        return NULL;
+    if (b->index == 1)
+        return b->rank >= 3 ? filters[axis] : NULL;
+    return b->rank != 4 ? NULL : b->index == 0 ? images[axis] : results[axis];
+}
+
+static void add_hints(Writer *w, const Dim *d, const char *name) {
+    if (d->kind == DIM_FLOORDIV || d->kind == DIM_MOD)
+        lt_vec_push(w->arena, &w->hints, (NamedDim){d, name, NULL});
+    for (uint32_t i = 0; i < d->count && (d->kind == DIM_ADD || d->kind == DIM_MUL); i++)
+        add_hints(w, d->args[i], name);
+}
+
+/* Of several copies of a tile in shared memory, the one that is used and the one that arrives. */
+static const char *copy_name(const Buffer *b, const Dim *index) {
+    if (b->kind != BUFFER_SHARED || b->rank < 3 || index->kind != DIM_MOD ||
+        index->args[1] != b->dims[0])
+        return NULL;
+    return index->args[0]->kind == DIM_ADD && index->args[0]->value > 0 ? "next" : "now";
+}
+
+void lt_cuda_hint(Writer *w, const Buffer *b, const Dim *const *index) {
+    const char *stem = lt_arena_strndup(w->arena, b->name, strcspn(b->name, "."));
+    w->hints.len = 0;
+    w->hint_stem = stem;
+    for (int i = 0; i < b->rank && b->rank > 1; i++) {
+        const Dim *d = lt_cuda_replaced(w, index[i]);
+        const char *axis = conv_axis(w, b, i), *copy = i == 0 ? copy_name(b, d) : NULL;
+        add_hints(w, d, copy ? copy : axis ? lt_arena_printf(w->arena, "%s_%s", stem, axis) : NULL);
+    }
+}
+
+/* --- names --- */
+
+/* The one symbol that d depends on, or NULL. */
+static const Dim *only_symbol(const Dim *d) {
+    const Dim *found = d->kind == DIM_SYMBOL ? d : NULL;
+    for (uint32_t i = 0; i < d->count; i++) {
+        const Dim *other = only_symbol(d->args[i]);
+        if ((found && other && other != found) || (!other && d->args[i]->kind != DIM_CONST))
+            return NULL;
+        found = other ? other : found;
+    }
+    return found;
+}
+
+static bool is_identifier(const char *text) {
+    for (const char *at = text; *at; at++)
+        if (!isalnum((unsigned char)*at) && *at != '_')
+            return false;
+    return true;
+}
+
+/* m_by_4, k_mod_2. */
+static const char *plain_name(Writer *w, const Dim *d) {
+    const bool is_part = d->kind == DIM_FLOORDIV || d->kind == DIM_MOD;
+    const char *known = lt_cuda_known_dim(w, d);
+    if (known)
+        return known;
+    if (d->kind == DIM_MIN || d->kind == DIM_MAX)
+        return d->kind == DIM_MIN ? "lesser" : "larger";
+    if (!is_part) {
+        const Dim *symbol = only_symbol(d);
+        const char *text = symbol ? w->symbols[symbol->symbol] : NULL;
+        return text && is_identifier(text) ? text
+               : symbol                    ? lt_cuda_loop_name(w->arena, symbol->name)
+                                           : "part";
+    }
+    const char *name = plain_name(w, d->args[0]);
+    const bool is_mod = d->kind == DIM_MOD;
+    if (!lt_dim_is_const(d->args[1]))
+        return lt_arena_printf(w->arena, "%s_%s", name, is_mod ? "rest" : "part");
+    return lt_arena_printf(w->arena, "%s_%s_%lld", name, is_mod ? "mod" : "by",
+                           (long long)d->args[1]->value);
+}
+
+const char *lt_cuda_part_name(Writer *w, const Dim *d) {
+    const bool is_part = w->kernel && (d->kind == DIM_FLOORDIV || d->kind == DIM_MOD);
+    const char *part = is_part ? part_name(w, d) : NULL, *hint = NULL;
+    bool is_hinted = false;
+    for (size_t i = 0; i < w->hints.len && !is_hinted; i++)
+        if (w->hints.data[i].dim == d) {
+            hint = w->hints.data[i].name;
+            is_hinted = true;
+        }
+    if (hint && (!part || strcmp(hint, "now") == 0 || strcmp(hint, "next") == 0))
+        return hint;
+    if (!part)
+        return plain_name(w, d);
+    if (!lt_strmap_get(&w->names, part) || !is_hinted)
+        return part;
+    return hint ? hint : lt_arena_printf(w->arena, "%s_%s", w->hint_stem, part);
+}

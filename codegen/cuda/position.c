@@ -1,0 +1,76 @@
+/* position.c - numbers of blocks in indices, where the positions on an axis have a name.
+ *
+ * A thread's number became i - N * block, where i is its position: what is left of the block's
+ * number is put in terms of the position, too: i % N, i / (N * m). */
+#include "codegen/cuda/cuda.h"
+
+static int64_t coefficient_of(const Dim *d) { return d->kind == DIM_MUL ? d->value : 1; }
+
+static const Dim *position_of(const Writer *w) { return w->axis ? w->position : w->row; }
+
+/* The coefficient that a sum has of the product; 0: it has none. */
+static int64_t coefficient_in(const Dim *sum, const Dim *product) {
+    for (uint32_t i = 0; i < sum->count; i++) {
+        const Dim *term = sum->args[i];
+        if (term == product ||
+            (term->kind == DIM_MUL && term->count == 1 && term->args[0] == product))
+            return coefficient_of(term);
+    }
+    return 0;
+}
+
+/* What the sum has as coefficient * (block mod m), or NULL. */
+static const Dim *find_mod(const Writer *w, const Dim *sum, int64_t coefficient) {
+    for (uint32_t i = 0; i < sum->count; i++) {
+        const Dim *term = sum->args[i];
+        const Dim *mod = term->kind == DIM_MUL && term->count == 1 ? term->args[0] : term;
+        if (coefficient_of(term) == coefficient && mod->kind == DIM_MOD &&
+            mod->args[0] == w->block && mod->args[1]->kind == DIM_CONST)
+            return mod;
+    }
+    return NULL;
+}
+
+/* c * (i - N * block), and N * c * (block mod m) beside it, is c * (i mod N), or c * (i mod N * m).
+ */
+static const Dim *fold_sum(Writer *w, const Dim *d) {
+    DimTable *t = &w->dims;
+    const Dim *i = position_of(w);
+    const int64_t n = w->positions, c = -coefficient_in(d, w->block) / n;
+    if (c < 1 || coefficient_in(d, w->block) != -c * n || coefficient_in(d, i) < c)
+        return d;
+    const Dim *mod = find_mod(w, d, c * n);
+    const Dim *part = lt_dim_mod(t, i, lt_dim_const(t, mod ? n * mod->args[1]->value : n));
+    d = lt_dim_add(t, d, lt_dim_mul_const(t, w->block, c * n));
+    d = lt_dim_sub(t, d, lt_dim_mul_const(t, i, c));
+    if (mod)
+        d = lt_dim_sub(t, d, lt_dim_mul_const(t, mod, c * n));
+    return lt_dim_add(t, d, lt_dim_mul_const(t, part, c));
+}
+
+const Dim *lt_cuda_fold_positions(Writer *w, const Dim *d) {
+    DimTable *t = &w->dims;
+    if (!w->positions || !lt_dim_mentions(d, w->block) || d->kind == DIM_SYMBOL)
+        return d;
+    const Dim *sum = lt_dim_const(t, d->kind == DIM_ADD || d->kind == DIM_MUL ? d->value : 0);
+    for (uint32_t i = 0; i < d->count && (d->kind == DIM_ADD || d->kind == DIM_MUL); i++) {
+        const Dim *arg = lt_cuda_fold_positions(w, d->args[i]);
+        sum = d->kind == DIM_ADD ? lt_dim_add(t, sum, arg) : lt_dim_mul(t, sum, arg);
+    }
+    if (d->kind == DIM_ADD)
+        return fold_sum(w, sum);
+    if (d->kind == DIM_MUL)
+        return sum;
+    const Dim *a = lt_cuda_fold_positions(w, d->args[0]),
+              *b = lt_cuda_fold_positions(w, d->args[1]);
+    switch (d->kind) {
+    case DIM_FLOORDIV:
+        if (a == w->block && b->kind == DIM_CONST)
+            return lt_dim_floordiv(t, position_of(w), lt_dim_mul_const(t, b, w->positions));
+        return lt_dim_floordiv(t, a, b);
+    case DIM_MOD: return lt_dim_mod(t, a, b);
+    case DIM_MIN: return lt_dim_min(t, a, b);
+    case DIM_MAX: return lt_dim_max(t, a, b);
+    default: return d;
+    }
+}
