@@ -8,44 +8,57 @@ static int64_t coefficient_of(const Dim *d) { return d->kind == DIM_MUL ? d->val
 
 static const Dim *position_of(const Writer *w) { return w->axis ? w->position : w->row; }
 
+static const Dim *product_in(const Dim *term) {
+    return term->kind == DIM_MUL && term->count == 1 ? term->args[0] : term;
+}
+
 /* The coefficient that a sum has of the product; 0: it has none. */
 static int64_t coefficient_in(const Dim *sum, const Dim *product) {
-    for (uint32_t i = 0; i < sum->count; i++) {
-        const Dim *term = sum->args[i];
-        if (term == product ||
-            (term->kind == DIM_MUL && term->count == 1 && term->args[0] == product))
-            return coefficient_of(term);
-    }
+    for (uint32_t i = 0; i < sum->count; i++)
+        if (product_in(sum->args[i]) == product)
+            return coefficient_of(sum->args[i]);
     return 0;
 }
 
 /* What the sum has as coefficient * (block mod m), or NULL. */
 static const Dim *find_mod(const Writer *w, const Dim *sum, int64_t coefficient) {
     for (uint32_t i = 0; i < sum->count; i++) {
-        const Dim *term = sum->args[i];
-        const Dim *mod = term->kind == DIM_MUL && term->count == 1 ? term->args[0] : term;
-        if (coefficient_of(term) == coefficient && mod->kind == DIM_MOD &&
+        const Dim *mod = product_in(sum->args[i]);
+        if (coefficient_of(sum->args[i]) == coefficient && mod->kind == DIM_MOD &&
             mod->args[0] == w->block && mod->args[1]->kind == DIM_CONST)
             return mod;
     }
     return NULL;
 }
 
-/* c * (i - N * block), and N * c * (block mod m) beside it, is c * (i mod N), or c * (i mod N * m).
- */
+/* i, or i / s where s divides the positions of a block: how many of it a block has; else 0. */
+static int64_t steps_of(const Writer *w, const Dim *d) {
+    if (d == position_of(w))
+        return w->positions;
+    const bool is_part =
+        d->kind == DIM_FLOORDIV && d->args[0] == position_of(w) && d->args[1]->kind == DIM_CONST;
+    return is_part && w->positions % d->args[1]->value == 0 ? w->positions / d->args[1]->value : 0;
+}
+
+/* c * (i - N * block), and N * c * (block mod m) beside it, is c * (i mod N), or c * (i mod N * m);
+ * so it is with i / s and N / s. */
 static const Dim *fold_sum(Writer *w, const Dim *d) {
     DimTable *t = &w->dims;
-    const Dim *i = position_of(w);
-    const int64_t n = w->positions, c = -coefficient_in(d, w->block) / n;
-    if (c < 1 || coefficient_in(d, w->block) != -c * n || coefficient_in(d, i) < c)
-        return d;
-    const Dim *mod = find_mod(w, d, c * n);
-    const Dim *part = lt_dim_mod(t, i, lt_dim_const(t, mod ? n * mod->args[1]->value : n));
-    d = lt_dim_add(t, d, lt_dim_mul_const(t, w->block, c * n));
-    d = lt_dim_sub(t, d, lt_dim_mul_const(t, i, c));
-    if (mod)
-        d = lt_dim_sub(t, d, lt_dim_mul_const(t, mod, c * n));
-    return lt_dim_add(t, d, lt_dim_mul_const(t, part, c));
+    const int64_t blocks = -coefficient_in(d, w->block);
+    for (uint32_t at = 0; at < d->count && blocks > 0; at++) {
+        const Dim *i = product_in(d->args[at]);
+        const int64_t n = steps_of(w, i), c = coefficient_of(d->args[at]);
+        if (n == 0 || c < 1 || blocks != c * n)
+            continue;
+        const Dim *mod = find_mod(w, d, blocks);
+        const Dim *part = lt_dim_mod(t, i, lt_dim_const(t, mod ? n * mod->args[1]->value : n));
+        d = lt_dim_add(t, d, lt_dim_mul_const(t, w->block, blocks));
+        d = lt_dim_sub(t, d, lt_dim_mul_const(t, i, c));
+        if (mod)
+            d = lt_dim_sub(t, d, lt_dim_mul_const(t, mod, blocks));
+        return lt_dim_add(t, d, lt_dim_mul_const(t, part, c));
+    }
+    return d;
 }
 
 const Dim *lt_cuda_fold_positions(Writer *w, const Dim *d) {

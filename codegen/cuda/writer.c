@@ -157,8 +157,21 @@ void lt_cuda_open(Writer *w, Scope *scope) {
     w->scope = scope;
 }
 
+/* Whether a scope inside of this one, which is not closed, has the name in its lines. */
+static bool is_inside(const Writer *w, const Scope *scope, const char *name) {
+    for (const Scope *inner = w->scope; inner && inner != scope; inner = inner->around)
+        if (lt_cuda_mentions(inner->lines.text, name))
+            return true;
+    return false;
+}
+
 const char *lt_cuda_scope_name(Writer *w, Scope *scope, const char *name) {
+    Vec(const char *) refused = {0};
     const char *unique = lt_cuda_name(w->arena, &w->names, name);
+    for (; is_inside(w, scope, unique); unique = lt_cuda_name(w->arena, &w->names, name))
+        lt_vec_push(w->arena, &refused, unique);
+    for (size_t i = 0; i < refused.len; i++)
+        lt_strmap_set(&w->names, refused.data[i], NULL);
     lt_vec_push(w->arena, &scope->names, unique);
     return unique;
 }

@@ -49,7 +49,7 @@ for model in $models; do
 		continue
 	fi
 	# shellcheck disable=SC2086 # no word, or one
-	g++ -std=c++17 -O3 -march=native -Wall -Wextra -Werror -Wno-unknown-pragmas -I. -fPIC $checks -x c++ -c "$work/$model.cu" -o "$work/$model.o" &&
+	g++ -std=c++17 -O3 -march=native -Wall -Wextra -Wshadow -Werror -Wno-unknown-pragmas -I. -fPIC $checks -x c++ -c "$work/$model.cu" -o "$work/$model.o" &&
 		g++ -shared "$work/$model.o" -o "$work/$model.so"
 	result $? "$model compiles as C++ without a warning"
 	for folder in build/models/cases/"$model"/*/; do

@@ -157,8 +157,8 @@ static inline void *cuda_load(bool is_checked) {
     ck_assert_ptr_nonnull(file);
     fputs(cuda_runs.source.text, file);
     ck_assert_int_eq(fclose(file), 0);
-    shell("g++ -std=c++17 -O1 -Wall -Wextra -Werror -Wno-unknown-pragmas -I. -fPIC %s -x c++ "
-          "-c %s.cu -o %s.o",
+    shell("g++ -std=c++17 -O1 -Wall -Wextra -Wshadow -Werror -Wno-unknown-pragmas -I. -fPIC %s "
+          "-x c++ -c %s.cu -o %s.o",
           is_checked ? "-fsanitize=thread,bounds" : "", stem, stem);
     snprintf(path, sizeof path, "%s.so", stem);
     shell("g++ -shared %s.o -o %s", stem, path);
