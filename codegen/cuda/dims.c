@@ -123,7 +123,7 @@ static Text product_of(Writer *w, const Dim *d, int64_t coefficient) {
 
 static int64_t coefficient_of(const Dim *d) { return d->kind == DIM_MUL ? d->value : 1; }
 
-/* The terms of a sum that have the coefficient `value`, without it. */
+/* The terms of a sum that have one coefficient; the constant is one of them where it is as much. */
 typedef struct Terms {
     Text text;
     bool is_wide;
@@ -141,6 +141,11 @@ static Terms terms_with(Writer *w, const Dim *d, int64_t value) {
             terms.text.text ? lt_cuda_binary(w->arena, terms.text, "+", term, BIND_SUM) : term;
         terms.is_wide |= lt_cuda_is_wide(w, arg);
         terms.size = plus(terms.size, magnitude(&w->dims, arg));
+    }
+    if (value != 1 && llabs(d->value) == value) {
+        terms.text = lt_cuda_binary(w->arena, terms.text, d->value < 0 ? "-" : "+", number(w, 1),
+                                    BIND_SUM);
+        terms.size = plus(terms.size, value);
     }
     if (value != 1 && terms.text.text) {
         const bool overflows = w->kernel && !terms.is_wide && terms.size > INT32_MAX;
@@ -165,9 +170,12 @@ static int64_t next_coefficient(const Dim *d, int64_t below) {
  * subtracted last. */
 static Text sum_of(Writer *w, const Dim *d) {
     Text sum = {NULL, BIND_ATOM};
+    int64_t constant = d->value;
     for (int64_t value = next_coefficient(d, INT64_MAX); value > 0;
          value = next_coefficient(d, value)) {
         Terms terms = terms_with(w, d, value);
+        if (value != 1 && value == llabs(constant))
+            constant = 0;
         if (sum.text)
             terms.text.binding = BIND_PRODUCT; /* a sum in a sum needs no parentheses */
         else if (w->kernel && !terms.is_wide && narrow_part(w, d) > INT32_MAX)
@@ -175,9 +183,9 @@ static Text sum_of(Writer *w, const Dim *d) {
         sum = sum.text ? lt_cuda_binary(w->arena, sum, "+", terms.text, BIND_SUM) : terms.text;
     }
     if (!sum.text)
-        sum = number(w, d->value);
-    else if (d->value)
-        sum = lt_cuda_binary(w->arena, sum, d->value < 0 ? "-" : "+", number(w, llabs(d->value)),
+        sum = number(w, constant);
+    else if (constant)
+        sum = lt_cuda_binary(w->arena, sum, constant < 0 ? "-" : "+", number(w, llabs(constant)),
                              BIND_SUM);
     for (uint32_t i = 0; i < d->count; i++)
         if (coefficient_of(d->args[i]) < 0)

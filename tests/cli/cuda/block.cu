@@ -38,7 +38,9 @@ static void launch(void (*kernel)(P...), int64_t blocks, int threads, cudaStream
 // The greater one; NaN when either is.
 template <class T> __device__ T nanmax(T a, T b) { return b > a || b != b ? b : a; }
 
-template <class T> __device__ T gelu(T x) { return T(0.5) * x * (1 + erf(x * T(0.70710678118654752440))); }
+template <class T> __device__ T gelu(T x) {
+    return T(0.5) * x * (1 + erf(x * T(0.70710678118654752440)));
+}
 
 // N neighbours in memory, which are loaded and stored at once.
 template <class T, int N> struct alignas(N * sizeof(T)) Pack {
@@ -47,9 +49,13 @@ template <class T, int N> struct alignas(N * sizeof(T)) Pack {
     __device__ const T &operator[](int i) const { return elements[i]; }
 };
 
-template <int N, class T> __device__ Pack<T, N> load_pack(const T *at) { return *(const Pack<T, N> *)at; }
+template <int N, class T> __device__ Pack<T, N> load_pack(const T *at) {
+    return *(const Pack<T, N> *)at;
+}
 
-template <class T, int N> __device__ void store_pack(T *at, const Pack<T, N> &pack) { *(Pack<T, N> *)at = pack; }
+template <class T, int N> __device__ void store_pack(T *at, const Pack<T, N> &pack) {
+    *(Pack<T, N> *)at = pack;
+}
 
 // f of what a group of `width` lanes has, for each of them.
 template <int width, class T, class F> __device__ T warp_fold(T x, F f) {
@@ -84,7 +90,8 @@ template <class T> __device__ void fetch(void *to, const void *from, bool inside
     const unsigned at = unsigned(__cvta_generic_to_shared(to));
     const int bytes = inside ? sizeof(T) : 0;
     if (sizeof(T) == 16)
-        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(at), "l"(from), "r"(bytes) : "memory");
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
+                     ::"r"(at), "l"(from), "r"(bytes) : "memory");
     else
         asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;"
                      ::"r"(at), "l"(from), "n"(sizeof(T)), "r"(bytes) : "memory");
@@ -158,13 +165,13 @@ __global__ void block_patch(const float *__restrict__ in0, const float *__restri
         arrived();
         __syncthreads();
         const int next = (k_block + 1) % 2;
-        const int in0_h_2 = (16 * k_block + k0 + 16) / 24;
+        const int in0_h_2 = (16 * (k_block + 1) + k0) / 24;
         const int k0_2 = (k_block + k0 + 1) / 3;
-        const int c = (5 * k_block + k0_2 + 5) % 8;
+        const int c = (5 * (k_block + 1) + k0_2) % 8;
         const int in0_c_2 = (k_block + k0 + 1) % 3;
-        const int in1_kh = (16 * k_block + in1_k0 + 16) / 24;
+        const int in1_kh = (16 * (k_block + 1) + in1_k0) / 24;
         const int k0_3 = (k_block + in1_k0 + 1) / 3;
-        const int in1_kw_2 = (5 * k_block + k0_3 + 5) % 8;
+        const int in1_kw_2 = (5 * (k_block + 1) + k0_3) % 8;
         const int in1_c_2 = (k_block + in1_k0 + 1) % 3;
         if (k_block < 11) {
             in0_tile[next][y0][k0] = in0_at[96 * in0_h_2 + 3 * c + in0_c_2];
@@ -332,10 +339,10 @@ __global__ void block_queries(const float *__restrict__ in0, const float *__rest
         __syncthreads();
         const int next = (k_block + 1) % 2;
         if (k_block < 3) {
-            fetch<int4>(&in0_tile[next][m0][4 * k0], &in0_at[16 * k_block + 16],
+            fetch<int4>(&in0_tile[next][m0][4 * k0], &in0_at[16 * (k_block + 1)],
                 64 * m_block + m0 < 16 * n);
             if (t < 128)
-                fetch<int4>(&in1_tile[next][in1_k0][4 * n0], &in1_at[1024 * k_block + 1024]);
+                fetch<int4>(&in1_tile[next][in1_k0][4 * n0], &in1_at[1024 * (k_block + 1)]);
         }
         const int now = k_block % 2;
         #pragma unroll
@@ -410,8 +417,8 @@ __global__ void block_scores(const float *__restrict__ in0, const float *__restr
         __syncthreads();
         const int next = (k_block + 1) % 2;
         if (k_block < 3 && t < 64) {
-            fetch<int4>(&in0_tile[next][m0][4 * k0], &in0_at[16 * k_block + 16]);
-            fetch<int4>(&in1_tile[next][n0][4 * in1_k0], &in1_at[16 * k_block + 16]);
+            fetch<int4>(&in0_tile[next][m0][4 * k0], &in0_at[16 * (k_block + 1)]);
+            fetch<int4>(&in1_tile[next][n0][4 * in1_k0], &in1_at[16 * (k_block + 1)]);
         }
         const int now = k_block % 2;
         #pragma unroll
@@ -584,9 +591,9 @@ __global__ void block_up(const float *__restrict__ in0, const float *__restrict_
         __syncthreads();
         const int next = (k_block + 1) % 2;
         if (k_block < 3) {
-            fetch<int4>(&in0_tile[next][m0][4 * k0], &in0_at[16 * k_block + 16],
+            fetch<int4>(&in0_tile[next][m0][4 * k0], &in0_at[16 * (k_block + 1)],
                 64 * m_block + m0 < 16 * n);
-            fetch<int4>(&in1_tile[next][in1_k0][4 * n0], &in1_at[2048 * k_block + 2048]);
+            fetch<int4>(&in1_tile[next][in1_k0][4 * n0], &in1_at[2048 * (k_block + 1)]);
         }
         const int now = k_block % 2;
         #pragma unroll
@@ -661,10 +668,10 @@ __global__ void block_down(const float *in0, const float *in1, const float *in2,
         __syncthreads();
         const int next = (k_block + 1) % 2;
         if (k_block < 7) {
-            fetch<int4>(&in0_tile[next][m0][4 * k0], &in0_at[16 * k_block + 16],
+            fetch<int4>(&in0_tile[next][m0][4 * k0], &in0_at[16 * (k_block + 1)],
                 64 * m_block + m0 < 16 * n);
             if (t < 128)
-                fetch<int4>(&in1_tile[next][in1_k0][4 * n0], &in1_at[1024 * k_block + 1024]);
+                fetch<int4>(&in1_tile[next][in1_k0][4 * n0], &in1_at[1024 * (k_block + 1)]);
         }
         const int now = k_block % 2;
         #pragma unroll
