@@ -7,10 +7,10 @@ static bool same_dims(const Type *a, const Type *b) {
     return a->rank == b->rank && memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0;
 }
 
-static bool is_packed_product(const Node *n, LtEinsum *e) {
+static bool is_product(const Node *n, LtEinsum *e) {
     const Type *type = n->op == OP_CONTRACT ? lt_output(n)->type : NULL;
-    return type && lt_attr_int(n, ATTR_PACKED, 0) && lt_dtype_is_float(type->dtype) &&
-           lt_dtype_size(type->dtype) <= 4 && !lt_einsum_parse(e, lt_attr_string(n, ATTR_SPEC, ""));
+    return type && lt_dtype_is_float(type->dtype) && lt_dtype_size(type->dtype) <= 4 &&
+           !lt_einsum_parse(e, lt_attr_string(n, ATTR_SPEC, ""));
 }
 
 /* --- the maps between ------------------------------------------------------------------------- */
@@ -31,7 +31,7 @@ static bool leads_to_scores(Walk *w, const Value *v) {
         return false;
     if (def->op == OP_CONTRACT) {
         const bool fits = !w->a->scores || w->a->scores == def;
-        w->a->scores = fits && is_packed_product(def, &w->a->of_scores) ? def : w->a->scores;
+        w->a->scores = fits && is_product(def, &w->a->of_scores) ? def : w->a->scores;
         return w->a->scores == def;
     }
     if (def->op != OP_MAP && def->op != OP_CONVERT)
@@ -101,7 +101,7 @@ static bool fits(Attention *a) {
 
 bool lt_attention_match(Node *sums, Attention *out) {
     *out = (Attention){.sums = sums};
-    if (!is_packed_product(sums, &out->of_sums))
+    if (!is_product(sums, &out->of_sums))
         return false;
     out->softmax = lt_input(sums, 0)->def;
     if (!out->softmax || out->softmax->op != OP_SOFTMAX)
@@ -134,4 +134,8 @@ bool lt_attention_is_closed(const Attention *a) {
     const Operand *use = lt_output(a->softmax)->uses;
     return is_read_inside(a, a->scores) && use && !use->next_use && use == &use->user->inputs[0] &&
            use->user == a->sums;
+}
+
+bool lt_attention_is_packed(const Attention *a) {
+    return lt_attr_int(a->scores, ATTR_PACKED, 0) && lt_attr_int(a->sums, ATTR_PACKED, 0);
 }

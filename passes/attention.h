@@ -1,9 +1,9 @@
 /* attention.h - attention as a piece of the graph: two contractions with a softmax between them.
  *
- *   %s = contract %q, %k {packed}          scores[m, n] = sum over d of q[m, d] k[n, d]
+ *   %s = contract %q, %k                   scores[m, n] = sum over d of q[m, d] k[n, d]
  *   %t = maps of %s and of anything else   scale, mask, bias, soft cap
  *   %p = softmax %t                        along n
- *   %o = contract %p, %v {packed}          out[m, c] = sum over n of p[m, n] v[n, c]
+ *   %o = contract %p, %v                   out[m, c] = sum over n of p[m, n] v[n, c]
  *
  * with any axes around these, m and n in every tensor between the contractions. */
 #ifndef LATHE_PASSES_ATTENTION_H
@@ -11,6 +11,7 @@
 
 #include "ir/einsum.h"
 #include "ir/graph.h"
+#include "ir/target.h"
 #include "runtime/base/vec.h"
 
 enum { ATTENTION_MOST_LINKS = 24 };
@@ -28,5 +29,23 @@ typedef struct Attention {
 bool lt_attention_match(Node *sums, Attention *out);
 /* Whether nobody else reads what is between the first contraction and the last. */
 bool lt_attention_is_closed(const Attention *a);
+/* Whether k and v are packed into panels, as kernels of a CPU read them. */
+bool lt_attention_is_packed(const Attention *a);
+
+/* --- attention_tile.c --- */
+
+/* What a block of a GPU's threads does at once. A row's scores lie in several threads. */
+typedef struct AttentionTile {
+    int64_t rows, columns;   /* of the scores */
+    int64_t own_rows, mates; /* a thread's rows, and the threads that have them: a power of two */
+    int64_t fold, outputs;   /* sizes of a head and of its values, rounded up to what is computed */
+    bool is_mma;             /* on tensor cores */
+    const char *why_no_mma;  /* for a remark; NULL: it is */
+} AttentionTile;
+
+/* NULL, or why no tile of the target's holds the attention. */
+const char *lt_attention_tile(const Attention *a, const Target *target, AttentionTile *out);
+/* Positions along all letters that the scores are summed over; 0: their number is not known. */
+int64_t lt_attention_head_size(const Attention *a);
 
 #endif

@@ -164,17 +164,39 @@ static void pull_producers(Groups *groups, uint32_t group, Prologue kind, const 
 
 /* --- the pass ------------------------------------------------------------------------------ */
 
-/* An attention is one group, with what follows it. */
-static void group_attention(Groups *groups, Node *sums) {
-    Attention a;
-    if (!lt_attention_match(sums, &a))
+/* NULL, or why an attention is not computed in one kernel. */
+static const char *why_no_attention(const Attention *a, const Target *target, AttentionTile *tile) {
+    const Type *type = lt_output(a->sums)->type;
+    if (!lt_attention_is_closed(a))
+        return "others read them";
+    if (lt_target_is_gpu(target))
+        return lt_attention_tile(a, target, tile);
+    return lt_dim_is_const(type->dims[type->rank - 1]) ? NULL
+                                                       : "the size of its values is not known";
+}
+
+static void remark_attention(DiagList *diags, const Node *sums, const AttentionTile *tile) {
+    if (!tile->rows) {
+        lt_remark(diags, sums->loc, "fuse: attention in one kernel");
         return;
-    const Type *type = lt_output(sums)->type;
-    if (!lt_attention_is_closed(&a) || !lt_dim_is_const(type->dims[type->rank - 1])) {
-        lt_remark(&groups->module->diags, sums->loc,
-                  "fuse: the scores of this attention go through memory: %s",
-                  lt_attention_is_closed(&a) ? "the size of its values is not known"
-                                             : "others read them");
+    }
+    lt_remark(diags, sums->loc, "fuse: attention in one kernel, tiles of %lld x %lld",
+              (long long)tile->rows, (long long)tile->columns);
+    if (tile->why_no_mma)
+        lt_remark(diags, sums->loc, "fuse: attention: no tensor cores: %s", tile->why_no_mma);
+}
+
+/* An attention is one group, with what follows it. */
+static void group_attention(Groups *groups, Node *sums, const Target *target) {
+    Attention a;
+    AttentionTile tile = {.rows = 0};
+    DiagList *diags = &groups->module->diags;
+    if (!lt_attention_match(sums, &a) || (!lt_target_is_gpu(target) && !lt_attention_is_packed(&a)))
+        return;
+    const char *why_not = why_no_attention(&a, target, &tile);
+    if (why_not) {
+        lt_remark(diags, sums->loc, "fuse: the scores of this attention go through memory: %s",
+                  why_not);
         return;
     }
     const uint32_t group = start_group(groups, sums);
@@ -183,7 +205,7 @@ static void group_attention(Groups *groups, Node *sums) {
         join_group(groups, a.links[i], group);
     join_group(groups, a.scores, group);
     grow_epilogue(groups, sums, group);
-    lt_remark(&groups->module->diags, sums->loc, "fuse: attention in one kernel");
+    remark_attention(diags, sums, &tile);
 }
 
 static bool has_contraction(const Groups *groups, uint32_t group) {
@@ -193,10 +215,10 @@ static bool has_contraction(const Groups *groups, uint32_t group) {
     return member != NULL;
 }
 
-static void group_attentions(Groups *groups, Graph *g) {
+static void group_attentions(Groups *groups, Graph *g, const Target *target) {
     LT_EACH_NODE(n, g)
     if (!groups->of[n->id])
-        group_attention(groups, n);
+        group_attention(groups, n, target);
 }
 
 static void group_anchors(Groups *groups, Graph *g, bool optimize) {
@@ -247,9 +269,8 @@ bool lt_pass_fuse(PassContext *ctx) {
         .seen = LT_ARRAY(ctx->scratch, uint32_t, limit + 1),
     };
     lt_groups_find_binders(&groups, g);
-    /* The kernel for an attention has scratch memory that is made for the cache of a core. */
-    if (ctx->level > 0 && !lt_target_is_gpu(ctx->target))
-        group_attentions(&groups, g);
+    if (ctx->level > 0)
+        group_attentions(&groups, g, ctx->target);
     group_anchors(&groups, g, ctx->level > 0);
     group_maps(&groups, g, ctx->level > 0);
     lt_groups_build(&groups, g);

@@ -272,7 +272,8 @@ bool lt_lower_node(PassContext *ctx, Node *node, Lowered *out) {
         return lt_lower_fail(&lo, "it has to be a computation without control flow");
     add_operands(&lo);
     add_results(&lo);
-    LowerFn *lower = lo.attention ? lt_lower_attention
+    const bool is_gpu = lt_target_is_gpu(ctx->target);
+    LowerFn *lower = lo.attention ? is_gpu ? lt_lower_attention_gpu : lt_lower_attention
                      : lo.anchor  ? anchors[lo.anchor->op]
                                   : lt_lower_map;
     if (!lower(&lo) || lo.failed)

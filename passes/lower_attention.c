@@ -10,10 +10,9 @@
  * normalizer calculation for softmax", 2018; Dao et al., "FlashAttention", 2022): each block's
  * exponentials are relative to the greatest score so far, and when that grows, sums and results so
  * far are scaled down. */
-#include <math.h>
-#include <string.h>
+#include "passes/lower_attention.h"
 
-#include "passes/lower_internal.h"
+#include <math.h>
 
 /* Scores' rows end with a spare cache line, so that they do not meet in the same sets of L1. Each
  * block of rows reads all of k and v: it has several register tiles of rows, but there are pieces
@@ -21,12 +20,10 @@
 enum { LINE_ELEMENTS = 16, BLOCK_PANELS = 8, BLOCK_TILES = 4, LEAST_PIECES = 8 };
 
 typedef struct AttentionNest {
+    AttentionAxes of;
     Lowering *lo;
     Kernel *k;
     const Attention *a;
-    const Dim *axes[LT_MAX_RANK];    /* of the scores: where the loops around the stages are */
-    const Dim *rows, *columns;       /* extents of the scores' m and n */
-    const Dim *outputs;              /* extent of v's own axis */
     int64_t block, width, out_width; /* rows of a block; columns of a panel of k, of v */
     int64_t column_block;            /* 0: all columns at once */
     const Dim *first, *row_extent;   /* the block's rows */
@@ -75,14 +72,6 @@ static const Dim *panels_of(const AttentionNest *n, const Dim *columns, int64_t 
 
 /* --- stage 1: scores -------------------------------------------------------------------------- */
 
-/* Position of each letter of a contraction's tensors: the scores' axes, whatever letters they have
- * there. */
-static void place_axes(const AttentionNest *n, const char *letters, const Dim *row,
-                       const Dim *column, const Dim **of) {
-    for (int i = 0; letters[i]; i++)
-        of[(unsigned char)letters[i]] = i == n->a->row ? row : letters[i + 1] ? n->axes[i] : column;
-}
-
 static Stmt *score_stage(const AttentionNest *n) {
     Lowering *lo = n->lo;
     DimTable *t = &n->k->dims;
@@ -93,7 +82,7 @@ static Stmt *score_stage(const AttentionNest *n) {
     const Dim *j = lt_lower_full_loop(lo, &outer, "j", panels);
     const Dim *m = lt_lower_full_loop(lo, &outer, "m", n->row_extent);
     const Dim *within = lt_lower_full_loop(lo, &outer, "n", lower_number(lo, n->width));
-    place_axes(n, e->letters[EINSUM_OUT], lt_dim_add(t, n->first, m), within, of);
+    lt_attention_place(&n->of, e->letters[EINSUM_OUT], lt_dim_add(t, n->first, m), within, of);
     for (int i = 0; i < e->count[EINSUM_A]; i++) {
         const char letter = e->letters[EINSUM_A][i];
         const Dim *extent = lower_dim(lo, lt_input(n->a->scores, 0)->type->dims[i]);
@@ -116,18 +105,9 @@ static Stmt *score_stage(const AttentionNest *n) {
 
 /* What the softmax is taken of, made of the score in scratch memory. */
 static const Expr *softmax_operand(const AttentionNest *n, const Dim *row, const Dim *column) {
-    Lowering *lo = n->lo;
     DimTable *t = &n->k->dims;
-    const Value *scores = lt_output(n->a->scores);
-    At at = {.predicate = NULL};
-    memcpy(at.index, n->axes, sizeof n->axes);
-    at.index[n->a->row] = lt_dim_add(t, n->first, row);
-    at.index[scores->type->rank - 1] = lt_dim_add(t, n->left, column);
-    lo->given = scores;
-    lo->given_element = lt_expr_convert(n->k, load(n, n->scores, row, column), scores->type->dtype);
-    const Expr *e = lt_lower_at_as(lo, lt_input(n->a->softmax, 0), &at, DT_F32);
-    lo->given = NULL;
-    return e;
+    const At at = {{lt_dim_add(t, n->first, row), lt_dim_add(t, n->left, column)}, NULL};
+    return lt_attention_operand(&n->of, load(n, n->scores, row, column), &at);
 }
 
 /* most = the greatest element of the row, which is then kept in place of the scores. */
@@ -159,23 +139,13 @@ static Stmt *add_exponentials(const AttentionNest *n, const Dim *row, Accumulato
                         lt_lower_nest(lo, &along, update));
 }
 
-/* 1 / sum; the sum of no exponentials divides nothing. */
-static const Expr *inverse(const AttentionNest *n, const Expr *sum) {
-    const Expr *one = lt_expr_float(n->k, DT_F32, 1);
-    const Expr *some = lt_expr_less(n->k, lower_number(n->lo, 0), n->columns);
-    return call(n, FN_DIV, one, lt_expr_call(n->k, FN_SELECT, some, sum, one));
-}
-
-/* What the row's exponentials are relative to, and how what was summed up so far is scaled. Where
- * nothing but -infinity came so far, they are relative to 0. */
+/* What the row's exponentials are relative to, and how what was summed up so far is scaled. */
 static Stmt *raise_peak(const AttentionNest *n, const Dim *row, Accumulator most,
                         Accumulator base) {
     Lowering *lo = n->lo;
     const Expr *old = load(n, n->peak, row, NULL);
     const Expr *peak = call(n, FN_MAX, old, lt_lower_get(lo, most));
-    const Expr *nothing = call(n, FN_EQ, peak, lt_expr_float(n->k, DT_F32, -INFINITY));
-    const Expr *zero = lt_lower_zero(lo, DT_F32);
-    Stmt *list = lt_lower_begin(lo, base, lt_expr_call(n->k, FN_SELECT, nothing, zero, peak));
+    Stmt *list = lt_lower_begin(lo, base, lt_attention_base(&n->of, peak));
     const Expr *factor = call(n, FN_EXP, call(n, FN_SUB, old, lt_lower_get(lo, base)), NULL);
     list = lt_stmt_join(list, store(n, n->scale, row, NULL, factor));
     return lt_stmt_join(list, store(n, n->peak, row, NULL, peak));
@@ -195,7 +165,7 @@ static Stmt *softmax_stage(const AttentionNest *n) {
     }
     body = lt_stmt_join(body, add_exponentials(n, row, base, sum));
     if (!is_online(n)) {
-        const Expr *scale = inverse(n, lt_lower_get(lo, sum));
+        const Expr *scale = lt_attention_inverse(&n->of, lt_lower_get(lo, sum));
         return lt_lower_nest(lo, &rows, lt_stmt_join(body, store(n, n->scale, row, NULL, scale)));
     }
     const Expr *total = lt_expr_call(n->k, FN_FMA, load(n, n->total, row, NULL),
@@ -205,17 +175,9 @@ static Stmt *softmax_stage(const AttentionNest *n) {
 
 /* --- stage 3: sums ---------------------------------------------------------------------------- */
 
-/* Stores an element of the result, and all that the kernel makes of it; column is v's own. */
 static Stmt *store_result(const AttentionNest *n, const Dim *row, const Dim *column,
                           const Expr *value) {
-    Lowering *lo = n->lo;
-    const LtEinsum *e = &n->a->of_sums;
-    const Dim *of[128] = {NULL};
-    place_axes(n, e->letters[EINSUM_A], lt_dim_add(&n->k->dims, n->first, row), NULL, of);
-    of[(unsigned char)lt_einsum_column(e)] = column;
-    const At at = lt_lower_letters_at(e->letters[EINSUM_OUT], of);
-    const DType dtype = lt_output(n->a->sums)->type->dtype;
-    return lt_lower_store(lo, at.index, lt_expr_convert(n->k, value, dtype));
+    return lt_attention_store(&n->of, lt_dim_add(&n->k->dims, n->first, row), column, value);
 }
 
 static Stmt *sum_stage(const AttentionNest *n) {
@@ -224,11 +186,13 @@ static Stmt *sum_stage(const AttentionNest *n) {
     const LtEinsum *e = &n->a->of_sums;
     const Dim *of[128] = {NULL};
     LoopNest outer = {.count = 0}, inner = {.count = 0};
-    const Dim *panel = lt_lower_full_loop(lo, &outer, "e", panels_of(n, n->outputs, n->out_width));
+    const Dim *panel =
+        lt_lower_full_loop(lo, &outer, "e", panels_of(n, n->of.outputs, n->out_width));
     const Dim *y = lt_lower_full_loop(lo, &outer, "y", n->row_extent);
     const Dim *within = lt_lower_full_loop(lo, &outer, "c", lower_number(lo, n->out_width));
     const Dim *z = lt_lower_full_loop(lo, &inner, "z", n->column_extent);
-    place_axes(n, e->letters[EINSUM_A], lt_dim_add(t, n->first, y), lt_dim_add(t, n->left, z), of);
+    lt_attention_place(&n->of, e->letters[EINSUM_A], lt_dim_add(t, n->first, y),
+                       lt_dim_add(t, n->left, z), of);
     const At b = lt_lower_packed_at(e, of, panel, within);
     const Expr *v = lt_lower_at_as(lo, lt_input(n->a->sums, 1), &b, DT_F32);
     const Dim *column = lt_dim_add(t, lt_dim_mul_const(t, panel, n->out_width), within);
@@ -242,7 +206,7 @@ static Stmt *sum_stage(const AttentionNest *n) {
         return lt_lower_nest(lo, &outer, body);
     }
     Stmt *result = store_result(n, y, column, call(n, FN_MUL, lt_lower_get(lo, acc), scale));
-    const Expr *is_column = lt_expr_less(n->k, column, n->outputs);
+    const Expr *is_column = lt_expr_less(n->k, column, n->of.outputs);
     if (!lt_expr_is_const_bool(is_column, true))
         result = lt_stmt_if(n->k, is_column, result, NULL);
     return lt_lower_nest(lo, &outer, lt_stmt_join(body, result));
@@ -267,9 +231,10 @@ static Stmt *finish_sums(const AttentionNest *n) {
     Lowering *lo = n->lo;
     LoopNest rows = {.count = 0}, along = {.count = 0};
     const Dim *row = lt_lower_full_loop(lo, &rows, "f", n->row_extent);
-    const Dim *column = lt_lower_full_loop(lo, &along, "v", n->outputs);
+    const Dim *column = lt_lower_full_loop(lo, &along, "v", n->of.outputs);
     const Accumulator factor = lt_lower_accumulator(lo, "factor", DT_F32);
-    Stmt *list = lt_lower_begin(lo, factor, inverse(n, load(n, n->total, row, NULL)));
+    Stmt *list =
+        lt_lower_begin(lo, factor, lt_attention_inverse(&n->of, load(n, n->total, row, NULL)));
     const Expr *value = call(n, FN_MUL, load(n, n->sums, row, column), lt_lower_get(lo, factor));
     list = lt_stmt_join(list, lt_lower_nest(lo, &along, store_result(n, row, column, value)));
     return lt_lower_nest(lo, &rows, list);
@@ -280,12 +245,13 @@ static Stmt *all_columns(AttentionNest *n) {
     DimTable *t = &n->k->dims;
     LoopNest blocks = {.count = 0};
     n->left = lower_number(lo, 0);
-    n->column_extent = n->columns;
+    n->column_extent = n->of.columns;
     if (is_online(n)) {
         const Dim *by = lower_number(lo, n->column_block);
-        const Dim *block = lt_lower_full_loop(lo, &blocks, "t", lt_dim_ceildiv(t, n->columns, by));
+        const Dim *block =
+            lt_lower_full_loop(lo, &blocks, "t", lt_dim_ceildiv(t, n->of.columns, by));
         n->left = lt_dim_mul(t, block, by);
-        n->column_extent = lt_dim_min(t, by, lt_dim_sub(t, n->columns, n->left));
+        n->column_extent = lt_dim_min(t, by, lt_dim_sub(t, n->of.columns, n->left));
     }
     Stmt *stages = lt_stmt_join(score_stage(n), softmax_stage(n));
     return lt_lower_nest(lo, &blocks, lt_stmt_join(stages, sum_stage(n)));
@@ -310,7 +276,7 @@ static int64_t count_pieces(const AttentionNest *n, int64_t rows) {
 static void choose_sizes(AttentionNest *n) {
     const Target *target = n->lo->ctx->target;
     const int lanes = lt_target_lanes(target, sizeof(float));
-    const int64_t rows = lt_dim_is_const(n->rows) ? n->rows->value : INT64_MAX;
+    const int64_t rows = lt_dim_is_const(n->of.rows) ? n->of.rows->value : INT64_MAX;
     const int vectors = n->width > lanes ? target->tile_vectors : 1;
     const int64_t tile = lt_target_tile_rows(target, vectors, rows);
     int64_t tiles = BLOCK_TILES;
@@ -318,14 +284,15 @@ static void choose_sizes(AttentionNest *n) {
         tiles /= 2;
     n->block = tiles * tile;
     const int64_t most = target->l2_bytes / 8 / (n->block * (int64_t)sizeof(float));
-    if (!lt_dim_is_const(n->columns) || n->columns->value > most)
+    if (!lt_dim_is_const(n->of.columns) || n->of.columns->value > most)
         n->column_block = BLOCK_PANELS * n->width;
 }
 
 static int64_t round_up(int64_t count, int64_t by) { return (count + by - 1) / by * by; }
 
 static Stmt *make_buffers(AttentionNest *n) {
-    const int64_t columns = is_online(n) ? n->column_block : round_up(n->columns->value, n->width);
+    const int64_t columns =
+        is_online(n) ? n->column_block : round_up(n->of.columns->value, n->width);
     n->scores = make_scratch(n, "scores", columns + LINE_ELEMENTS);
     n->scale = make_scratch(n, "scale", 0);
     Stmt *list = lt_stmt_join(lt_stmt_alloc(n->k, n->scores), lt_stmt_alloc(n->k, n->scale));
@@ -333,7 +300,7 @@ static Stmt *make_buffers(AttentionNest *n) {
         return list;
     n->peak = make_scratch(n, "peak", 0);
     n->total = make_scratch(n, "total", 0);
-    n->sums = make_scratch(n, "sums", round_up(n->outputs->value, n->out_width));
+    n->sums = make_scratch(n, "sums", round_up(n->of.outputs->value, n->out_width));
     list = lt_stmt_join(list, lt_stmt_alloc(n->k, n->peak));
     list = lt_stmt_join(list, lt_stmt_alloc(n->k, n->total));
     return lt_stmt_join(list, lt_stmt_alloc(n->k, n->sums));
@@ -341,27 +308,21 @@ static Stmt *make_buffers(AttentionNest *n) {
 
 bool lt_lower_attention(Lowering *lo) {
     const Attention *a = lo->attention;
-    AttentionNest n = {.lo = lo, .k = lo->k, .a = a};
+    AttentionNest n = {.of = lt_attention_axes(lo), .lo = lo, .k = lo->k, .a = a};
     DimTable *t = &lo->k->dims;
     LoopNest outer = {.count = 0};
-    const Type *scores = lt_output(a->scores)->type, *sums = lt_output(a->sums)->type;
-    n.rows = lower_dim(lo, scores->dims[a->row]);
-    n.columns = lower_dim(lo, scores->dims[scores->rank - 1]);
-    n.outputs = lower_dim(lo, sums->dims[sums->rank - 1]);
     n.width = lt_attr_int(a->scores, ATTR_PACKED, 0);
     n.out_width = lt_attr_int(a->sums, ATTR_PACKED, 0);
-    if (!lt_dim_is_const(n.outputs))
+    if (!lt_dim_is_const(n.of.outputs))
         return lt_lower_fail(lo, "the size of its values must be known");
     choose_sizes(&n);
-    for (int i = 0; i < scores->rank - 1; i++)
-        if (i != a->row)
-            n.axes[i] = lt_lower_loop(lo, &outer, "b#", lower_dim(lo, scores->dims[i]));
+    lt_attention_loops(&n.of, &outer);
     const Dim *block = lower_number(lo, n.block);
-    const Dim *q = lt_lower_full_loop(lo, &outer, "q", lt_dim_ceildiv(t, n.rows, block));
+    const Dim *q = lt_lower_full_loop(lo, &outer, "q", lt_dim_ceildiv(t, n.of.rows, block));
     n.first = lt_dim_mul(t, q, block);
-    n.row_extent = lt_dim_divisible(t, n.rows, n.block)
+    n.row_extent = lt_dim_divisible(t, n.of.rows, n.block)
                        ? block
-                       : lt_dim_min(t, block, lt_dim_sub(t, n.rows, n.first));
+                       : lt_dim_min(t, block, lt_dim_sub(t, n.of.rows, n.first));
     Stmt *body = make_buffers(&n);
     if (is_online(&n))
         body = lt_stmt_join(body, begin_sums(&n));

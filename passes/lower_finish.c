@@ -424,11 +424,16 @@ static void name_loops(Lowering *lo) {
     const Accesses a = read_accesses(lo);
     const Dim **vars = LT_ARRAY(lo->ctx->scratch, const Dim *, a.loops.len + 1);
     int counts[256] = {0};
-    for (size_t i = 0; i < a.loops.len; i++)
-        vars[i] = final_var(lo, a.loops.data[i], counts);
+    bool *named = LT_ARRAY(lo->ctx->scratch, bool, lo->k->dims.symbols.len);
+    for (size_t i = 0; i < a.loops.len; i++) {
+        bool *is_named = &named[a.loops.data[i]->u.loop.var->symbol];
+        vars[i] = *is_named ? NULL : final_var(lo, a.loops.data[i], counts);
+        *is_named = true;
+    }
     const Dim **by = LT_ARRAY(lo->ctx->scratch, const Dim *, lo->k->dims.symbols.len);
     for (size_t i = 0; i < a.loops.len; i++)
-        by[a.loops.data[i]->u.loop.var->symbol] = vars[i];
+        if (vars[i]) /* loops one after the other may share a variable */
+            by[a.loops.data[i]->u.loop.var->symbol] = vars[i];
     lo->k->body = lt_stmt_copy(lo->k, lo->k->body, by, NULL);
 }
 

@@ -154,6 +154,7 @@ LowerFn lt_lower_contract;                              /* lower_contract.c */
 LowerFn lt_lower_conv;                                  /* lower_conv.c */
 LowerFn lt_lower_winograd;                              /* lower_winograd.c */
 LowerFn lt_lower_attention;                             /* lower_attention.c */
+LowerFn lt_lower_attention_gpu;                         /* lower_attention_gpu.c */
 LowerFn lt_lower_softmax, lt_lower_layer_norm;          /* lower_rows.c */
 LowerFn lt_lower_lstm, lt_lower_gru;                    /* lower_recurrent.c */
 LowerFn lt_lower_scatter_elements, lt_lower_scatter_nd; /* lower_scatter.c */

@@ -9,6 +9,8 @@ const char *lt_choose_gpu(Nest *nest) {
     const bool has_folds = class == KERNEL_REDUCE || class == KERNEL_ROWS ||
                            class == KERNEL_WINDOW || class == KERNEL_CONTRACT ||
                            class == KERNEL_CONV;
+    if (class == KERNEL_ATTENTION)
+        return lt_schedule_fill(nest, SCHEDULE_BLOCKS);
     const ScheduleRow tile = lt_choose_gpu_tile(nest);
     if (tile != SCHEDULE_LIMIT)
         return lt_schedule_fill(nest, tile);

@@ -275,8 +275,8 @@ static void emit_store(Writer *w, const Stmt *s) {
     const bool adds = value->kind == EXPR_CALL && value->u.call.fn == FN_ADD &&
                       (b->dtype == DT_F32 || b->dtype == DT_F64) &&
                       is_same_element(s, value->u.call.args[0]);
-    const bool is_narrow =
-        b->dtype == DT_F16 || b->dtype == DT_BF16 || lt_dtype_is_minifloat(b->dtype);
+    const bool is_half = b->dtype == DT_F16 || b->dtype == DT_BF16;
+    const bool is_narrow = is_half || lt_dtype_is_minifloat(b->dtype);
     if (lt_cuda_in_memory(b) && is_narrow) {
         if (!w->run_end)
             lt_cuda_begin_statement(w, value);
@@ -285,6 +285,8 @@ static void emit_store(Writer *w, const Stmt *s) {
             lt_cuda_line(w, "%s = %s;", element, raw);
             return;
         }
+        if (is_half && value->kind == EXPR_CONVERT && value->u.call.args[0]->dtype == DT_F32)
+            value = value->u.call.args[0]; /* storing it rounds */
     }
     const Text text = lt_cuda_statement(w, adds ? value->u.call.args[1] : value);
     const Text stored = lt_cuda_in_memory(b) ? lt_cuda_to_memory(w->arena, text, b->dtype) : text;

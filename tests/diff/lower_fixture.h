@@ -88,6 +88,7 @@ static inline void check_equal(const Tensor *got, const Tensor *expected, const 
 
 static const char *lower_target = "x86-64-avx2";
 static int64_t lower_l2_bytes; /* of the target; 0: its own */
+static const char *lower_cpu;  /* of the target; NULL: its own */
 static int lower_first_level; /* of the two that a case is checked at, 0 and 2 */
 static const char *lower_schedule; /* NULL: the target's */
 
@@ -96,6 +97,7 @@ static inline Program *lower(Module *m, int level, const char *text) {
     lt_arena_init(&scratch);
     Target target = *lt_target_find(lower_target);
     target.l2_bytes = lower_l2_bytes ? lower_l2_bytes : target.l2_bytes;
+    target.cpu = lower_cpu ? lower_cpu : target.cpu;
     PassContext ctx = {.module = m,
                        .target = &target,
                        .level = level,
