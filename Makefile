@@ -230,7 +230,8 @@ setup:
 
 REAL_MODELS := magika rapidocr_det rapidocr_cls rapidocr_rec silero_vad silero_vad_op15 basic_pitch \
                minilm_int8
-MADE_MODELS := resnet50 mobilenet_v2 bert_base unet lstm mlp gemm_1024 mlp_f16 mobilenet_v2_f16
+MADE_MODELS := resnet50 mobilenet_v2 bert_base unet lstm mlp gemm_1024 mlp_f16 mobilenet_v2_f16 \
+               bert_tiny_f16
 GPU_MODELS  := resnet50_f16 bert_base_f16 gpt2_prefill64 gpt2_step64
 models:
 	@if [ -f tests/models/setup.sh ]; then \

@@ -8,12 +8,23 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
-models=${*:-mlp magika mobilenet_v2 resnet50 unet bert_base silero_vad mlp_f16 mobilenet_v2_f16}
+models=${*:-mlp magika mobilenet_v2 resnet50 unet bert_base silero_vad mlp_f16 mobilenet_v2_f16 bert_tiny_f16}
 architectures=${FULL:+75 }80${FULL:+ 90}
 gencode=()
 for number in $architectures; do gencode+=(-gencode "arch=compute_$number,code=sm_$number"); done
 checks=${CHECKED:+-fsanitize=thread,bounds}
 . tests/cli/results.bash
+
+# Each attention is one launch of a kernel of that class.
+declare -A attentions=([bert_base]=12 [bert_tiny_f16]=2)
+count_attentions() { # MODEL
+	local launches=0 name
+	for name in $(build/bin/lathec "build/models/$1.onnx" --target cuda --emit kernels -o - |
+		sed -n 's/^kernel \([^(]*\)(.*) attention .*/\1/p'); do
+		launches=$((launches + $(grep -c "launch($name," "$work/$1.cu")))
+	done
+	echo $launches
+}
 
 run_case() { # MODEL CASE-FOLDER
 	local inputs=() outputs=() kind name file weights=$work/$1.weights worst
@@ -52,6 +63,11 @@ for model in $models; do
 	g++ -std=c++17 -O3 -march=native -Wall -Wextra -Wshadow -Werror -Wno-unknown-pragmas -I. -fPIC $checks -x c++ -c "$work/$model.cu" -o "$work/$model.o" &&
 		g++ -shared "$work/$model.o" -o "$work/$model.so"
 	result $? "$model compiles as C++ without a warning"
+	if [ "${attentions[$model]:-}" ]; then
+		launches=$(count_attentions "$model")
+		[ "$launches" = "${attentions[$model]}" ]
+		result $? "$model: $launches of ${attentions[$model]} attentions are one kernel each"
+	fi
 	for folder in build/models/cases/"$model"/*/; do
 		run_case "$model" "${folder%/}"
 	done

@@ -222,8 +222,8 @@ def linear(g, x, cin, cout):
     return g.op("Add", g.weight(cout, scale=0.02, base="mm_b"), y)
 
 
-def bert_base(layers=12, d=768, heads=12, seq=128, vocab=30522):
-    g = Graph("bert_base", 12)
+def bert_base(name="bert_base", layers=12, d=768, heads=12, seq=128, vocab=30522):
+    g = Graph(name, 12)
     dh = d // heads
     shape = [1, seq]
     ids = g.input("input_ids", shape, TensorProto.INT64, g.rng.integers(0, vocab, shape))
@@ -403,6 +403,7 @@ MODELS = {
     "resnet50_b32": lambda: resnet50(32),
     "resnet50_b32_f16": lambda: half(resnet50(32)),
     "bert_base_f16": lambda: half(bert_base()),
+    "bert_tiny_f16": lambda: half(bert_base("bert_tiny", 2, 128, 2, 75, 1000)),
     "gpt2_prefill64": lambda: gpt2("gpt2_prefill64", 64, 0),
     "gpt2_step64": lambda: gpt2("gpt2_step64", 1, 64),
 }
