@@ -104,10 +104,15 @@ bool lt_attention_match(Node *sums, Attention *out) {
     if (!is_product(sums, &out->of_sums))
         return false;
     out->softmax = lt_input(sums, 0)->def;
+    if (out->softmax && out->softmax->op == OP_CONVERT) {
+        out->narrow = out->softmax;
+        out->softmax = lt_input(out->narrow, 0)->def;
+    }
     if (!out->softmax || out->softmax->op != OP_SOFTMAX)
         return false;
     const Type *type = lt_input(out->softmax, 0)->type;
-    return lt_attr_int(out->softmax, ATTR_AXIS, 0) == type->rank - 1 && find_scores(out) &&
+    return lt_dtype_size(type->dtype) <= 4 &&
+           lt_attr_int(out->softmax, ATTR_AXIS, 0) == type->rank - 1 && find_scores(out) &&
            fits(out);
 }
 
@@ -127,13 +132,19 @@ static bool is_read_inside(const Attention *a, const Node *n) {
     return true;
 }
 
+/* By nobody else, as the first operand. */
+static bool is_read_by(const Node *n, const Node *user) {
+    const Operand *use = lt_output(n)->uses;
+    return use && !use->next_use && use == &use->user->inputs[0] && use->user == user;
+}
+
 bool lt_attention_is_closed(const Attention *a) {
     for (int i = 0; i < a->link_count; i++)
         if (!is_read_inside(a, a->links[i]))
             return false;
-    const Operand *use = lt_output(a->softmax)->uses;
-    return is_read_inside(a, a->scores) && use && !use->next_use && use == &use->user->inputs[0] &&
-           use->user == a->sums;
+    return is_read_inside(a, a->scores) &&
+           is_read_by(a->softmax, a->narrow ? a->narrow : a->sums) &&
+           (!a->narrow || is_read_by(a->narrow, a->sums));
 }
 
 bool lt_attention_is_packed(const Attention *a) {

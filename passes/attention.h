@@ -2,7 +2,7 @@
  *
  *   %s = contract %q, %k                   scores[m, n] = sum over d of q[m, d] k[n, d]
  *   %t = maps of %s and of anything else   scale, mask, bias, soft cap
- *   %p = softmax %t                        along n
+ *   %p = softmax %t                        along n; perhaps converted
  *   %o = contract %p, %v                   out[m, c] = sum over n of p[m, n] v[n, c]
  *
  * with any axes around these, m and n in every tensor between the contractions. */
@@ -18,6 +18,7 @@ enum { ATTENTION_MOST_LINKS = 24 };
 
 typedef struct Attention {
     Node *scores, *softmax, *sums;
+    Node *narrow; /* converts what the softmax gives; NULL: it stays */
     LtEinsum of_scores, of_sums;
     int row; /* the axis of the scores that is m; n is the last */
     /* The maps between the scores and the softmax that depend on the scores, later ones first. */

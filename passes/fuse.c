@@ -164,6 +164,16 @@ static void pull_producers(Groups *groups, uint32_t group, Prologue kind, const 
 
 /* --- the pass ------------------------------------------------------------------------------ */
 
+/* What puts heads beside each other again, if nothing else reads the sums: rows stay whole. */
+static void take_transpose(Groups *groups, const Node *sums, uint32_t group) {
+    const Operand *use = lt_output(sums)->uses;
+    if (!use || use->next_use || use->user->op != OP_TRANSPOSE || groups->of[use->user->id])
+        return;
+    const Attr *perm = lt_attr(use->user, ATTR_PERM);
+    if (perm->u.ints[perm->count - 1] == perm->count - 1)
+        join_group(groups, use->user, group);
+}
+
 /* NULL, or why an attention is not computed in one kernel. */
 static const char *why_no_attention(const Attention *a, const Target *target, AttentionTile *tile) {
     const Type *type = lt_output(a->sums)->type;
@@ -201,10 +211,13 @@ static void group_attention(Groups *groups, Node *sums, const Target *target) {
     }
     const uint32_t group = start_group(groups, sums);
     join_group(groups, a.softmax, group);
+    if (a.narrow)
+        join_group(groups, a.narrow, group);
     for (int i = 0; i < a.link_count; i++)
         join_group(groups, a.links[i], group);
     join_group(groups, a.scores, group);
     grow_epilogue(groups, sums, group);
+    take_transpose(groups, sums, group);
     remark_attention(diags, sums, &tile);
 }
 

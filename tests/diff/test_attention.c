@@ -95,6 +95,13 @@ START_TEST(maps_between) {
           SCORES "%z = const f32[] [1]\n%i = const f32[] [-inf]\n%c = lt %b, %z\n"
                  "%t = select %c, %s, %i\n" SUMS("%t") "%y = add %o, %r\n%a = relu %y yield %a"},
          1},
+        /* The softmax is computed in f32, and heads come together again. */
+        {{"%q: f16[2,3,h,16], %k: f16[2,3,n,16], %v: f16[2,3,n,7]",
+          "%s = contract %q, %k {spec = \"abmd,abnd->abmn\"}\n%t = convert %s {dtype = f32}\n"
+          "%w = softmax %t {axis = 3}\n%p = convert %w {dtype = f16}\n"
+          "%o = contract %p, %v {spec = \"abmn,abnc->abmc\"}\n"
+          "%x = transpose %o {perm = [0, 2, 1, 3]} yield %x"},
+         1},
         /* The scores are read twice. */
         {{Q_K_V, SCORES "%g = sigmoid %s\n%t = mul %s, %g\n" SUMS("%t") "yield %o"}, 1},
     };

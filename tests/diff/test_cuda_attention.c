@@ -120,10 +120,10 @@ START_TEST(maps_between_and_behind) {
         /* The scores are read twice. */
         {{Q_K_V, SCORES "%g = sigmoid %s\n%t = mul %s, %g\n" SOFTMAX("%t") "yield %o"}, "combine"},
         {{"%q: f16[2,h,16], %k: f16[2,n,16], %v: f16[2,n,7], %b: f32[h,n]",
-          SCORES "%t = convert %s {dtype = f32}\n%u = add %t, %b\n%p = softmax %u {axis = 2}\n"
-                 "%w = convert %p {dtype = f16}\n"
-                 "%o = contract %w, %v {spec = \"amn,anc->amc\"} yield %o"},
-         NULL},
+          SCORES "%t = convert %s {dtype = f32}\n%u = add %t, %b\n%w = softmax %u {axis = 2}\n"
+                 "%p = convert %w {dtype = f16}\n" SUMS "%t2 = transpose %o {perm = [1, 0, 2]}\n"
+                 "yield %t2"},
+         "mma mma in 16"},
     };
     CHECK_ATTENTIONS(cases);
 }
