@@ -99,9 +99,7 @@ static LtFooter make_footer(const Program *p, const CodegenOptions *o, const Obj
     f.weights_size = (uint64_t)p->weights_size;
     f.cpu_features = o->target->cpu_features;
     put_text(f.arch, sizeof f.arch, o->target->arch);
-    const Target *target = o->device ? o->device->target : o->target;
-    put_text(f.target, sizeof f.target,
-             lt_arena_printf(arena, "%s %s", target->triple, target->name));
+    put_text(f.target, sizeof f.target, lt_codegen_target_text(arena, o));
     put_text(f.version, sizeof f.version, LATHE_VERSION);
     if (o->weights_path && p->weights_size > 0)
         put_text(f.weights_file, sizeof f.weights_file, base_name(o->weights_path));

@@ -46,6 +46,12 @@ const Target *lt_codegen_host_target(void) {
     return found ? found : lt_target_find("x86-64");
 }
 
+const char *lt_codegen_target_text(Arena *arena, const CodegenOptions *o) {
+    const Target *t = o->device ? o->device->target : o->target;
+    return lt_arena_printf(arena, "%s %s%s%s", t->triple, t->name,
+                           o->precision ? " precision " : "", o->precision ? o->precision : "");
+}
+
 static CodegenOptions complete(const CodegenOptions *o) {
     CodegenOptions full = *o;
     if (!full.target)

@@ -22,6 +22,7 @@ typedef struct CodegenOptions {
     const Target *target;     /* NULL: lt_codegen_host_target() */
     int level;                /* 0: no optimization; 1, 2, 3: more of it */
     const char *model_name;   /* of the descriptor; NULL: the module's */
+    const char *precision;    /* what --precision rounds to, for people; NULL: nothing */
     const char *weights_path; /* NULL: the weights go into the artifact */
     bool debug_info;          /* lines of the kernels' text, for perf and gdb */
     bool
@@ -42,6 +43,9 @@ typedef enum { CODEGEN_LLVM_IR, CODEGEN_ASM } CodegenText;
  * False: an error is in diags. */
 bool lt_codegen_so(const Program *p, const CodegenOptions *o, const char *out_path,
                    DiagList *diags);
+/* What an artifact says that it was made for: triple, target, and precision where that is not as
+ * the model states. In the arena. */
+const char *lt_codegen_target_text(Arena *arena, const CodegenOptions *o);
 /* Appends the optimized LLVM IR, or the assembly. */
 bool lt_codegen_text(const Program *p, const CodegenOptions *o, CodegenText kind, Str *out,
                      DiagList *diags);

@@ -183,6 +183,21 @@ Value *lt_build_contract(Builder *b, Value *x, Value *y, const char *spec) {
                                    .attr_count = 1});
 }
 
+Value *lt_build_contract_like(Builder *b, const Node *like, Value *const *operands,
+                              const char *spec) {
+    static const AttrName kept[] = {ATTR_FN, ATTR_DTYPE};
+    Attr attrs[1 + sizeof kept / sizeof *kept] = {lt_string(ATTR_SPEC, spec)};
+    uint32_t count = 1;
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        if (lt_attr(like, kept[i]))
+            attrs[count++] = *lt_attr(like, kept[i]);
+    return lt_build(b, &(NodeSpec){.op = OP_CONTRACT,
+                                   .inputs = operands,
+                                   .input_count = 2,
+                                   .attrs = attrs,
+                                   .attr_count = count});
+}
+
 /* --- axes of extent 1 ------------------------------------------------------------------------ */
 
 /* marked[i]: i is one of the axes; each lies in 0..rank-1 and is there once. */

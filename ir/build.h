@@ -44,6 +44,9 @@ typedef struct PackShape {
 } PackShape;
 Value *lt_build_pack(Builder *b, Value *x, const PackShape *shape);
 Value *lt_build_contract(Builder *b, Value *x, Value *y, const char *spec);
+/* The same product with another spec and other operands: fn and dtype are those of `like`. */
+Value *lt_build_contract_like(Builder *b, const Node *like, Value *const *operands,
+                              const char *spec);
 /* Removes / inserts axes of extent 1 through a reshape. */
 Value *lt_build_unsqueeze(Builder *b, Value *x, const int64_t *axes, int count);
 Value *lt_build_squeeze(Builder *b, Value *x, const int64_t *axes, int count);

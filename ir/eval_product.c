@@ -55,6 +55,15 @@ static Tensor *unpack(Arena *arena, const Tensor *in, int before) {
     return out;
 }
 
+/* The elements as they are multiplied. */
+static const Wide *widen_factor(Arena *arena, const Node *node, const Tensor *in) {
+    Wide *wide = lt_tensor_widen(arena, in);
+    const Attr *fn = lt_attr(node, ATTR_FN);
+    for (int64_t i = 0, n = fn ? lt_tensor_elements(in) : 0; i < n; i++)
+        wide[i].f = lt_scalar_eval_float((ScalarFn)fn->u.i, wide[i].f, 0, 0);
+    return wide;
+}
+
 /* --- contract ------------------------------------------------------------------------------------
  */
 
@@ -66,6 +75,7 @@ typedef struct Contraction {
     int64_t extent[2 * LT_MAX_RANK], stride[2][2 * LT_MAX_RANK];
     const Wide *data[2];
     bool is_float;
+    const Node *node;
 } Contraction;
 
 static void add_letters(Contraction *c, const char *letters) {
@@ -101,7 +111,7 @@ static void add_operand(Contraction *c, Arena *arena, int which, const Tensor *i
         c->stride[which][loop_of[i]] = copy.to_stride[i];
         copy.to_stride[i] *= (int64_t)sizeof(Wide);
     }
-    copy.from = (const char *)lt_tensor_widen(arena, in);
+    copy.from = (const char *)widen_factor(arena, c->node, in);
     copy.to = lt_arena_array(arena, (size_t)count, sizeof(Wide));
     c->data[which] = (const Wide *)copy.to;
     lt_strided_copy(copy);
@@ -147,7 +157,9 @@ bool lt_eval_CONTRACT(Evaluation *ev, const Node *node) {
         y_letters[strlen(y_letters)] = column;
         y_letters[e.count[EINSUM_B]] = '\0';
     }
-    Contraction c = {.out_rank = e.count[EINSUM_OUT], .is_float = lt_dtype_is_float(out->dtype)};
+    Contraction c = {.out_rank = e.count[EINSUM_OUT],
+                     .is_float = lt_dtype_is_float(out->dtype),
+                     .node = node};
     add_letters(&c, e.letters[EINSUM_OUT]);
     add_letters(&c, e.letters[EINSUM_A]);
     add_letters(&c, e.letters[EINSUM_B]);
@@ -228,8 +240,8 @@ static Convolution read_conv(const Evaluation *ev, const Node *node, const Tenso
                      .channels = filter->dims[x->rank - 2],
                      .stride = eval_ints(node, ATTR_STRIDES),
                      .dilation = eval_ints(node, ATTR_DILATIONS),
-                     .x = lt_tensor_widen(ev->scratch, x),
-                     .filter = lt_tensor_widen(ev->scratch, filter),
+                     .x = widen_factor(ev->scratch, node, x),
+                     .filter = widen_factor(ev->scratch, node, filter),
                      .is_float = lt_dtype_is_float(x->dtype)};
     const int64_t *spread = eval_ints(node, ATTR_INPUT_DILATION);
     lt_eval_dims(ev, node, ATTR_PAD_LO, c.low);

@@ -220,11 +220,26 @@ bool lt_infer_WINDOW(Node *node) {
 /* --- sums of products ----------------------------------------------------------------------------
  */
 
+/* Of the sum and the result, where the attribute says it. */
+static DType product_dtype(const Node *node) {
+    const Attr *stated = lt_attr(node, ATTR_DTYPE);
+    return stated ? (DType)stated->u.i : input_type(node, 0)->dtype;
+}
+
 static bool check_operands(const Node *node) {
-    const DType dtype = input_type(node, 0)->dtype;
+    const DType dtype = input_type(node, 0)->dtype, result = product_dtype(node);
+    const Attr *fn = lt_attr(node, ATTR_FN);
     if (dtype == DT_BOOL)
         return lt_infer_fail(node, "sums of products of bool are not defined");
-    return lt_infer_need_dtype(node, 1, dtype);
+    if (fn && (lt_scalar_info[fn->u.i].arity != 1 || lt_scalar_info[fn->u.i].rule != RULE_FLOAT ||
+               !lt_dtype_is_float(dtype)))
+        return lt_infer_fail(node, "'%s' is no function of one float",
+                             lt_scalar_info[fn->u.i].name);
+    if (lt_dtype_is_float(dtype) != lt_dtype_is_float(result) || result == DT_BOOL)
+        return lt_infer_fail(node, "products of %s do not add up to %s", lt_dtype_name(dtype),
+                             lt_dtype_name(result));
+    const bool may_differ = result != dtype && lt_dtype_is_int(input_type(node, 1)->dtype);
+    return (may_differ && lt_dtype_is_int(dtype)) || lt_infer_need_dtype(node, 1, dtype);
 }
 
 /* The extent of the axis that packing split: attribute size, checked against the blocks, or all of
@@ -297,7 +312,7 @@ bool lt_infer_CONTRACT(Node *node) {
         if (!out[i])
             return false;
     }
-    return lt_infer_set(node, 0, input_type(node, 0)->dtype, e.count[EINSUM_OUT], out);
+    return lt_infer_set(node, 0, product_dtype(node), e.count[EINSUM_OUT], out);
 }
 
 /* Where the parts of a filter lie: plain [k..., c, o], packed [blocks, k..., c, p]. */
@@ -362,7 +377,7 @@ bool lt_infer_CONV(Node *node) {
         if (!dims[i + 1])
             return false;
     }
-    return lt_infer_set(node, 0, x->dtype, x->rank, dims);
+    return lt_infer_set(node, 0, product_dtype(node), x->rank, dims);
 }
 
 static bool check_winograd(const Node *node) {

@@ -244,7 +244,7 @@ const Expr *lt_expr_load(Kernel *k, const Buffer *buffer, const Dim *const *inde
 const Expr *lt_expr_call(Kernel *k, ScalarFn fn, const Expr *a, const Expr *b, const Expr *c);
 const Expr *lt_expr_convert(Kernel *k, const Expr *a, DType dtype);
 const Expr *lt_expr_bitcast(Kernel *k, const Expr *a, DType dtype);
-/* What `cast`, a conversion or a bitcast, makes of a. */
+/* What `cast`, a conversion, a bitcast or a function of one operand, makes of a. */
 const Expr *lt_expr_cast_like(Kernel *k, const Expr *cast, const Expr *a);
 /* Whether u.call holds what it depends on. */
 static inline bool lt_expr_has_args(const Expr *e) { return e->kind >= EXPR_CALL; }

@@ -439,6 +439,8 @@ const Expr *lt_expr_bitcast(Kernel *k, const Expr *a, DType dtype) {
 }
 
 const Expr *lt_expr_cast_like(Kernel *k, const Expr *cast, const Expr *a) {
+    if (cast->kind == EXPR_CALL)
+        return lt_expr_call(k, cast->u.call.fn, a, NULL, NULL);
     return cast->kind == EXPR_BITCAST ? lt_expr_bitcast(k, a, cast->dtype)
                                       : lt_expr_convert(k, a, cast->dtype);
 }

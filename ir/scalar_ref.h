@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 /* --- floats: a NaN in gives a NaN out, as ONNX and IEEE 754-2019 minimum/maximum have it --- */
 
@@ -34,6 +35,20 @@ static inline double lt_ref_softplus(double a) {
 static inline double lt_ref_gelu_tanh(double a) {
     const double inner = M_2_SQRTPI * M_SQRT1_2 * (a + 0.044715 * a * a * a);
     return 0.5 * a * (1 + tanh(inner));
+}
+
+/* What is left of an f32 with 10 bits behind the point, the nearest one, ties away from zero: what
+ * tensor cores multiply as tf32. */
+static inline double lt_ref_tf32(double a) {
+    enum { DROPPED_BITS = 13 };
+    float x = (float)a;
+    uint32_t bits;
+    if (isnan(x))
+        return a;
+    memcpy(&bits, &x, sizeof bits);
+    bits = (bits + (UINT32_C(1) << (DROPPED_BITS - 1))) & UINT32_MAX << DROPPED_BITS;
+    memcpy(&x, &bits, sizeof x);
+    return x;
 }
 
 /* --- integers: nothing traps ---------------------------------------------------------------------

@@ -148,6 +148,8 @@ typedef struct ProductSum {
     const Expr *conditions[2]; /* where they do not hold, the factor is 0; NULL: everywhere */
     Stmt *rest;
 } ProductSum;
+/* The factor is an f32 rounded to tf32. */
+bool lt_is_tf32(const Expr *factor);
 /* Reads the list inside of the loops over rows and columns. NULL, or why it is no such sum. */
 const char *lt_schedule_products(Kernel *k, Stmt *list, const Dim *rows, const Dim *columns,
                                  ProductSum *out);

@@ -4,16 +4,32 @@
 
 enum { MMA_ROWS = 16, MMA_COLUMNS = 8 };
 
-const char *lt_share_check_mma(const Share *s) {
+bool lt_is_tf32(const Expr *factor) {
+    return factor->kind == EXPR_CALL && factor->u.call.fn == FN_TF32 && factor->dtype == DT_F32;
+}
+
+static bool is_byte(DType dtype) { return dtype == DT_I8 || dtype == DT_U8; }
+
+/* f16, bf16, and f32 rounded to tf32 add up to f32; bytes to i32. */
+static bool multiplies(const Share *s) {
+    const DType a = s->sides[ROWS].value->dtype, b = s->sides[COLUMNS].value->dtype;
+    const bool is_tf32 = lt_is_tf32(s->sum.factors[ROWS]) && lt_is_tf32(s->sum.factors[COLUMNS]);
+    switch (s->sum.sum->dtype) {
+    case DT_F32: return a == b && (a == DT_F16 || a == DT_BF16 || is_tf32);
+    case DT_I32: return is_byte(a) && is_byte(b);
+    default: return false;
+    }
+}
+
+const char *lt_share_check_mma(Share *s) {
     const Side *rows = &s->sides[ROWS], *columns = &s->sides[COLUMNS];
-    const DType dtype = rows->value->dtype;
-    if (s->sum.sum->dtype != DT_F32 || (dtype != DT_F16 && dtype != DT_BF16) ||
-        columns->value->dtype != dtype)
-        return "share: tensor cores multiply f16 or bf16 into f32";
-    if (s->size % MMA_FOLD || rows->own % 2 || columns->own % 4 ||
+    if (!multiplies(s))
+        return "share: tensor cores multiply f16, bf16 or tf32 into f32, i8 and u8 into i32";
+    s->mma_fold = MMA_FOLD_BYTES / (int64_t)lt_dtype_size(rows->value->dtype);
+    if (s->size % s->mma_fold || rows->own % 2 || columns->own % 4 ||
         rows->extent % (MMA_ROWS / 2 * rows->own) ||
         columns->extent % (MMA_COLUMNS / 2 * columns->own))
-        return "share: the tile is not made of 16 x 16 elements a warp and 16 of the fold";
+        return "share: the tile is not made of 16 x 16 elements a warp and 32 bytes of the fold";
     return NULL;
 }
 
@@ -39,12 +55,12 @@ void lt_share_place_lanes(Share *s) {
 
 Stmt *lt_share_multiply_in_warps(Share *s) {
     Kernel *k = s->k;
-    const Dim *inner = lt_kernel_loop_var(k, "mma", number(s, MMA_FOLD));
-    const Dim *within = lt_dim_add(s->t, lt_dim_mul_const(s->t, s->within, MMA_FOLD), inner);
+    const Dim *fold = number(s, s->mma_fold), *inner = lt_kernel_loop_var(k, "mma", fold);
+    const Dim *within = lt_dim_add(s->t, lt_dim_mul_const(s->t, s->within, s->mma_fold), inner);
     const Expr *factors[SIDES];
     for (int i = 0; i < SIDES; i++)
         factors[i] = lt_share_copied(s, &s->sides[i], within);
-    Stmt *list = lt_stmt_for(k, LOOP_MMA, inner, number(s, MMA_FOLD), lt_share_update(s, factors));
-    const Dim *steps = number(s, s->size / MMA_FOLD);
+    Stmt *list = lt_stmt_for(k, LOOP_MMA, inner, fold, lt_share_update(s, factors));
+    const Dim *steps = number(s, s->size / s->mma_fold);
     return lt_share_in_threads(s, lt_stmt_for(k, LOOP_UNROLL, s->within, steps, list));
 }

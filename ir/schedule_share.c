@@ -22,7 +22,7 @@
  * of the next thread, so that threads which read at the same time use all banks. Rows of a copy
  * whose last axis is the fold are a group longer than they have to be for the same reason.
  *
- * With `mma` the products of 16 elements of the fold are one loop that warps run on tensor cores,
+ * With `mma` the products of 32 bytes of the fold are one loop that warps run on tensor cores,
  * and a thread's rows and columns are those that these leave it: of a tile of 16 x 8, two
  * neighbours in two rows that are 8 apart.
  *
@@ -113,17 +113,16 @@ static const char *read_how(Share *s, const ShareSpec *spec) {
 
 static const char *read_fold(Share *s, const ShareSpec *spec) {
     const Stmt *inner = s->sum.folds[s->sum.fold_count - 1];
-    if (strcmp(inner->u.loop.var->name, spec->fold) != 0 || spec->piece < 1)
+    if (strcmp(inner->u.loop.var->name, spec->fold) != 0)
         return lt_arena_printf(s->k->arena, "share: '%s' is not the innermost folding loop",
                                spec->fold);
     const Dim *n = number(s, spec->piece);
     s->fold = inner->u.loop.var;
     s->extent = inner->u.loop.extent;
-    s->size = spec->piece;
     s->pieces = lt_dim_ceildiv(s->t, s->extent, n);
     name_pieces(s, spec->fold);
     s->within = lt_kernel_loop_var(s->k, lt_arena_printf(s->k->arena, "%s.1", spec->fold),
-                                   s->is_mma ? number(s, spec->piece / MMA_FOLD) : n);
+                                   s->is_mma ? number(s, spec->piece / s->mma_fold) : n);
     const int64_t rows = s->sides[ROWS].extent / s->sides[ROWS].own;
     const int64_t columns = s->sides[COLUMNS].extent / s->sides[COLUMNS].own;
     if (rows > LT_MAX_THREADS || columns > LT_MAX_THREADS || rows * columns > LT_MAX_THREADS)
@@ -202,12 +201,14 @@ static int64_t vector_of(Share *s, const Side *side) {
     return 1;
 }
 
-/* Conversions to something wider are left for later: the copy is smaller. */
+/* Conversions to something wider are left for later: the copy is smaller. So is what rounds to
+ * tf32: the copy can be fetched. */
 static void read_value(Share *s, Side *side, const Expr *factor, const Expr *condition) {
     side->value = factor;
     side->condition = lt_expr_and(s->k, side->guard, condition);
-    const Expr *from = factor->kind == EXPR_CONVERT ? factor->u.call.args[0] : NULL;
-    if (from && lt_dtype_size(from->dtype) < lt_dtype_size(factor->dtype)) {
+    const bool is_tf32 = lt_is_tf32(factor);
+    const Expr *from = is_tf32 || factor->kind == EXPR_CONVERT ? factor->u.call.args[0] : NULL;
+    if (from && (is_tf32 || lt_dtype_size(from->dtype) < lt_dtype_size(factor->dtype))) {
         side->cast = factor;
         side->value = from;
     }
@@ -228,7 +229,9 @@ static void make_buffers(Share *s, Side *side, const char *held) {
     const Expr *load = load_along(side->value, side->var);
     const char *name = load ? load->u.load.buffer->name : "factor";
     const int64_t most = VECTOR_BYTES / (int64_t)lt_dtype_size(side->value->dtype);
-    const int64_t gap = s->is_mma ? most : side->folds_last ? side->vector : 0;
+    /* What tensor cores take of each row, and of no more than 8 rows, is in banks of its own. */
+    const int64_t apart = !side->folds_last && most == VECTOR_BYTES / 4 ? 2 * most : most;
+    const int64_t gap = s->is_mma ? apart : side->folds_last ? side->vector : 0;
     const int64_t row = (side->folds_last ? s->size : side->extent) + gap;
     const Dim *dims[3] = {number(s, 2), number(s, side->folds_last ? side->extent : s->size),
                           number(s, row)};
@@ -485,20 +488,21 @@ static Stmt *finish(Share *s) {
 
 const char *lt_schedule_share(Kernel *k, const ShareSpec *spec) {
     static const char *const held[SIDES] = {"row", "column"};
-    Share s = {.k = k, .t = &k->dims};
+    Share s = {.k = k, .t = &k->dims, .size = spec->piece};
     Stmt **link = lt_schedule_link(k, spec->loops[ROWS]);
     if (!link)
         return lt_arena_printf(k->arena, "there is no loop named '%s'", spec->loops[ROWS]);
+    if (spec->piece < 1)
+        return "share: a piece of the fold has no elements";
     const char *error = read_how(&s, spec);
     if (!error)
         error = read_tile(&s, *link, spec);
+    for (int i = 0; i < SIDES && !error; i++)
+        read_value(&s, &s.sides[i], s.sum.factors[i], s.sum.conditions[i]);
+    if (!error && s.is_mma)
+        error = lt_share_check_mma(&s);
     if (!error)
         error = read_fold(&s, spec);
-    if (error)
-        return error;
-    for (int i = 0; i < SIDES; i++)
-        read_value(&s, &s.sides[i], s.sum.factors[i], s.sum.conditions[i]);
-    error = s.is_mma ? lt_share_check_mma(&s) : NULL;
     if (error)
         return error;
     make_threads(&s);

@@ -6,7 +6,7 @@
 #include "ir/schedule.h"
 
 enum { ROWS, COLUMNS, SIDES };
-enum { MMA_FOLD = 16 }; /* elements of the fold in one instruction */
+enum { MMA_FOLD_BYTES = 32 }; /* elements of the fold in one instruction */
 
 /* One of the factors and the axis of the tile that it goes along. */
 typedef struct Side {
@@ -33,6 +33,7 @@ typedef struct Share {
     const Dim *piece, *pieces, *within; /* k.0 and its extent, k.1 */
     const Dim *step, *steps;            /* where all folding loops are one, else NULL */
     int64_t size;                       /* of a piece */
+    int64_t mma_fold;                   /* elements of the fold in an instruction; 0: none */
     int64_t threads;
     bool is_mma, is_double;
     const Dim *thread;
@@ -52,8 +53,8 @@ Stmt *lt_share_update(Share *s, const Expr *const *factors);
 
 /* --- schedule_mma.c --- */
 
-/* Why tensor cores do not multiply this, or NULL. */
-const char *lt_share_check_mma(const Share *s);
+/* Sets mma_fold; gives why tensor cores do not multiply this, or NULL. */
+const char *lt_share_check_mma(Share *s);
 /* Sets where the elements of each thread are. */
 void lt_share_place_lanes(Share *s);
 Stmt *lt_share_multiply_in_warps(Share *s);

@@ -2,6 +2,7 @@
 #include "ir/target.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/artifact.h"
@@ -37,6 +38,8 @@ const Target *lt_target_find(const char *name) {
 }
 
 bool lt_target_is_gpu(const Target *t) { return strcmp(t->arch, "cuda") == 0; }
+
+int lt_target_sm(const Target *t) { return atoi(t->cpu + strlen("sm_")); }
 
 int lt_target_panel(const Target *t, int element_bytes, int64_t columns) {
     enum { WORTH_PERCENT = 92 }; /* what a narrower panel must bring the padded columns down to */

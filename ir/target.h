@@ -24,6 +24,8 @@ extern const int lt_target_count;
 const Target *lt_target_find(const char *name);
 /* Kernels run in blocks of threads; there is CUDA-C for it, and no machine code. */
 bool lt_target_is_gpu(const Target *t);
+/* The architecture of a GPU: 80 for sm_80, 90 for sm_90a. */
+int lt_target_sm(const Target *t);
 /* f32 lanes of a vector. */
 static inline int lt_target_lanes(const Target *t, int element_bytes) {
     return t->vector_bytes / element_bytes;

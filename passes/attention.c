@@ -9,7 +9,8 @@ static bool same_dims(const Type *a, const Type *b) {
 
 static bool is_product(const Node *n, LtEinsum *e) {
     const Type *type = n->op == OP_CONTRACT ? lt_output(n)->type : NULL;
-    return type && lt_dtype_is_float(type->dtype) && lt_dtype_size(type->dtype) <= 4 &&
+    return type && !lt_attr(n, ATTR_FN) && !lt_attr(n, ATTR_DTYPE) &&
+           lt_dtype_is_float(type->dtype) && lt_dtype_size(type->dtype) <= 4 &&
            !lt_einsum_parse(e, lt_attr_string(n, ATTR_SPEC, ""));
 }
 

@@ -226,7 +226,7 @@ static Value *absorb_into_contraction(const Sink *s) {
     }
     const char *spec = lt_arena_printf(n->graph->module->arena, "%s,%s->%s", e.letters[0],
                                        e.letters[1], e.letters[EINSUM_OUT]);
-    return lt_build_contract(s->b, inputs[0], inputs[1], spec);
+    return lt_build_contract_like(s->b, n, inputs, spec);
 }
 
 typedef Value *SinkFn(const Sink *s);

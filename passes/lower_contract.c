@@ -94,6 +94,11 @@ bool lt_lower_products(Lowering *lo, const Products *p) {
     Value *a = lt_input(lo->anchor, 0), *b = lt_input(lo->anchor, 1);
     const DType result = lt_output(lo->anchor)->type->dtype, dtype = lt_lower_sum_dtype(result);
     const Expr *x = lt_lower_at_as(lo, a, &p->a, dtype), *y = lt_lower_at_as(lo, b, &p->b, dtype);
+    const Attr *fn = lt_attr(lo->anchor, ATTR_FN);
+    if (fn) {
+        x = lt_expr_call(k, (ScalarFn)fn->u.i, x, NULL, NULL);
+        y = lt_expr_call(k, (ScalarFn)fn->u.i, y, NULL, NULL);
+    }
     if (p->inner->count == 0) {
         Stmt *prelude = lt_lower_take_prelude(lo);
         const Expr *product = lt_expr_convert(k, lt_expr_call(k, FN_MUL, x, y, NULL), result);

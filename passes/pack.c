@@ -158,7 +158,7 @@ static bool pack_contraction(PassContext *ctx, Node *n) {
     }
     Value *v = lt_input(n, 1);
     const Dim *columns = v->type->dims[perm[order.count - 1]];
-    const int width = panel_width(ctx, v->type->dtype, columns);
+    const int width = panel_width(ctx, lt_output(n)->type->dtype, columns);
     if (moved)
         v = lt_build_transpose(&b, v, perm);
     if (lt_target_is_gpu(ctx->target)) /* tiles there are no panels: rows are all that it reads */
@@ -221,7 +221,8 @@ static Node *pointwise_to_contraction(PassContext *ctx, Node *n) {
     const char *positions = "xyzuvw";
     const char *spec = lt_arena_printf(ctx->module->arena, "n%.*sc,co->n%.*so", rank - 2, positions,
                                        rank - 2, positions);
-    Value *result = lt_build_contract(&b, lt_input(n, 0), matrix, spec);
+    Value *operands[] = {lt_input(n, 0), matrix};
+    Value *result = lt_build_contract_like(&b, n, operands, spec);
     result->name = lt_output(n)->name;
     lt_value_replace(lt_output(n), result);
     lt_node_remove(n);
@@ -316,7 +317,7 @@ static bool pack_convolution(PassContext *ctx, Node *n) {
     }
     if (lt_dim_is(w->type->dims[rank - 1], 1))
         return flatten_taps(ctx, &b, n) || (padded && !spread);
-    const int width = panel_width(ctx, w->type->dtype, w->type->dims[rank - 1]);
+    const int width = panel_width(ctx, lt_output(n)->type->dtype, w->type->dims[rank - 1]);
     lt_node_set_attr(n, lt_int(ATTR_PACKED, width));
     lt_node_set_attr(n, lt_dims(ATTR_SIZE, &w->type->dims[rank - 1], 1));
     lt_node_set_input(n, 1, lt_build_pack(&b, w, &(PackShape){.axis = rank - 1, .width = width}));

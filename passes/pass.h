@@ -7,11 +7,22 @@
 #include "ir/program.h"
 #include "ir/target.h"
 
+/* What operands of products of f32 are rounded to; sums stay in f32. */
+typedef enum {
+    PRECISION_STATED, /* f32: results are as the model states */
+    PRECISION_BF16,
+    PRECISION_F16,
+    PRECISION_TF32,
+    PRECISION_LIMIT
+} Precision;
+extern const char *const lt_precision_names[PRECISION_LIMIT];
+
 typedef struct PassContext {
     Module *module;
     Graph *graph; /* of a branch or a loop's body; NULL: the main graph */
     const Target *target;
     int level;                     /* -O0 .. -O3 */
+    Precision precision;
     Arena *scratch;                /* emptied after every pass */
     Program *program;              /* set by `lower`; passes after it work on this */
     const char *schedule_override; /* text of --schedule, or NULL */

@@ -84,28 +84,45 @@ static void choose_size(Nest *nest) {
     nest->nr = best->nr;
 }
 
-/* Tensor cores take f16 and, from sm_80 on, bf16. */
+/* Of what is copied of a factor: conversions to something wider come later. */
+static DType copied_dtype(const Expr *factor) {
+    return factor->kind == EXPR_CONVERT ? factor->u.call.args[0]->dtype : factor->dtype;
+}
+
+static bool is_byte(DType dtype) { return dtype == DT_I8 || dtype == DT_U8; }
+
+/* f16, from sm_80 on also bf16 and what is rounded to tf32, add up to f32; bytes to i32. */
+static const char *why_no_mma(const Nest *nest, const ProductSum *sum) {
+    const DType a = copied_dtype(sum->factors[0]), b = copied_dtype(sum->factors[1]);
+    const bool is_tf32 = lt_is_tf32(sum->factors[0]) && lt_is_tf32(sum->factors[1]);
+    if (sum->sum->dtype == DT_I32)
+        return is_byte(a) && is_byte(b) ? NULL : "of integers they multiply bytes alone";
+    if (sum->sum->dtype != DT_F32)
+        return "they do not add up this dtype";
+    if (a != b)
+        return "the operands differ in dtype";
+    if (a == DT_F32 && !is_tf32)
+        return "they would round f32 to tf32, which --precision tf32 allows";
+    if (!is_tf32 && a != DT_F16 && a != DT_BF16)
+        return "they do not multiply this dtype";
+    if (a != DT_F16 && lt_target_sm(nest->target) < 80)
+        return is_tf32 ? "tf32 begins with sm_80" : "bf16 begins with sm_80";
+    return NULL;
+}
+
 static void choose_mma(Nest *nest, const ProductSum *sum) {
-    DType dtypes[2];
-    for (int i = 0; i < 2; i++) {
-        const Expr *factor = sum->factors[i];
-        dtypes[i] = factor->kind == EXPR_CONVERT ? factor->u.call.args[0]->dtype : factor->dtype;
-    }
-    const bool is_half = dtypes[0] == DT_F16 || dtypes[0] == DT_BF16;
-    nest->why_no_mma = sum->sum->dtype != DT_F32 ? "they do not add up this dtype"
-                       : dtypes[0] != dtypes[1]  ? "the operands differ in dtype"
-                       : dtypes[0] == DT_F32     ? "they would round f32 to tf32"
-                       : !is_half                ? "they do not multiply this dtype"
-                       : dtypes[0] == DT_BF16 && strcmp(nest->target->cpu, "sm_75") == 0
-                           ? "bf16 begins with sm_80"
-                           : NULL;
+    nest->why_no_mma = why_no_mma(nest, sum);
     nest->is_mma = !nest->why_no_mma;
 }
 
 /* Where pieces of the innermost folding loop would be mostly empty, all loops become one. */
-static void choose_fold(Nest *nest) {
+static void choose_fold(Nest *nest, const ProductSum *sum) {
+    enum { MMA_FOLD_BYTES = 32 }; /* of an instruction */
     const int64_t last = extent_of(nest->folds[nest->fold_count - 1]);
-    nest->kt = nest->is_mma && last > FOLD_PIECE ? 2 * FOLD_PIECE : FOLD_PIECE;
+    const int piece = nest->is_mma
+                          ? MMA_FOLD_BYTES / (int)lt_dtype_size(copied_dtype(sum->factors[0]))
+                          : FOLD_PIECE;
+    nest->kt = nest->is_mma && last > piece ? 2 * piece : piece;
     nest->merges_folds =
         nest->fold_count > 1 && lt_ceildiv(last, nest->kt) * nest->kt * 4 > last * 5;
     for (int i = 0; i < nest->fold_count; i++)
@@ -114,11 +131,10 @@ static void choose_fold(Nest *nest) {
 
 /* Of the larger layout of a factor's part in shared memory. */
 static int64_t part_bytes(const ProductSum *sum, int i, int64_t extent, int64_t fold) {
-    enum { GAP_BYTES = 16 }; /* between rows */
-    const Expr *factor = sum->factors[i];
-    const DType from = factor->kind == EXPR_CONVERT ? factor->u.call.args[0]->dtype : factor->dtype;
-    return (int64_t)lt_dtype_size(from) * extent * fold +
-           GAP_BYTES * (extent > fold ? extent : fold);
+    enum { GAP_BYTES = 16, WIDE_GAP_BYTES = 32 }; /* between rows */
+    const int64_t bytes = (int64_t)lt_dtype_size(copied_dtype(sum->factors[i]));
+    const int64_t along_fold = GAP_BYTES * extent, across = WIDE_GAP_BYTES * fold;
+    return bytes * extent * fold + (along_fold > across ? along_fold : across);
 }
 
 /* From sm_80 on copies come on their own, so that the next part is fetched while one is used, where
@@ -147,7 +163,7 @@ static bool find_shared_tile(Nest *nest) {
         nest->n = last;
         choose_mma(nest, &sum);
         choose_size(nest);
-        choose_fold(nest);
+        choose_fold(nest, &sum);
         choose_double(nest, &sum);
         return true;
     }

@@ -173,6 +173,7 @@ int lt_compile_emit(Compilation *c, const char *out) {
     CodegenOptions options = {
         .target = c->ctx.target,
         .level = c->ctx.level,
+        .precision = o->precision ? lt_precision_names[o->precision] : NULL,
         .weights_path = o->weights,
         .debug_info = !o->no_debug_info,
         .tune_host = !o->target && !o->cpu,

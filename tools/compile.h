@@ -32,6 +32,7 @@ typedef struct CompileOptions {
     int64_t pass_limit; /* -1: all */
     int emit;           /* EmitKind */
     int level;
+    int precision; /* Precision */
     CliList dims, inputs; /* NAME=N or NAME=LO..HI; NAME=1x3xHxW */
     bool o0, o1, o2, o3;
     bool cuda_jit;
@@ -73,6 +74,12 @@ typedef struct CompileOptions {
         CLI_ROW(S, f.inputs, CLI_PAIR, "--input", "NAME=SHAPE", \
                 "the shape of an input: --input x=1x3xHxW; a name makes\n" \
                 "an extent symbolic"), \
+        CLI_ROW(S, f.precision, CLI_CHOICE, "--precision", "P", \
+                "f32: results are as the model states (default). bf16, f16, and tf32\n" \
+                "for GPUs from sm_80 on: operands of contractions and convolutions of\n" \
+                "f32 are rounded to that, sums stay in f32, and tensor cores are used\n" \
+                "where they can be; --remarks says where", \
+                .choices = "f32|bf16|f16|tf32"), \
         COMPILE_LEVEL_ROWS(S, f), CLI_HEADING("Passes"), \
         CLI_ROW(S, f.print_after, CLI_STRING, "--print-after", "PASS[,PASS]", \
                 "print the IR there; `all` for all", .words = "lathec --list-passes"), \

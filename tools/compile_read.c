@@ -123,6 +123,7 @@ void lt_compile_init(Compilation *c, const char *path, const CompileOptions *opt
     for (int i = 0; i < 4; i++)
         if (levels[i])
             c->ctx.level = i;
+    c->ctx.precision = (Precision)options->precision;
     c->ctx.scratch = &c->scratch;
 }
 

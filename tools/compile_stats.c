@@ -32,6 +32,7 @@ void lt_compile_stats(Compilation *c, const char *out, FILE *stream) {
     lt_table_init(&table, a, "ll", "what\tvalue");
     lt_table_row(&table, "nodes as read\t%u", c->nodes_read);
     lt_table_row(&table, "kernels\t%zu, launched %zu times", p->kernels.len, launches(p));
+    lt_table_row(&table, "precision\t%s", lt_precision_names[c->ctx.precision]);
     lt_table_row(&table, "weights\t%s", lt_text_bytes(a, (double)p->weights_size));
     const char *at_least = lt_dim_is_const(p->arena_size) ? "" : " with all dims at their least";
     lt_table_row(&table, "arena\t%s%s", lt_text_bytes(a, (double)typical(c, p->arena_size)),

@@ -46,6 +46,22 @@ static int check_gpu(Compilation *c) {
     return 0;
 }
 
+/* Less precision only where the target has it: never changed silently. */
+static int check_precision(Compilation *c) {
+    const Target *t = c->ctx.target;
+    if (c->options->precision != PRECISION_TF32)
+        return 0;
+    if (!lt_target_is_gpu(t))
+        return lt_compile_fail(c, c->path, STATUS_USE,
+                               "--precision tf32 is for --target cuda: %s has no tf32", t->name);
+    if (lt_target_sm(t) < 80)
+        return lt_compile_fail(c, c->path, STATUS_USE,
+                               "--precision tf32: tensor cores multiply it from sm_80 on, and the "
+                               "target is %s",
+                               t->cpu);
+    return 0;
+}
+
 static int choose_row(Compilation *c) {
     const char *name = c->options->target;
     if (!name && c->options->emit == EMIT_CUDA)
@@ -135,5 +151,7 @@ int lt_compile_target(Compilation *c) {
         code = choose_cpu(c);
     if (!code)
         code = apply_features(c);
-    return code ? code : check_gpu(c);
+    if (!code)
+        code = check_gpu(c);
+    return code ? code : check_precision(c);
 }

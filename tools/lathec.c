@@ -12,7 +12,6 @@ enum { UNSUPPORTED = 3 };
 typedef struct Options {
     CompileOptions compile;
     const char *out, *tune, *params;
-    int precision;
     bool stats, check, list_passes, list_ops, list_targets;
 } Options;
 
@@ -33,8 +32,6 @@ static const CliOption table[] = {
         "say op by op what is supported, and why the rest is not;\ncompile nothing"),
     COMPILE_ROWS(Options, compile),
     CLI_HEADING("Not supported yet"),
-    ROW(precision, CLI_CHOICE, "--precision", NULL, "f32 is: results are as the model states",
-        .choices = "f32|bf16|f16|tf32", .advanced = true),
     ROW(tune, CLI_STRING, "--tune", "LOG", "use the best of a tuning log", .advanced = true),
     ROW(params, CLI_STRING, "--params", "FILE", "the weights of an MXNet model", .advanced = true),
     CLI_HEADING("Messages"),
@@ -129,8 +126,6 @@ static const char *wrong_files(const Options *o, const char *model) {
 
 /* What will be, and is not: never ignored. */
 static const char *unsupported(const Options *o) {
-    if (o->precision)
-        return "--precision: only f32 is supported yet";
     if (o->tune)
         return "--tune is not supported yet; --schedule FILE chooses a schedule";
     return o->params ? "--params: MXNet models are not supported yet" : NULL;

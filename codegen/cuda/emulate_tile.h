@@ -81,29 +81,56 @@ LATHE_UNCHECKED static void emulate_ldtiles(bool transposed, unsigned &a, unsign
     a = tiles[0], b = tiles[1], c = tiles[2], d = tiles[3];
 }
 
-/* Element k of row or column `line`, in tiles that lanes hold from number `first` on. */
-template <class F>
-LATHE_UNCHECKED static float emulate_factor(const F &value, int warp, int line, int k, int first) {
-    const unsigned pair = emulated_tiles[warp + 4 * line + k % 8 / 2][first];
-    return value(k % 2 ? pair >> 16 : pair & 0xffff);
+/* Element k of row or column `line`, in registers of PER elements that lanes hold from number
+ * `first` on: its bits are the low ones of what comes back. */
+template <int PER>
+LATHE_UNCHECKED static unsigned emulate_factor(int warp, int line, int k, int first) {
+    const unsigned bits = emulated_tiles[warp + 4 * line + k % (4 * PER) / PER][first];
+    return bits >> 32 / PER * (k % PER);
 }
 
-template <class F>
-LATHE_UNCHECKED static void emulate_mma(float *upper, float *lower, const unsigned *a,
-                                        const unsigned *b, F value) {
+LATHE_UNCHECKED static void emulate_add(float *sum, float x, float y) { *sum = fmaf(x, y, *sum); }
+LATHE_UNCHECKED static void emulate_add(int *sum, int x, int y) {
+    *sum = (int)((unsigned)*sum + (unsigned)(x * y));
+}
+
+LATHE_UNCHECKED static float emulate_float(unsigned bits) {
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* x and y are what the bits of factors of a and b stand for. */
+template <int PER, class S, class X, class Y>
+LATHE_UNCHECKED static void emulate_mma(S *upper, S *lower, const unsigned *a, const unsigned *b,
+                                        X x, Y y) {
     const int lane = emulated.current % EMULATED_WARP, warp = emulated.current - lane;
     memcpy(emulated_tiles[emulated.current], a, 4 * sizeof *a);
     memcpy(emulated_tiles[emulated.current] + 4, b, 2 * sizeof *b);
     emulate_wait_for(EMULATED_AT_SHUFFLE);
-    for (int k = 0; k < 16; k++)
+    for (int k = 0; k < 8 * PER; k++)
         for (int i = 0; i < 4; i++) {
-            const int half = k / 8 * 2 + i / 2; /* of a: rows, then the fold */
-            const float x = emulate_factor(value, warp, lane / 4, k, half);
-            const float y = emulate_factor(value, warp, lane % 4 * 2 + i % 2, k, 4 + k / 8);
-            float *sum = (i / 2 ? lower : upper) + i % 2;
-            *sum = fmaf(x, y, *sum);
+            const int half = k / (4 * PER);
+            const unsigned left = emulate_factor<PER>(warp, lane / 4, k, 2 * half + i / 2);
+            const unsigned right = emulate_factor<PER>(warp, lane % 4 * 2 + i % 2, k, 4 + half);
+            emulate_add((i / 2 ? lower : upper) + i % 2, x(left), y(right));
         }
     emulate_wait_for(EMULATED_AT_SHUFFLE);
+}
+
+template <int PER = 2, class F>
+LATHE_UNCHECKED static void emulate_mma(float *upper, float *lower, const unsigned *a,
+                                        const unsigned *b, F value) {
+    const auto low = [value](unsigned x) { return value(PER == 2 ? x & 0xffff : x); };
+    emulate_mma<PER>(upper, lower, a, b, low, low);
+}
+
+template <class A, class B>
+LATHE_UNCHECKED static void emulate_mma_bytes(int *upper, int *lower, const unsigned *a,
+                                              const unsigned *b) {
+    emulate_mma<4>(
+        upper, lower, a, b, [](unsigned x) { return (int)(A)x; },
+        [](unsigned x) { return (int)(B)x; });
 }
 
 #endif

@@ -1,4 +1,4 @@
-/* helpers.c - which rows of helpers.def, host_helpers.def and narrow_helpers.def a text needs. */
+/* helpers.c - which rows of helpers.def and the other files of helpers a text needs. */
 #include <ctype.h>
 #include <string.h>
 
@@ -9,6 +9,7 @@ static const struct {
 } helpers[] = {
 #define HELPER(name, text) {#name, text},
 #include "codegen/cuda/helpers.def"
+#include "codegen/cuda/mma_helpers.def"
 #include "codegen/cuda/host_helpers.def"
 #include "codegen/cuda/narrow_helpers.def"
 #undef HELPER

@@ -1,6 +1,6 @@
 /* mma.c - products on tensor cores: a loop of kind LOOP_MMA, when it reads
  *
- *   mma k in 16 { unroll i in 2 I { unroll j in 2 J {
+ *   mma k in 16 { unroll i in 2 I { unroll j in 4 J {
  *     tile[i, j] = fma(f32(a[row, k0 + k]), f32(b[k0 + k, column]), tile[i, j])
  *   } } }
  *
@@ -12,10 +12,31 @@
  *   for j: columntiles(columns[j], b, k0, column + 16 * j);
  *   for i, j: mmahalf(&tile[2 * i][2 * j], &tile[2 * i + 1][2 * j], rows[i], columns[j / 2] + ..)
  *
+ * Registers hold 4 bytes of a row or column along the fold, whatever they are made of: 8 elements
+ * tf32(a) of f32, or 32 elements i32(a) of i8 or u8, are the same 32 bytes.
+ *
  * Any other nest is written as the loops that it is. */
 #include "codegen/cuda/cuda.h"
 
-enum { WARP = 32 };
+enum { WARP = 32, FOLD_BYTES = 32 };
+
+/* What multiplies which factors, and what fetches them. */
+typedef struct Instruction {
+    DType a, b, sum;
+    const char *name, *rows, *columns;
+    ScalarFn fn;         /* what factors go through; LT_FN_LIMIT: they are converted */
+    const char *prepare; /* what a register goes through first, or NULL */
+} Instruction;
+
+static const Instruction instructions[] = {
+    {DT_F16, DT_F16, DT_F32, "mmahalf", "rowtiles", "columntiles", LT_FN_LIMIT, NULL},
+    {DT_BF16, DT_BF16, DT_F32, "mmabf16", "rowtiles", "columntiles", LT_FN_LIMIT, NULL},
+    {DT_F32, DT_F32, DT_F32, "mmatf32", "rowwords", "columnwords", FN_TF32, "tf32words"},
+    {DT_I8, DT_I8, DT_I32, "mmas8s8", "rowwords", "columnwords", LT_FN_LIMIT, NULL},
+    {DT_I8, DT_U8, DT_I32, "mmas8u8", "rowwords", "columnwords", LT_FN_LIMIT, NULL},
+    {DT_U8, DT_I8, DT_I32, "mmau8s8", "rowwords", "columnwords", LT_FN_LIMIT, NULL},
+    {DT_U8, DT_U8, DT_I32, "mmau8u8", "rowwords", "columnwords", LT_FN_LIMIT, NULL},
+};
 
 typedef struct Mma {
     Writer *w;
@@ -25,6 +46,7 @@ typedef struct Mma {
     const Expr *loads[2];           /* of a and b */
     const Dim *row, *column, *fold; /* where the warp begins */
     bool is_across[2];              /* a is [k, row], b is [column, k] */
+    const Instruction *instruction;
 } Mma;
 
 static const Stmt *only_loop(const Stmt *s) {
@@ -63,13 +85,33 @@ static const Dim *own_column(Mma *m) {
     return lt_dim_add(t, tile, lt_dim_add(t, lt_dim_mod(t, m->j, two), pair));
 }
 
+/* What a factor is made of: an element that is converted to the dtype of the sum, or rounded to
+ * tf32; NULL: something else. */
+static const Expr *element_of(const Mma *m, const Expr *factor) {
+    const bool is_cast = factor->kind == EXPR_CONVERT && factor->dtype == m->tile->dtype;
+    const bool is_tf32 = factor->kind == EXPR_CALL && factor->u.call.fn == FN_TF32;
+    return is_cast || is_tf32 ? factor->u.call.args[0] : NULL;
+}
+
+static const Instruction *find_instruction(const Mma *m, const Expr *const *factors) {
+    const Expr *a = element_of(m, factors[0]), *b = element_of(m, factors[1]);
+    for (size_t i = 0; a && b && i < sizeof instructions / sizeof *instructions; i++) {
+        const Instruction *found = &instructions[i];
+        bool fits = found->sum == m->tile->dtype && found->a == a->dtype && found->b == b->dtype;
+        for (int side = 0; side < 2; side++)
+            fits &= (factors[side]->kind == EXPR_CALL) == (found->fn != LT_FN_LIMIT);
+        if (fits)
+            return found;
+    }
+    return NULL;
+}
+
 /* The buffer and the place of a factor. */
 static const Buffer *read_factor(Mma *m, const Expr *e, const Dim *own, const Dim *wanted,
                                  const Dim **place, bool *folds_last) {
-    const Expr *load = e->kind == EXPR_CONVERT && e->dtype == DT_F32 ? e->u.call.args[0] : NULL;
-    if (!load || load->kind != EXPR_LOAD || load->u.load.predicate ||
-        load->u.load.buffer->kind != BUFFER_SHARED || load->u.load.buffer->rank < 2 ||
-        (load->dtype != DT_F16 && load->dtype != DT_BF16))
+    const Expr *load = element_of(m, e);
+    if (load->kind != EXPR_LOAD || load->u.load.predicate ||
+        load->u.load.buffer->kind != BUFFER_SHARED || load->u.load.buffer->rank < 2)
         return NULL;
     const int outer = load->u.load.buffer->rank - 2; /* axes around the two */
     const Dim *const *index = load->u.load.index + outer;
@@ -97,8 +139,7 @@ static bool read_nest(Mma *m, const Stmt *loop) {
     const Stmt *columns = rows ? only_loop(rows->u.loop.body) : NULL;
     const Stmt *s = columns ? columns->u.loop.body : NULL;
     if (!s || s->next || s->kind != STMT_STORE || !m->w->thread_loop ||
-        !lt_dim_is(loop->u.loop.extent, 16) || rows->u.loop.extent->value % 2 ||
-        columns->u.loop.extent->value % 4)
+        rows->u.loop.extent->value % 2 || columns->u.loop.extent->value % 4)
         return false;
     m->k = loop->u.loop.var;
     m->i = rows->u.loop.var;
@@ -107,17 +148,21 @@ static bool read_nest(Mma *m, const Stmt *loop) {
     m->columns = columns->u.loop.extent->value / 4;
     m->tile = s->u.store.buffer;
     const Expr *value = s->u.store.value;
-    if (m->tile->rank != 2 || m->tile->dtype != DT_F32 || !lt_buffer_is_private(m->tile) ||
+    if (m->tile->rank != 2 || !lt_buffer_is_private(m->tile) ||
         s->u.store.index[0] != m->i || s->u.store.index[1] != m->j || value->kind != EXPR_CALL ||
         value->u.call.fn != FN_FMA)
         return false;
     const Expr *const *args = value->u.call.args;
+    m->instruction = find_instruction(m, args);
+    if (!m->instruction ||
+        !lt_dim_is(loop->u.loop.extent, FOLD_BYTES / (int64_t)lt_dtype_size(m->instruction->a)))
+        return false;
     bool folds_last[2];
     m->a = read_factor(m, args[0], m->i, own_row(m), &m->row, &folds_last[0]);
     m->b = m->a ? read_factor(m, args[1], m->j, own_column(m), &m->column, &folds_last[1]) : NULL;
     m->is_across[0] = !folds_last[0];
     m->is_across[1] = m->b && folds_last[1];
-    return m->b && m->a->dtype == m->b->dtype && args[2]->kind == EXPR_LOAD &&
+    return m->b && args[2]->kind == EXPR_LOAD &&
            args[2]->u.load.buffer == m->tile && args[2]->u.load.index[0] == m->i &&
            args[2]->u.load.index[1] == m->j && !args[2]->u.load.predicate;
 }
@@ -139,6 +184,22 @@ static const char *matrix(Mma *m, const Expr *load) {
     return text;
 }
 
+/* All tiles along one side: for (..) FETCH<ACROSS>(registers[i], arguments); */
+static void emit_fetch(Mma *m, int side, const char *registers, const char *arguments) {
+    Writer *w = m->w;
+    const Instruction *by = m->instruction;
+    const char *i = side ? "j" : "i", *across = m->is_across[side] ? "true" : "false";
+    lt_cuda_line(w, "#pragma unroll");
+    lt_cuda_line(w, "for (int %s = 0; %s < %lld; %s++)%s", i, i,
+                 (long long)(side ? m->columns : m->rows), i, by->prepare ? " {" : "");
+    lt_cuda_line(w, "    %s<%s>(%s[%s], %s);", side ? by->columns : by->rows, across, registers, i,
+                 arguments);
+    if (!by->prepare)
+        return;
+    lt_cuda_line(w, "    %s(%s[%s]);", by->prepare, registers, i);
+    lt_cuda_line(w, "}");
+}
+
 static void emit_loads(Mma *m, const char *rows, const char *columns) {
     Writer *w = m->w;
     const char *fold = lt_cuda_dim(w, m->fold).text;
@@ -146,14 +207,8 @@ static void emit_loads(Mma *m, const char *rows, const char *columns) {
     const char *left = matrix(m, m->loads[0]), *right = matrix(m, m->loads[1]);
     lt_cuda_line(w, "unsigned %s[%lld][4], %s[%lld][4];", rows, (long long)m->rows, columns,
                  (long long)m->columns);
-    lt_cuda_line(w, "#pragma unroll");
-    lt_cuda_line(w, "for (int i = 0; i < %lld; i++)", (long long)m->rows);
-    lt_cuda_line(w, "    rowtiles<%s>(%s[i], %s, %s, %s);", m->is_across[0] ? "true" : "false",
-                 rows, left, row, fold);
-    lt_cuda_line(w, "#pragma unroll");
-    lt_cuda_line(w, "for (int j = 0; j < %lld; j++)", (long long)m->columns);
-    lt_cuda_line(w, "    columntiles<%s>(%s[j], %s, %s, %s);", m->is_across[1] ? "true" : "false",
-                 columns, right, fold, column);
+    emit_fetch(m, 0, rows, lt_arena_printf(w->arena, "%s, %s, %s", left, row, fold));
+    emit_fetch(m, 1, columns, lt_arena_printf(w->arena, "%s, %s, %s", right, fold, column));
 }
 
 bool lt_cuda_mma(Writer *w, const Stmt *loop) {
@@ -170,7 +225,7 @@ bool lt_cuda_mma(Writer *w, const Stmt *loop) {
     lt_cuda_line(w, "    for (int j = 0; j < %lld; j++)", (long long)(2 * m.columns));
     lt_cuda_line(
         w, "        %s(&%s[2 * i][2 * j], &%s[2 * i + 1][2 * j], %s[i], &%s[j / 2][j %% 2 * 2]);",
-        m.a->dtype == DT_F16 ? "mmahalf" : "mmabf16", tile, tile, rows, columns);
+        m.instruction->name, tile, tile, rows, columns);
     lt_cuda_line(w, "}");
     return true;
 }

@@ -79,6 +79,8 @@ bool lt_codegen_cuda(const Program *p, const CodegenOptions *o, Str *out, DiagLi
                   : p->module->name ? p->module->name
                                     : name,
                   LATHE_VERSION, o->target->name);
+    if (o->precision)
+        lt_str_printf(out, "// precision: %s (operands of products of f32)\n", o->precision);
     emit_signature(out, p);
     lt_str_append(out, head);
     lt_cuda_helpers(out, code.text, arena);

@@ -224,13 +224,11 @@ void lt_host_emit_descriptor(Host *h, const LLVMValueRef functions[3]) {
     Unit *u = h->unit;
     const Program *p = h->program;
     const char *name = u->options->model_name ? u->options->model_name : p->module->name;
-    const Target *t = u->options->device ? u->options->device->target : u->target;
-    const char *target = lt_arena_printf(u->arena, "%s %s", t->triple, t->name);
     LLVMValueRef fields[] = {
         number(u, u->i32, LATHE_ABI),
         number(u, u->i32, sizeof(LtDescriptor)),
         make_string(u, LATHE_VERSION),
-        make_string(u, target),
+        make_string(u, lt_codegen_target_text(u->arena, u->options)),
         make_string(u, name ? name : "model"),
         number(u, u->i32, h->symbol_count),
         number(u, u->i32, (int64_t)p->module->main->inputs.len),

@@ -129,11 +129,26 @@ static Val emit_clamp(MathCall *m, Val *v, DType dtype) {
     return lt_emit_scalar(m->unit, m->b, FN_MIN, dtype, high);
 }
 
+/* See lt_ref_tf32. */
+static Val emit_tf32(MathCall *m, Val a, DType dtype) {
+    if (dtype == DT_F64) {
+        MathCall single = *m;
+        single.type = lt_type_like(m->unit->f32, a);
+        single.int_type = lt_type_like(m->unit->i32, a);
+        Val narrow = LLVMBuildFPTrunc(m->b, a, single.type, "");
+        return LLVMBuildFPExt(m->b, emit_tf32(&single, narrow, DT_F32), m->type, "");
+    }
+    Val up = m_iadd(m, m_bits(m, a), m_int(m, 0x1000));
+    Val rounded = m_from_bits(m, LLVMBuildAnd(m->b, up, m_int(m, -0x2000), ""));
+    return m_select(m, LLVMBuildFCmp(m->b, LLVMRealUNO, a, a, ""), a, rounded);
+}
+
 static Val emit_small(MathCall *m, ScalarFn fn, Val *v, DType dtype) {
     switch (fn) {
     case FN_SIGN: return emit_sign(m, v[0]);
     case FN_RELU: return emit_relu(m, v[0]);
     case FN_CLAMP: return emit_clamp(m, v, dtype);
+    case FN_TF32: return emit_tf32(m, v[0], dtype);
     case FN_RECIP: return m_div(m, m_float(m, 1), v[0]);
     case FN_RSQRT: return m_div(m, m_float(m, 1), m_sqrt(m, v[0]));
     case FN_FMOD: return emit_remainder(m, v[0], v[1]);

@@ -316,14 +316,12 @@ says err "'lower' cannot be left out"
 refuse 2 "$mlp" --disable plan-memory -o x.so
 
 # ---- what will be ----
-for option in '--precision bf16' '--tune log.txt' '--params p.params' '--target cuda --emit llvm-ir' \
+for option in '--tune log.txt' '--params p.params' '--target cuda --emit llvm-ir' \
 	'--target cuda:sm_90 --emit obj' '--cpu znver9'; do
 	# shellcheck disable=SC2086 # several words
 	refuse 3 "$mlp" $option -o x.so
 	says err 'supported'
 done
-expect 0 "$mlp" --precision f32 -o f.so
-refuse 2 "$mlp" --precision f8 -o x.so
 
 # ---- GPUs ----
 expect 0 "$mlp" -o mlp.cu

@@ -103,22 +103,63 @@ static const Case halves[] = {
     {"%x: bf16[32,n], %y: bf16[h,32]", CONTRACT("km,nk->mn")},
 };
 
-START_TEST(halves_on_tensor_cores) {
-    const size_t count = sizeof halves / sizeof *halves;
+#define OPERANDS(spec, more) "%a = contract %x, %y {spec = \"" spec "\", " more "} yield %a"
+
+static const Case rounded[] = {
+    {"%x: f32[n,h], %y: f32[h,19]", OPERANDS("mk,kn->mn", "fn = tf32")},
+    {"%x: f32[n,40], %y: f32[40,64]", OPERANDS("mk,kn->mn", "fn = tf32")},
+    {"%x: f32[h,n], %y: f32[132,h]", OPERANDS("km,nk->mn", "fn = tf32")},
+    {"%x: f32[32,n], %y: f32[h,32]", OPERANDS("km,nk->mn", "fn = tf32")},
+};
+
+static const Case bytes[] = {
+    {"%x: i8[n,h], %y: i8[h,19]", OPERANDS("mk,kn->mn", "dtype = i32")},
+    {"%x: u8[n,96], %y: i8[96,64]", OPERANDS("mk,kn->mn", "dtype = i32")},
+    {"%x: u8[h,n], %y: u8[132,h]", OPERANDS("km,nk->mn", "dtype = i32")},
+    {"%x: i8[64,n], %y: u8[h,64]", OPERANDS("km,nk->mn", "dtype = i32")},
+};
+
+/* All layouts of operands, tiles of several warps, with one and two copies of the operands. */
+static void check_warps(const Case *cases, size_t count, const Shape *shape, const char *name,
+                        const char *const *wanted) {
+    enum { WARPS = 3 };
     begin();
     for (size_t i = 0; i < count; i++) {
-        for (size_t j = 0; j < sizeof warps / sizeof *warps; j++) {
-            const char *tile = tiled(&warps[j], "m0", "n0", "k0");
-            lower_schedule = lt_arena_printf(&texts, "%s mma%s; fuse m0.0 n0.0; grid m0.0_n0.0",
-                                             tile, j ? " double" : "");
-            check_at(halves[i].inputs, halves[i].body, extents[(3 * i + 5 * j + 2) % EXTENTS]);
+        for (size_t j = 0; j < WARPS; j++) {
+            lower_schedule =
+                lt_arena_printf(&texts, "%s mma%s; fuse m0.0 n0.0; grid m0.0_n0.0",
+                                tiled(&shape[j], "m0", "n0", "k0"), j ? " double" : "");
+            check_at(cases[i].inputs, cases[i].body, extents[(3 * i + 5 * j + 2) % EXTENTS]);
         }
     }
     const char *text = cuda_runs.source.text;
-    ck_assert(strstr(text, "rowtiles<true>") && strstr(text, "rowtiles<false>"));
-    ck_assert(strstr(text, "columntiles<true>") && strstr(text, "columntiles<false>"));
-    ck_assert(strstr(text, "mmahalf(&") && strstr(text, "mmabf16(&"));
-    finish(count);
+    for (int i = 0; i < 4; i++) {
+        const char *call = lt_arena_printf(&texts, "%s%s<%s>", i / 2 ? "column" : "row", name,
+                                           i % 2 ? "true" : "false");
+        ck_assert_msg(strstr(text, call) != NULL, "no call of %s", call);
+    }
+    for (; *wanted; wanted++)
+        ck_assert_msg(strstr(text, *wanted) != NULL, "no call of %s", *wanted);
+    finish(count * WARPS / 2);
+}
+#define CHECK_WARPS(cases, shapes, name, ...) \
+    check_warps(cases, sizeof(cases) / sizeof *(cases), shapes, name, \
+                (const char *const[]){__VA_ARGS__, NULL})
+
+START_TEST(halves_on_tensor_cores) {
+    CHECK_WARPS(halves, warps, "tiles", "mmahalf(&", "mmabf16(&");
+}
+END_TEST
+
+START_TEST(tf32_on_tensor_cores) {
+    static const Shape shape[] = {{128, 128, 16, 8, 8}, {64, 32, 8, 4, 4}, {32, 64, 24, 2, 4}};
+    CHECK_WARPS(rounded, shape, "words", "mmatf32(&", "tf32words(columns");
+}
+END_TEST
+
+START_TEST(bytes_on_tensor_cores) {
+    static const Shape shape[] = {{128, 128, 64, 8, 8}, {64, 32, 32, 4, 4}, {32, 64, 96, 2, 4}};
+    CHECK_WARPS(bytes, shape, "words", "mmas8s8(&", "mmas8u8(&", "mmau8s8(&", "mmau8u8(&");
 }
 END_TEST
 
@@ -216,13 +257,16 @@ END_TEST
 /* Where tensor cores are not used, a remark says why. */
 START_TEST(remarks_say_why) {
     static const struct {
-        const char *dtype, *remark;
+        const char *dtype, *more, *remark;
     } cases[] = {
-        {"f16", NULL},
-        {"bf16", NULL},
-        {"f32", "no tensor cores: they would round f32 to tf32"},
-        {"f64", "no tensor cores: they do not add up this dtype"},
-        {"i8", "no tensor cores: they do not add up this dtype"},
+        {"f16", "", NULL},
+        {"bf16", "", NULL},
+        {"f32", "", "no tensor cores: they would round f32 to tf32"},
+        {"f32", ", fn = tf32", NULL},
+        {"f64", "", "no tensor cores: they do not add up this dtype"},
+        {"i8", "", NULL},
+        {"u8", ", dtype = i32", NULL},
+        {"i16", "", "no tensor cores: of integers they multiply bytes alone"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         Arena arena;
@@ -233,8 +277,8 @@ START_TEST(remarks_say_why) {
                                                   "module \"case\"\n"
                                                   "graph main(%%x: %s[64,64], %%y: %s[64,64]) {\n"
                                                   "%%a = contract %%x, %%y "
-                                                  "{spec = \"mk,kn->mn\"} yield %%a\n}\n",
-                                                  dtype, dtype));
+                                                  "{spec = \"mk,kn->mn\"%s} yield %%a\n}\n",
+                                                  dtype, dtype, cases[i].more));
         m->diags.want_remarks = true;
         lower(m, 2, dtype);
         const char *found = NULL;
@@ -248,5 +292,6 @@ START_TEST(remarks_say_why) {
 }
 END_TEST
 
-LT_TEST_MAIN("test_cuda_tile", halves_on_tensor_cores, contractions_in_tiles, batches_in_tiles,
-             convolutions_in_tiles, merged_folds_in_tiles, random_contractions, remarks_say_why)
+LT_TEST_MAIN("test_cuda_tile", halves_on_tensor_cores, tf32_on_tensor_cores, bytes_on_tensor_cores,
+             contractions_in_tiles, batches_in_tiles, convolutions_in_tiles, merged_folds_in_tiles,
+             random_contractions, remarks_say_why)

@@ -2,7 +2,8 @@
  *
  * tests/golden/PASS/NAME.lir holds `# RUN: pass[,pass...]`, a graph, a line `# EXPECT`, and the
  * text of the graph after those passes, every line behind `# `: the whole file reads as a graph.
- * The passes run as at -O2 for x86-64-avx2, verified one by one. Run from the root of the tree;
+ * The passes run as at -O2 for x86-64-avx2, verified one by one; `for cuda` behind them names
+ * another target, and `in tf32` a precision. Run from the root of the tree;
  * `golden --bless` writes what is found where something else was expected: read the diff. */
 #include <dirent.h>
 #include <stdio.h>
@@ -27,11 +28,26 @@ typedef struct Case {
     const char *expected; /* the lines behind it, marks and all */
     const char *names[MAX_PASSES];
     int count;
+    const Target *target;
+    Precision precision;
 } Case;
 
 static bool complain(const Case *c, const char *what) {
     printf("%s: %s\n", c->path, what);
     return false;
+}
+
+/* What stands behind `for` or `in`. */
+static bool read_option(Case *c, const char *option, const char *name) {
+    if (!name)
+        return false;
+    if (strcmp(option, "for") == 0) {
+        c->target = lt_target_find(name);
+        return c->target != NULL;
+    }
+    while (c->precision < PRECISION_LIMIT && strcmp(lt_precision_names[c->precision], name) != 0)
+        c->precision++;
+    return c->precision < PRECISION_LIMIT;
 }
 
 static bool read_names(Case *c) {
@@ -40,7 +56,13 @@ static bool read_names(Case *c) {
         return complain(c, "the first line must be '# RUN: pass[,pass...]'");
     start += strlen(run_mark);
     char *list = lt_arena_strndup(c->arena, start, strcspn(start, "\n")), *rest = NULL;
+    c->target = lt_target_find("x86-64-avx2");
     for (char *name = strtok_r(list, ", ", &rest); name; name = strtok_r(NULL, ", ", &rest)) {
+        if (strcmp(name, "for") == 0 || strcmp(name, "in") == 0) {
+            if (!read_option(c, name, strtok_r(NULL, ", ", &rest)))
+                return complain(c, "there is no such target or precision");
+            continue;
+        }
         if (c->count == MAX_PASSES)
             return complain(c, "too many passes");
         c->names[c->count++] = name;
@@ -88,8 +110,9 @@ static const char *run_case(const Case *c) {
     lt_arena_init(&scratch);
     PassContext ctx = {
         .module = m,
-        .target = lt_target_find("x86-64-avx2"),
+        .target = c->target,
         .level = LEVEL,
+        .precision = c->precision,
         .scratch = &scratch,
     };
     PassOptions options = {.limit = -1, .verify = true};

@@ -152,13 +152,13 @@ START_TEST(computes_the_same_in_warps) {
     expect_error(halves,
                  "split m0 16; split n0 16; reorder m0.0 n0.0 m0.1 n0.1; "
                  "share k0 8 m0.1 2 n0.1 4 mma",
-                 "and 16 of the fold");
+                 "and 32 bytes of the fold");
     expect_error(halves, "split m0 16; reorder m0.0 m0.1 n0; share k0 16 m0.1 2 n0 2 fast",
                  "'fast' is no way to do it");
     expect_error(products[0],
                  "split m0 16; split n0 16; reorder m0.0 n0.0 m0.1 n0.1; "
                  "share k0 16 m0.1 2 n0.1 4 mma",
-                 "multiply f16 or bf16 into f32");
+                 "multiply f16, bf16 or tf32 into f32");
     teardown();
 }
 END_TEST
