@@ -24,8 +24,12 @@ static int panel_width(const PassContext *ctx, DType dtype, const Dim *columns) 
                            lt_dim_is_const(columns) ? columns->value : INT64_MAX);
 }
 
-/* Sums in i32 are those of quantized models. */
-static bool is_packable(DType dtype) { return lt_dtype_is_float(dtype) || dtype == DT_I32; }
+/* Sums in i32 are those of quantized models; a GPU has them of bytes. */
+static bool is_byte(DType dtype) { return dtype == DT_I8 || dtype == DT_U8; }
+static bool is_packable(const PassContext *ctx, DType dtype) {
+    return lt_dtype_is_float(dtype) || dtype == DT_I32 ||
+           (is_byte(dtype) && lt_target_is_gpu(ctx->target));
+}
 
 static bool below(const Dim *extent, int64_t least) {
     return lt_dim_is_const(extent) && extent->value < least;
@@ -43,9 +47,9 @@ static void add_letter(Letters *l, char letter) {
         l->text[l->count++] = letter;
 }
 
-/* Operand 1 in the order that makes panels streams: batch, other columns, folded axes, the column.
- */
-static Letters panel_order(const LtEinsum *e) {
+/* Operand 1 in the order that makes panels streams: batch, other columns, folded axes, the column;
+ * or the column before the folded axes, which is how tensor cores take bytes. */
+static Letters panel_order(const LtEinsum *e, bool folds_last) {
     Letters order = {0};
     char column = lt_einsum_column(e);
     for (const char *p = e->letters[EINSUM_OUT]; *p; p++)
@@ -54,6 +58,8 @@ static Letters panel_order(const LtEinsum *e) {
     for (const char *p = e->letters[EINSUM_OUT]; *p; p++)
         if (*p != column && lt_einsum_axis(e, EINSUM_B, *p) >= 0)
             add_letter(&order, *p);
+    if (folds_last)
+        add_letter(&order, column);
     for (const char *p = e->letters[EINSUM_A]; *p; p++)
         if (lt_einsum_axis(e, EINSUM_B, *p) >= 0)
             add_letter(&order, *p);
@@ -112,7 +118,7 @@ static bool worth_packing(const PassContext *ctx, const Node *n, const LtEinsum 
     int axis = lt_einsum_axis(e, EINSUM_B, column);
     if (axis < 0 || below(b->type->dims[axis], LEAST_COLUMNS))
         return false;
-    if (!is_packable(b->type->dtype) || b->type->rank == LT_MAX_RANK)
+    if (!is_packable(ctx, b->type->dtype) || b->type->rank == LT_MAX_RANK)
         return false;
     if (lt_value_const(b))
         return true;
@@ -149,7 +155,7 @@ static bool pack_contraction(PassContext *ctx, Node *n) {
     if (!worth_packing(ctx, n, &e))
         return false;
     Builder b = {.graph = n->graph, .before = n, .loc = n->loc};
-    Letters order = panel_order(&e);
+    Letters order = panel_order(&e, is_byte(lt_input(n, 1)->type->dtype));
     int64_t perm[LT_MAX_RANK];
     bool moved = false;
     for (int i = 0; i < order.count; i++) {
@@ -157,7 +163,7 @@ static bool pack_contraction(PassContext *ctx, Node *n) {
         moved |= perm[i] != i;
     }
     Value *v = lt_input(n, 1);
-    const Dim *columns = v->type->dims[perm[order.count - 1]];
+    const Dim *columns = v->type->dims[lt_einsum_axis(&e, EINSUM_B, lt_einsum_column(&e))];
     const int width = panel_width(ctx, lt_output(n)->type->dtype, columns);
     if (moved)
         v = lt_build_transpose(&b, v, perm);
@@ -300,7 +306,7 @@ static bool pack_convolution(PassContext *ctx, Node *n) {
     Value *w = lt_input(n, 1);
     int rank = w->type->rank;
     bool apart = lt_attr_int(n, ATTR_GROUPS, 1) != 1 || lt_attr_int(n, ATTR_PACKED, 0);
-    if (apart || !is_packable(w->type->dtype))
+    if (apart || !is_packable(ctx, w->type->dtype))
         return false;
     if (is_pointwise(n)) {
         pack_contraction(ctx, pointwise_to_contraction(ctx, n));

@@ -15,7 +15,8 @@ static const char *const pipeline[] = {
     "fold",        /* transposed and reshaped weights become weights */
     "simplify",    /* scales, channels last now, move into the weights */
     "fold",        /* the scaled weights */
-    "precision",   /* weights are final, and not packed yet */
+    "narrow",      /* weights are final, and not packed yet */
+    "precision",   /* the same */
     "winograd",    /* scales are in the weights now; before they are packed */
     "pack",        /* last change of weights: panels for the kernels */
     "fold",        /* packed at compile time */
