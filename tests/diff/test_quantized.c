@@ -77,6 +77,7 @@ static void check_quantized(const Quantized *c, const int64_t *values) {
 
 #define MATRIX "const i8[4,3] [0, 1, -2, 3, 4, -5, 6, 127, -8, 9, 10, -128]\n"
 #define WIDE(name, of) "%" name " = convert %" of " {dtype = i32}\n"
+#define FLOAT(name, of) "%" name " = convert %" of " {dtype = f32}\n"
 #define PRODUCT(spec) "%p = contract %a, %b {spec = \"" spec "\"}\nyield %p"
 #define FILTER \
     "const i32[2,3,2,3] [0, 1, -2, 3, 4, -5, 6, 7, -8, 9, 10, -11, 12, 13, -14, 15, 16, " \
@@ -127,6 +128,26 @@ static const Quantized cases[] = {
      "%f = " FILTER WIDE("x1", "x") "%z = const i32[] splat(250)\n%a = sub %x1, %z\n" SWEEP(
          "[1, 1]", "[0, 1]"),
      1},
+    /* in f32 with scales: one, of rows, of columns; along the fold; of outputs, transposed */
+    {"%x: u8[n,40], %y: i8[40,h]",
+     "%s = const f32[] splat(0.5)\n" WIDE(
+         "x1", "x") "%z = const i32[] splat(-5)\n"
+                    "%x2 = add %x1, %z\n" FLOAT("x3", "x2") "%a = mul %x3, %s\n" FLOAT("b", "y")
+                        PRODUCT("mk,kn->mn"),
+     1},
+    {"%x: i8[n,40], %s: f32[n,1], %y: u8[40,h], %t: f32[h], %v: u8[h]",
+     FLOAT("x1", "x") "%a = mul %x1, %s\n" WIDE("y1", "y")
+         WIDE("v1", "v") "%y2 = sub %y1, %v1\n" FLOAT("y3", "y2") "%b = mul %y3, %t\n" PRODUCT(
+             "mk,kn->nm"),
+     1},
+    {"%x: i8[n,40], %s: f32[40], %y: u8[40,h]",
+     FLOAT("x1", "x") "%a = mul %x1, %s\n" FLOAT("b", "y") PRODUCT("mk,kn->mn"), 0},
+    {"%x: i8[n,40000], %y: u8[40000,1]", FLOAT("a", "x") FLOAT("b", "y") PRODUCT("mk,kn->mn"), 0},
+    {"%x: u8[2,h,7,2], %w: i8[3,2,2,3], %t: f32[3,1,1,1]",
+     WIDE("x1", "x") "%z = const i32[] splat(-250)\n%x2 = add %x1, %z\n" FLOAT("x3", "x2") "%s = const f32[] splat(0.5)\n%a = mul %x3, %s\n" FLOAT(
+         "w1", "w") "%w2 = mul %w1, %t\n%f = transpose %w2 {perm = [2, 3, 1, 0]}\n" SWEEP("[1, 1]",
+                                                                                          "[0, 1]"),
+     1},
     {"%x: i8[2,h,7,2], %z: i8[1]",
      "%f = " FILTER WIDE("x1", "x") WIDE("z1", "z") "%a = sub %x1, %z1\n" SWEEP("[1, 0]", "[0, 0]"),
      0},
@@ -136,6 +157,7 @@ START_TEST(quantized_products) {
     static const int64_t values[][2] = {{1, 3}, {33, 70}};
     const size_t count = sizeof cases / sizeof *cases;
     lower_target = "cuda";
+    tolerance_f32 = 2e-4; /* before, terms are rounded and much larger than their sum */
     check_more = check_before;
     cuda_begin();
     for (size_t i = 0; i < count; i++)
