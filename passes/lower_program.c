@@ -8,7 +8,7 @@
  * already is copied there. Kernels whose naive text agrees are one kernel, scheduled once. */
 #include <string.h>
 
-#include "passes/lower_program.h"
+#include "passes/lower_gpu.h"
 #include "runtime/artifact.h"
 #include "runtime/base/checked.h"
 
@@ -31,7 +31,7 @@ static void append_plain(Str *out, const char *text) {
 
 /* conv_23_relu_24: an identifier of at most NAME_LIMIT characters that no other kernel and no C
  * library has. */
-static const char *kernel_name(Assembly *a, const Node *node) {
+static const char *kernel_name(Assembly *a, const Node *node, const char *suffix) {
     Str out;
     lt_str_init(&out, a->module->arena);
     for (const Loc *loc = node->loc; loc; loc = loc->next) {
@@ -41,7 +41,8 @@ static const char *kernel_name(Assembly *a, const Node *node) {
     }
     if (out.len == 0 || (out.text[0] >= '0' && out.text[0] <= '9'))
         out.text = lt_arena_printf(a->module->arena, "%s_%s", lt_op_info[node->op].name, out.text);
-    char *name = lt_arena_printf(a->module->arena, "%.*s", NAME_LIMIT, out.text);
+    const char *joint = suffix ? "_" : "", *end = suffix ? suffix : "";
+    char *name = lt_arena_printf(a->module->arena, "%.*s%s%s", NAME_LIMIT, out.text, joint, end);
     if (!strchr(name, '_'))
         name = lt_arena_printf(a->module->arena, "%s_kernel", name);
     const char *unique = name;
@@ -243,8 +244,7 @@ static const char *nest_of(const Kernel *k) {
     return text.text;
 }
 
-/* The number of this kernel or of an equal one, which is scheduled when it is the first. */
-static uint32_t add_kernel(Assembly *a, const Node *node, Kernel *k) {
+uint32_t lt_lower_add_kernel(Assembly *a, const Node *node, const char *suffix, Kernel *k) {
     Str text;
     lt_str_init(&text, a->ctx->scratch);
     lt_kernel_print(&text, k, false);
@@ -252,10 +252,11 @@ static uint32_t add_kernel(Assembly *a, const Node *node, Kernel *k) {
     const uintptr_t known = (uintptr_t)lt_strmap_get(&a->kernels, text.text);
     if (known)
         return (uint32_t)known - 1;
-    k->name = kernel_name(a, node);
+    k->name = kernel_name(a, node, suffix);
     if (lt_target_is_gpu(a->ctx->target))
         k->nest = nest_of(k);
-    lt_schedule_kernel(a->ctx, k);
+    if (!suffix)
+        lt_schedule_kernel(a->ctx, k);
     lt_vec_push(a->module->arena, &a->program->kernels, k);
     lt_strmap_set(&a->kernels, text.text, (void *)(uintptr_t)a->program->kernels.len);
     return (uint32_t)a->program->kernels.len - 1;
@@ -282,7 +283,7 @@ static bool add_launch(Assembly *a, Node *node) {
     for (size_t i = 0; i < operands; i++)
         if (is_repeated(buffers, (uint32_t)operands, buffers[i]))
             lowered.kernel->in_place = 0;
-    const uint32_t number = add_kernel(a, node, lowered.kernel);
+    const uint32_t number = lt_lower_add_kernel(a, node, NULL, lowered.kernel);
     const Kernel *k = a->program->kernels.data[number];
     lt_step_add(a, (Step){.kind = STEP_LAUNCH,
                           .kernel = number,
@@ -371,14 +372,15 @@ static bool is_used(const Node *node) {
 }
 
 bool lt_lower_graph(Assembly *a, Graph *g) {
+    const bool is_gpu = lt_target_is_gpu(a->ctx->target);
     bool ok = true;
     LT_EACH_NODE(n, g) {
         const bool waits = n->op == OP_CONST || n->op == OP_RESHAPE || n->op == OP_YIELD;
         if (waits || (!is_used(n) && n->op != OP_BIND))
             continue;
         switch (n->op) {
-        case OP_SORT: add_topk(a, n); break;
-        case OP_FIND: add_find(a, n); break;
+        case OP_SORT: is_gpu ? lt_lower_topk_gpu(a, n) : add_topk(a, n); break;
+        case OP_FIND: is_gpu ? lt_lower_find_gpu(a, n) : add_find(a, n); break;
         case OP_BIND: add_bind(a, n); break;
         case OP_IF: ok = lt_lower_branches(a, n) && ok; break;
         case OP_LOOP: ok = lt_lower_iterations(a, n) && ok; break;

@@ -35,6 +35,9 @@ void lt_step_add(Assembly *a, Step step);
 void lt_step_reserve(Assembly *a, uint32_t buffer, const Type *type);
 void lt_step_copy(Assembly *a, const char *name, uint32_t from, uint32_t to, const Dim *bytes,
                   const Dim *offset);
+/* The number of this kernel or of an equal one, which is scheduled when it is the first; one with a
+ * suffix for its name comes with its schedule. */
+uint32_t lt_lower_add_kernel(Assembly *a, const Node *node, const char *suffix, Kernel *k);
 /* All nodes of a graph but its yield. */
 bool lt_lower_graph(Assembly *a, Graph *g);
 

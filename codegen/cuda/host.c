@@ -6,8 +6,6 @@
 #include "codegen/cuda/host.h"
 #include "lathe/runtime.h"
 
-enum { LIBRARY_TOPK = 0, LIBRARY_FIND = 1 }; /* runtime/kernels/library.def, which only grows */
-
 /* --- symbols --- */
 
 /* An axis of an input that tells the symbol, or false. */
@@ -228,44 +226,11 @@ static void emit_copy(HostWriter *h, const Step *s) {
                  lt_host_dim(h, s->count, s->loc));
 }
 
-/* What the runtime's library computes has kernels by hand, in helpers.def: a thread for each
- * element of a row, which counts those before it. */
-static void emit_topk(HostWriter *h, const Step *s) {
-    enum { OUTER, LENGTH, INNER, K, LARGEST };
-    DimTable *t = &h->w.dims;
-    const Dim *chunks = lt_dim_ceildiv(t, s->ints[LENGTH], lt_dim_const(t, 256));
-    const Dim *blocks = lt_dim_mul(t, lt_dim_mul(t, s->ints[OUTER], s->ints[INNER]), chunks);
-    const DType dtype = h->program->buffers.data[s->buffers[0]].type->dtype;
-    Str args;
-    lt_str_init(&args, h->w.arena);
-    append_arguments(h, s, &args);
-    for (int i = LENGTH; i <= K; i++)
-        lt_str_printf(&args, ", %s", lt_host_dim(h, s->ints[i], s->loc));
-    lt_cuda_line(&h->w, "launch(topk<%s, %s>, %s, 256, stream%s);", lt_cuda_memory_type(dtype),
-                 lt_dim_is(s->ints[LARGEST], 0) ? "false" : "true", lt_host_dim(h, blocks, s->loc),
-                 args.text);
-}
-
-static void emit_find(HostWriter *h, const Step *s) {
-    Str args;
-    lt_str_init(&args, h->w.arena);
-    append_arguments(h, s, &args);
-    lt_cuda_line(&h->w, "launch(find, 1, 256, stream%s, %s, %s);", args.text,
-                 lt_host_dim(h, s->ints[0], s->loc), lt_host_dim(h, s->ints[1], s->loc));
-}
-
-static void emit_library(HostWriter *h, const Step *s) {
-    const DType dtype = h->program->buffers.data[s->buffers[0]].type->dtype;
-    const bool is_whole = lt_dtype_bits(dtype) >= 8 && !lt_dtype_is_minifloat(dtype);
-    if (s->kernel == LIBRARY_TOPK && (is_whole || dtype == DT_BOOL)) {
-        emit_topk(h, s);
-    } else if (s->kernel == LIBRARY_FIND) {
-        emit_find(h, s);
-    } else {
-        h->w.failed = true;
-        lt_error(h->w.diags, LATHE_UNSUPPORTED, s->loc,
-                 "there is no CUDA-C yet for what %s does with %s", s->name, lt_dtype_name(dtype));
-    }
+/* What the runtime's library computes on a CPU are kernels here (passes/lower_gpu.h). */
+static void refuse_library(HostWriter *h, const Step *s) {
+    h->w.failed = true;
+    lt_error(h->w.diags, LATHE_UNSUPPORTED, s->loc,
+             "%s calls the runtime's library: the program was not lowered for a GPU", s->name);
 }
 
 /* --- the functions --- */
@@ -336,7 +301,7 @@ static void emit_steps(HostWriter *h) {
         switch (p->steps.data[i].kind) {
         case STEP_LAUNCH: emit_launch(h, &p->steps.data[i]); break;
         case STEP_COPY: emit_copy(h, &p->steps.data[i]); break;
-        case STEP_LIBRARY: emit_library(h, &p->steps.data[i]); break;
+        case STEP_LIBRARY: refuse_library(h, &p->steps.data[i]); break;
         default: lt_host_control(h, i); break;
         }
     }
