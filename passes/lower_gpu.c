@@ -7,7 +7,6 @@
 
 GpuKernel lt_gpu_kernel(Assembly *a, const Node *node, const char *suffix) {
     GpuKernel g = {.a = a, .node = node, .suffix = suffix};
-    lt_str_init(&g.ints, a->ctx->scratch);
     lt_str_init(&g.params, a->ctx->scratch);
     return g;
 }
@@ -21,14 +20,8 @@ void lt_gpu_word(GpuKernel *g, const char *name, const char *format, ...) {
     va_end(args);
 }
 
-static void append_bound(Str *out, int64_t bound) {
-    if (bound == LT_DIM_UNBOUNDED)
-        lt_str_append(out, "inf");
-    else
-        lt_str_printf(out, "%lld", (long long)bound);
-}
-
 void lt_gpu_dim(GpuKernel *g, const char *name, const Dim *d) {
+    Arena *arena = g->a->ctx->scratch;
     int64_t lo, hi;
     if (lt_dim_is_const(d)) {
         lt_gpu_word(g, name, "%lld", (long long)d->value);
@@ -36,10 +29,10 @@ void lt_gpu_dim(GpuKernel *g, const char *name, const Dim *d) {
     }
     assert(g->int_count < GPU_MOST_INTS);
     lt_dim_range(&g->a->module->dims, d, &lo, &hi);
-    lt_str_printf(&g->ints, "%s%s in %lld..", g->int_count ? ", " : "", name,
-                  (long long)(lo > 0 ? lo : 0));
-    append_bound(&g->ints, hi);
-    g->values[g->int_count++] = d;
+    const char *most =
+        hi == LT_DIM_UNBOUNDED ? "inf" : lt_arena_printf(arena, "%lld", (long long)hi);
+    const char *range = lt_arena_printf(arena, "%lld..%s", (long long)(lo > 0 ? lo : 0), most);
+    g->ints[g->int_count++] = (GpuInt){name, range, d};
     lt_gpu_word(g, name, "%s", name);
 }
 
@@ -85,11 +78,43 @@ const char *lt_gpu_fill(GpuKernel *g, const char *text) {
     return out.text;
 }
 
+static bool is_letter(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           c == '_' || c == '.';
+}
+
+static bool has_word(const char *text, const char *word) {
+    const size_t length = strlen(word);
+    for (const char *at = strstr(text, word); at; at = strstr(at + 1, word))
+        if ((at == text || !is_letter(at[-1])) && !is_letter(at[length]))
+            return true;
+    return false;
+}
+
+/* The integer arguments that are read, as text, and their values. */
+static const char *used_ints(const GpuKernel *g, const char *params, const char *body,
+                             const Dim **values, uint32_t *count) {
+    Str out;
+    lt_str_init(&out, g->a->ctx->scratch);
+    for (int i = 0; i < g->int_count; i++) {
+        const GpuInt *at = &g->ints[i];
+        if (!has_word(params, at->name) && !has_word(body, at->name))
+            continue;
+        lt_str_printf(&out, "%s%s in %s", *count ? ", " : "", at->name, at->range);
+        values[(*count)++] = at->value;
+    }
+    lt_str_append(&out, *count ? "; " : "");
+    return out.text;
+}
+
 void lt_gpu_launch(GpuKernel *g, const char *body) {
     Assembly *a = g->a;
-    const char *text = lt_arena_printf(
-        a->ctx->scratch, "kernel (%s%s%s) {\n%s\n}", g->ints.text, g->int_count ? "; " : "",
-        lt_gpu_fill(g, g->params.text), lt_gpu_fill(g, body));
+    const Dim *values[GPU_MOST_INTS];
+    uint32_t count = 0;
+    const char *params = lt_gpu_fill(g, g->params.text), *filled = lt_gpu_fill(g, body);
+    const char *ints = used_ints(g, params, filled, values, &count);
+    const char *text =
+        lt_arena_printf(a->ctx->scratch, "kernel (%s%s) {\n%s\n}", ints, params, filled);
     Kernel *k = lt_kernel_parse(a->module->arena, text, strlen(text), &a->module->diags);
     if (!k)
         return; /* a diagnostic says where the template is wrong */
@@ -99,8 +124,8 @@ void lt_gpu_launch(GpuKernel *g, const char *body) {
                           .name = lt_step_name(a, g->node),
                           .buffer_count = g->buffer_count,
                           .buffers = g->buffers,
-                          .int_count = g->int_count,
-                          .ints = g->values,
+                          .int_count = count,
+                          .ints = values,
                           .count = lt_dim_const(&a->module->dims, 1),
                           .loc = g->node->loc});
 }

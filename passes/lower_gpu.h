@@ -15,6 +15,12 @@ typedef struct GpuWord {
     const char *name, *text;
 } GpuWord;
 
+/* An integer argument: what is said of its range, and its value in the module's dims. */
+typedef struct GpuInt {
+    const char *name, *range;
+    const Dim *value;
+} GpuInt;
+
 /* One kernel, while its words and parameters are told. */
 typedef struct GpuKernel {
     Assembly *a;
@@ -22,9 +28,9 @@ typedef struct GpuKernel {
     const char *suffix; /* of its name: what it does for the node */
     GpuWord words[GPU_MOST_WORDS];
     int word_count;
-    Str ints, params;
-    const Dim *values[GPU_MOST_INTS]; /* of the integer arguments, in the module's dims */
-    uint32_t int_count;
+    Str params;
+    GpuInt ints[GPU_MOST_INTS];
+    int int_count;
     uint32_t buffers[GPU_MOST_PARAMS];
     uint32_t buffer_count;
 } GpuKernel;
@@ -32,7 +38,7 @@ typedef struct GpuKernel {
 GpuKernel lt_gpu_kernel(Assembly *a, const Node *node, const char *suffix);
 void lt_gpu_word(GpuKernel *g, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* The word is the dim's number, or an integer argument of that name. */
+/* The word is the dim's number, or an integer argument of that name, where it is read. */
 void lt_gpu_dim(GpuKernel *g, const char *name, const Dim *d);
 /* A parameter; `dims` is text with words in it. */
 void lt_gpu_input(GpuKernel *g, const char *name, uint32_t buffer, const char *dims);
@@ -59,7 +65,9 @@ void lt_gpu_sort(Assembly *a, const Node *node, const GpuSort *sort);
 
 /* Nodes of these ops, as steps. */
 void lt_lower_topk_gpu(Assembly *a, const Node *node);
-void lt_lower_find_gpu(Assembly *a, const Node *node);    /* lower_find_gpu.c */
-void lt_lower_scatter_gpu(Assembly *a, const Node *node); /* lower_scatter_gpu.c */
+void lt_lower_find_gpu(Assembly *a, const Node *node); /* lower_find_gpu.c */
+/* A scatter, or a group that is one; false: it is none, and nothing was added.
+ * lower_scatter_gpu.c */
+bool lt_lower_scatter_gpu(Assembly *a, const Node *node);
 
 #endif

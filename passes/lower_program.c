@@ -384,7 +384,7 @@ bool lt_lower_graph(Assembly *a, Graph *g) {
         case OP_BIND: add_bind(a, n); break;
         case OP_IF: ok = lt_lower_branches(a, n) && ok; break;
         case OP_LOOP: ok = lt_lower_iterations(a, n) && ok; break;
-        default: ok = add_launch(a, n) && ok;
+        default: ok = (is_gpu && lt_lower_scatter_gpu(a, n)) || (add_launch(a, n) && ok);
         }
     }
     return ok;

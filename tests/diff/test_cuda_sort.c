@@ -115,5 +115,59 @@ START_TEST(masks) {
 }
 END_TEST
 
+/* --- scatters ----------------------------------------------------------------------------- */
+
+/* Integers of -3..2 as positions: most are there several times. */
+START_TEST(scatters_that_meet) {
+    static const int64_t values[][2] = {{0, 3}, {1, 1}, {33, 2}, {40, 3}, {1100, 1}};
+    static const char *const fns[] = {"", ", fn = add", ", fn = mul", ", fn = max", ", fn = min"};
+    static const char *const blocks[] = {"", "{fn = add}", "{fn = mul}", "{fn = max}",
+                                         "{fn = min}"};
+    begin();
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        const int64_t n = values[i][0], h = values[i][1];
+        for (size_t f = 0; f < sizeof fns / sizeof *fns; f++) {
+            check_graph(n, h, "%x: f32[5], %i: i64[n], %u: f32[n]",
+                        "%%a = scatter_elements %%x, %%i, %%u {axis = 0%s} yield %%a", fns[f]);
+            if (n > 100)
+                continue;
+            check_graph(n, h, "%x: f32[3,5,h], %i: i32[2,n,h], %u: f32[2,n,h]",
+                        "%%a = scatter_elements %%x, %%i, %%u {axis = 1%s} yield %%a", fns[f]);
+            check_graph(n, h, "%x: i64[5,3,h], %i: i64[n,2], %u: i64[n,h]",
+                        "%%a = scatter_nd %%x, %%i, %%u %s yield %%a", blocks[f]);
+            check_graph(n, h, "%x: u8[5,2,h], %i: i64[2,n,1], %u: u8[2,n,2,h]",
+                        "%%a = scatter_nd %%x, %%i, %%u %s yield %%a", blocks[f]);
+        }
+    }
+    ck_assert_uint_gt(cuda_finish(), 50);
+}
+END_TEST
+
+START_TEST(scatters_of_known_extents) {
+    static const char *const dtypes[] = {"f16", "bf16", "f64", "i8", "i64", "bool"};
+    begin();
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++) {
+        char inputs[96];
+        const char *fn = i == 5 ? "" : ", fn = add";
+        snprintf(inputs, sizeof inputs, "%%x: %s[4,6], %%i: i64[%d,6], %%u: %s[%d,6]", dtypes[i],
+                 i % 2 ? 3 : 50, dtypes[i], i % 2 ? 3 : 50);
+        check_graph(1, 1, inputs, "%%a = scatter_elements %%x, %%i, %%u {axis = 0%s} yield %%a",
+                    fn);
+    }
+    check_graph(1, 1, "%x: f32[3,9000], %i: i64[40,9000], %u: f32[40,9000]",
+                "%%a = scatter_elements %%x, %%i, %%u {axis = 0} yield %%a");
+    check_graph(70, 1, "%u: f32[n]", /* a permutation */
+                "%%a = iota {axis = 0, shape = [n], dtype = i64} %%b = const i64[] [7] "
+                "%%c = mul %%a, %%b %%d = dims {dims = [n]} %%i = mod %%c, %%d "
+                "%%x = const f32[] [2.5] %%y = broadcast %%x {shape = [n]} "
+                "%%s = scatter_elements %%y, %%i, %%u {axis = 0} yield %%s");
+    check_graph(60, 1, "%i: i64[n]", /* how often there is each */
+                "%%x = const i64[6] [0, 0, 0, 0, 0, 0] %%a = const i64[] [1] "
+                "%%u = broadcast %%a {shape = [n]} "
+                "%%s = scatter_elements %%x, %%i, %%u {axis = 0, fn = add} yield %%s");
+    cuda_finish();
+}
+END_TEST
+
 LT_TEST_MAIN("test_cuda_sort", rows_of_all_lengths, lengths_that_nobody_knows, long_rows,
-             dtypes_and_their_orders, masks)
+             dtypes_and_their_orders, masks, scatters_that_meet, scatters_of_known_extents)
