@@ -293,6 +293,9 @@ static inline bool lt_buffer_is_private(const Buffer *b) {
 /* Where a SCRATCH buffer lies in the thread's memory, and a SHARED one in that of the first thread;
  * NULL: the end of them all. */
 int64_t lt_kernel_scratch_offset(const Kernel *k, const Buffer *buffer);
+/* On a GPU: scratch buffers become parameters behind the others, with a row for each thread of the
+ * launch (ir/kernel_scratch.c). */
+void lt_kernel_place_scratch(Kernel *k);
 /* One of its own in every part, with the same variables. */
 Kernel *lt_kernel_copy(const Kernel *k);
 /* a followed by b (either may be NULL); returns the first of the joined list. */

@@ -15,8 +15,7 @@ void lt_gpu_word(GpuKernel *g, const char *name, const char *format, ...) {
     va_list args;
     va_start(args, format);
     assert(g->word_count < GPU_MOST_WORDS);
-    g->words[g->word_count++] =
-        (GpuWord){name, lt_arena_vprintf(g->a->ctx->scratch, format, args)};
+    g->words[g->word_count++] = (GpuWord){name, lt_arena_vprintf(g->a->ctx->scratch, format, args)};
     va_end(args);
 }
 
@@ -79,8 +78,8 @@ const char *lt_gpu_fill(GpuKernel *g, const char *text) {
 }
 
 static bool is_letter(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '_' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '.';
 }
 
 static bool has_word(const char *text, const char *word) {

@@ -257,6 +257,8 @@ uint32_t lt_lower_add_kernel(Assembly *a, const Node *node, const char *suffix, 
         k->nest = nest_of(k);
     if (!suffix)
         lt_schedule_kernel(a->ctx, k);
+    if (lt_target_is_gpu(a->ctx->target))
+        lt_kernel_place_scratch(k);
     lt_vec_push(a->module->arena, &a->program->kernels, k);
     lt_strmap_set(&a->kernels, text.text, (void *)(uintptr_t)a->program->kernels.len);
     return (uint32_t)a->program->kernels.len - 1;
@@ -269,12 +271,27 @@ static bool is_repeated(const uint32_t *buffers, uint32_t count, uint32_t wanted
     return found > 1;
 }
 
+/* The step's buffers, and one for each parameter that a scratch buffer became. */
+static const uint32_t *add_rows(Assembly *a, const Kernel *k, const Lowered *lowered,
+                                const uint32_t *buffers, uint32_t count) {
+    uint32_t *all = LT_ARRAY(a->ctx->scratch, uint32_t, k->param_count);
+    memcpy(all, buffers, count * sizeof *all);
+    for (uint32_t i = count; i < k->param_count; i++) {
+        const Buffer *b = k->buffers.data[i];
+        const Dim *dims[LT_MAX_RANK];
+        for (int axis = 0; axis < b->rank; axis++)
+            dims[axis] = export_dim(a, k, lowered, b->dims[axis]);
+        all[i] = lt_buffer_new(a, lt_type(a->module, b->dtype, b->rank, dims), b->name);
+    }
+    return all;
+}
+
 static bool add_launch(Assembly *a, Node *node) {
     Lowered lowered;
     if (!lt_lower_node(a->ctx, node, &lowered))
         return false;
     const size_t operands = lowered.operands.len, count = operands + lowered.results.len;
-    uint32_t *buffers = LT_ARRAY(a->module->arena, uint32_t, count);
+    uint32_t *buffers = LT_ARRAY(a->ctx->scratch, uint32_t, count);
     for (size_t i = 0; i < count; i++)
         buffers[i] = lt_buffer_of(a, i < operands ? lowered.operands.data[i]
                                                   : lowered.results.data[i - operands]);
@@ -288,8 +305,8 @@ static bool add_launch(Assembly *a, Node *node) {
     lt_step_add(a, (Step){.kind = STEP_LAUNCH,
                           .kernel = number,
                           .name = lt_step_name(a, node),
-                          .buffer_count = (uint32_t)count,
-                          .buffers = buffers,
+                          .buffer_count = k->param_count,
+                          .buffers = add_rows(a, k, &lowered, buffers, (uint32_t)count),
                           .int_count = (uint32_t)lowered.ints.len,
                           .ints = lowered.ints.data,
                           .count = launch_count(a, k, &lowered),

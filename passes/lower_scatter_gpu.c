@@ -128,9 +128,9 @@ static void add_position(GpuKernel *g, const Scatter *s) {
         const char *name = lt_arena_printf(arena, "p%d", i);
         const char *index = lt_gpu_fill(g, lt_arena_printf(arena, "{u}, %d", i));
         lt_gpu_word(&words, "size", "%s", lt_gpu_fill(g, lt_arena_printf(arena, "{m%d}", i)));
-        lt_str_printf(&out, "%s%s", i ? "\n" : "",
-                      position_let(&words, name, element_of(g, s->indices, "indices", index),
-                                   data->dims[i]));
+        lt_str_printf(
+            &out, "%s%s", i ? "\n" : "",
+            position_let(&words, name, element_of(g, s->indices, "indices", index), data->dims[i]));
         const char *before = i ? flat.text : "0";
         flat.text = lt_arena_printf(arena, "(%s * {m%d} + %s)", before, i, name);
     }
@@ -382,9 +382,9 @@ static void read_elements(Scatter *s) {
     const Type *indices = s->indices->type;
     s->axis = (int)lt_attr_int(s->node, ATTR_AXIS, 0);
     s->count = indices->dims[s->axis];
-    s->lines = lt_dim_mul(
-        t, lt_dim_product(t, indices->dims, s->axis),
-        lt_dim_product(t, indices->dims + s->axis + 1, indices->rank - s->axis - 1));
+    s->lines =
+        lt_dim_mul(t, lt_dim_product(t, indices->dims, s->axis),
+                   lt_dim_product(t, indices->dims + s->axis + 1, indices->rank - s->axis - 1));
     s->rows = s->lines;
     s->extent = s->data->type->dims[s->axis];
 }

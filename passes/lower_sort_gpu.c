@@ -28,9 +28,8 @@ static DType key_dtype(DType dtype) {
 
 /* Bits of a float, those of negative ones turned: integers in the order of the numbers. Zeros are
  * equal, and NaN is above all. */
-static const char float_key[] =
-    "select(isnan(v[]), {most}, select(v[] == 0, 0, "
-    "select(bits[] < 0, bitxor(bits[], {most}), bits[])))";
+static const char float_key[] = "select(isnan(v[]), {most}, select(v[] == 0, 0, "
+                                "select(bits[] < 0, bitxor(bits[], {most}), bits[])))";
 static const char float_bits[] = "alloc v: {F}[] register v[] = {F}({x})\n"
                                  "      alloc bits: {K}[] register bits[] = bitcast.{K}(v[])\n";
 

@@ -368,8 +368,7 @@ static void emit_alloc(Writer *w, const Stmt *s) {
     const bool is_shared = b->kind == BUFFER_SHARED;
     const char *type = is_shared ? lt_cuda_memory_type(b->dtype) : lt_cuda_register_type(b->dtype);
     if (b->kind == BUFFER_SCRATCH) {
-        fail(w, "kernel %s needs scratch memory (%s), which kernels of a GPU do not have yet",
-             b->name);
+        fail(w, "kernel %s has a scratch buffer (%s): it was not lowered for a GPU", b->name);
         return;
     }
     w->buffers[b->index] = lt_cuda_scope_name(w, w->scope, lt_cuda_local_name(w->arena, b->name));

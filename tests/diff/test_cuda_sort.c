@@ -78,7 +78,7 @@ END_TEST
 /* NaN, -inf, both zeros, and each several times. */
 START_TEST(dtypes_and_their_orders) {
     static const char *const floats[] = {"f32", "f64", "f16", "bf16"};
-    static const char *const others[] = {"i8",  "i16", "i32", "i64",  "u8",       "u16",
+    static const char *const others[] = {"i8",  "i16", "i32",  "i64",      "u8",    "u16",
                                          "u32", "u64", "bool", "f8e4m3fn", "f8e5m2"};
     begin();
     for (size_t i = 0; i < sizeof floats / sizeof *floats; i++)
