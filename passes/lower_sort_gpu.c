@@ -1,6 +1,7 @@
 /* lower_sort_gpu.c - top-k on a GPU.
  *
- * A row is sorted in pieces that fit shared memory, a block each, as pairs of a key and the place
+ * A row is sorted in pieces that fit shared memory, a block each (or several short rows a block:
+ * each is a stretch of its arrays that no comparison leaves), as pairs of a key and the place
  * in the row. Keys are integers whose order is the order wanted, and places make them unique, so
  * that the network of comparisons, which is not stable, gives what a stable sort does. It is the
  * bitonic one whose first step of each stage compares from both ends, so that all of its
@@ -82,24 +83,23 @@ static void add_results(GpuKernel *g, const GpuSort *sort) {
 }
 
 static const char sort_piece[] =
-    "grid piece in {outer} * {inner} * {count} {\n"
-    "  alloc key: {K}[{piece}] shared\n"
-    "  alloc order: i32[{piece}] shared\n"
+    "grid {block} in {blocks} {\n"
+    "  alloc key: {K}[{elements}] shared\n"
+    "  alloc order: i32[{elements}] shared\n"
     "  thread e.1 in {threads} { for e.0 in 2 {\n"
-    "    if ({element} < {length}) {\n"
+    "    if ({is_element}) {\n"
     "      {bits}"
-    "      key[e.0 * {threads} + e.1] = {key}\n"
-    "      order[e.0 * {threads} + e.1] = i32({element})\n"
+    "      key[{e}] = {key}\n"
+    "      order[{e}] = i32({e_place})\n"
     "    }\n"
     "  } }\n"
     "  barrier\n"
     "  for stage in {stages} { for step in stage + 1 {\n"
-    "    let apart in 1..{threads} = shl(1, stage - step)\n"
+    "    let apart in 1..{half} = shl(1, stage - step)\n"
     "    thread pair in {threads} {\n"
-    "      let low in 0..{last} = bitor(bitand(2 * pair, 0 - 2 * apart), "
-    "bitand(pair, apart - 1))\n"
+    "      let low in 0..{last} = bitor(bitand(2 * pair, 0 - 2 * apart), bitand(pair, apart - 1))\n"
     "      let high in 0..{last} = bitxor(low, select(step == 0, 2 * apart - 1, apart))\n"
-    "      if ({begin} + high < {length}) {\n"
+    "      if ({is_pair}) {\n"
     "        alloc a: {K}[] register a[] = key[low]\n"
     "        alloc b: {K}[] register b[] = key[high]\n"
     "        alloc at_a: i32[] register at_a[] = order[low]\n"
@@ -119,47 +119,94 @@ static const char sort_piece[] =
     "  } }\n"
     "}";
 
-static const char store_results[] = "let from in 0..inf = i64(order[{rank}])\n"
+static const char store_results[] = "let from in 0..inf = i64(order[{r}])\n"
                                     "      values[{o}, {rank}, {i}] = x[{o}, from, {i}]\n"
                                     "      indices[{o}, {rank}, {i}] = from";
 static const char store_runs[] =
-    "keys[piece floordiv {count}, piece mod {count}, {rank}] = key[{rank}]\n"
-    "      places[piece floordiv {count}, piece mod {count}, {rank}] = order[{rank}]";
+    "keys[{run} floordiv {count}, {run} mod {count}, {rank}] = key[{r}]\n"
+    "      places[{run} floordiv {count}, {run} mod {count}, {rank}] = "
+    "order[{r}]";
+
+/* A block's pieces, each in so many elements of the arrays. */
+typedef struct Pieces {
+    int64_t size, per_block; /* powers of two; several a block only where a row is one */
+} Pieces;
 
 /* The smallest power of two that holds a row, or a piece of it. */
-static int64_t piece_of(const Assembly *a, const GpuSort *sort) {
-    int64_t lo, hi, piece = 2;
+static Pieces choose_pieces(const Assembly *a, const GpuSort *sort) {
+    enum { LEAST = 256 }; /* elements of a block */
+    int64_t lo, hi;
+    Pieces p = {.size = 2, .per_block = 1};
     lt_dim_range(&a->module->dims, sort->length, &lo, &hi);
-    while (piece < PIECE && piece < hi)
-        piece *= 2;
-    return piece;
+    while (p.size < PIECE && p.size < hi)
+        p.size *= 2;
+    lt_dim_range(&a->module->dims, lt_dim_mul(&a->module->dims, sort->outer, sort->inner), &lo,
+                 &hi);
+    while (p.size * p.per_block < LEAST && p.per_block < hi)
+        p.per_block *= 2;
+    return p;
 }
 
-static void add_piece(GpuKernel *g, int64_t piece) {
+/* What is known of the element at {at} of the arrays: its run {run}, where it is in it {rank}, and
+ * in the row {place}; whether there is one {is_there}. */
+static void set_element(GpuKernel *g, const Pieces *p, const char *at) {
+    Arena *arena = g->a->ctx->scratch;
+    const bool is_one = p->per_block == 1;
+    const long long size = (long long)p->size;
+    lt_gpu_word(g, "run", "%s",
+                is_one ? "piece"
+                       : lt_arena_printf(arena, "(block * %lld + (%s) floordiv %lld)",
+                                         (long long)p->per_block, at, size));
+    lt_gpu_word(g, "rank", "%s", is_one ? at : lt_arena_printf(arena, "(%s) mod %lld", at, size));
+    lt_gpu_word(g, "o", "%s", lt_gpu_fill(g, "{run} floordiv ({count} * {inner})"));
+    lt_gpu_word(g, "i", "%s", lt_gpu_fill(g, "{run} floordiv {count} mod {inner}"));
+    lt_gpu_word(g, "place", "%s",
+                lt_gpu_fill(g, lt_arena_printf(arena, "{run} mod {count} * %lld + {rank}", size)));
+    lt_gpu_word(g, "is_there", "%s",
+                lt_gpu_fill(g, is_one ? "{place} < {length}"
+                                      : "{place} < {length} and {run} < {outer} * {inner}"));
+}
+
+/* Everything but {store} and {is_kept}; {run} and so on are of the element {r} behind it. */
+static void add_pieces(GpuKernel *g, const GpuSort *sort, const Pieces *p) {
     int stages = 0;
-    while (INT64_C(1) << stages < piece)
+    while (INT64_C(1) << stages < p->size)
         stages++;
-    lt_gpu_word(g, "piece", "%lld", (long long)piece);
-    lt_gpu_word(g, "last", "%lld", (long long)piece - 1);
-    lt_gpu_word(g, "threads", "%lld", (long long)piece / 2);
+    const long long elements = (long long)(p->size * p->per_block);
+    lt_gpu_word(g, "block", p->per_block == 1 ? "piece" : "block");
+    lt_gpu_word(g, "blocks", "%s ceildiv %lld", lt_gpu_fill(g, "{outer} * {inner} * {count}"),
+                (long long)p->per_block);
+    lt_gpu_word(g, "elements", "%lld", elements);
+    lt_gpu_word(g, "last", "%lld", elements - 1);
+    lt_gpu_word(g, "threads", "%lld", elements / 2);
+    lt_gpu_word(g, "half", "%lld", (long long)p->size / 2);
     lt_gpu_word(g, "stages", "%d", stages);
-    lt_gpu_word(g, "o", "%s", lt_gpu_fill(g, "piece floordiv ({count} * {inner})"));
-    lt_gpu_word(g, "i", "%s", lt_gpu_fill(g, "piece floordiv {count} mod {inner}"));
-    lt_gpu_word(g, "begin", "%s", lt_gpu_fill(g, "piece mod {count} * {piece}"));
-    lt_gpu_word(g, "element", "%s", lt_gpu_fill(g, "{begin} + e.0 * {threads} + e.1"));
-    lt_gpu_word(g, "rank", "%s", lt_gpu_fill(g, "r.0 * {threads} + r.1"));
-    lt_gpu_word(g, "x", "%s", lt_gpu_fill(g, "x[{o}, {element}, {i}]"));
+    lt_gpu_word(g, "e", "%s", lt_gpu_fill(g, "e.0 * {threads} + e.1"));
+    lt_gpu_word(g, "r", "%s", lt_gpu_fill(g, "r.0 * {threads} + r.1"));
+    GpuKernel element = *g, pair = *g;
+    set_element(&pair, p, "high");
+    lt_gpu_word(g, "is_pair", "%s", lt_gpu_fill(&pair, "{is_there}"));
+    set_element(&element, p, lt_gpu_fill(g, "{e}"));
+    lt_gpu_word(g, "is_element", "%s", lt_gpu_fill(&element, "{is_there}"));
+    lt_gpu_word(&element, "x", "%s", lt_gpu_fill(&element, "x[{o}, {place}, {i}]"));
+    set_key(&element, sort);
+    lt_gpu_word(g, "K", "%s", lt_gpu_fill(&element, "{K}"));
+    lt_gpu_word(g, "bits", "%s", lt_gpu_fill(&element, "{bits}"));
+    lt_gpu_word(g, "key", "%s", lt_gpu_fill(&element, "{key}"));
+    lt_gpu_word(g, "e_place", "%s", lt_gpu_fill(&element, "{place}"));
+    set_element(g, p, lt_gpu_fill(g, "{r}"));
 }
 
 /* All of a row in one piece: the results are there. */
-static void sort_whole(Assembly *a, const Node *node, const GpuSort *sort, int64_t piece) {
+static void sort_whole(Assembly *a, const Node *node, const GpuSort *sort, const Pieces *p) {
     GpuKernel g = lt_gpu_kernel(a, node, "sort");
     add_row(&g, sort);
     lt_gpu_word(&g, "count", "1");
-    add_piece(&g, piece);
+    add_pieces(&g, sort, p);
     add_results(&g, sort);
-    lt_gpu_word(&g, "is_kept", "%s", lt_gpu_fill(&g, "{rank} < {k}"));
-    set_key(&g, sort);
+    lt_gpu_word(&g, "is_kept", "%s",
+                lt_gpu_fill(&g, p->per_block == 1 ? "{rank} < {k}"
+                                                  : "{rank} < {k} and {run} < {outer} * {inner}"));
     lt_gpu_word(&g, "store", "%s", lt_gpu_fill(&g, store_results));
     lt_gpu_launch(&g, sort_piece);
 }
@@ -170,10 +217,8 @@ static Runs sort_pieces(Assembly *a, const Node *node, const GpuSort *sort) {
     add_row(&g, sort);
     lt_gpu_dim(&g, "count", runs.count);
     lt_gpu_dim(&g, "kept", runs.kept);
-    add_piece(&g, PIECE);
-    lt_gpu_word(&g, "is_kept", "%s",
-                lt_gpu_fill(&g, "{rank} < {kept} and {begin} + {rank} < {length}"));
-    set_key(&g, sort);
+    add_pieces(&g, sort, &(Pieces){.size = PIECE, .per_block = 1});
+    lt_gpu_word(&g, "is_kept", "%s", lt_gpu_fill(&g, "{rank} < {kept} and {is_there}"));
     lt_gpu_word(&g, "store", "%s", lt_gpu_fill(&g, store_runs));
     lt_gpu_input(&g, "x", sort->x, "{outer}, {length}, {inner}");
     lt_gpu_output(&g, "keys", runs.keys, "{outer} * {inner}, {count}, {kept}");
@@ -286,10 +331,10 @@ static bool is_long(const Assembly *a, const GpuSort *sort, const Runs *runs) {
 
 void lt_gpu_sort(Assembly *a, const Node *node, const GpuSort *sort) {
     int64_t lo, hi;
-    const int64_t piece = piece_of(a, sort);
+    const Pieces pieces = choose_pieces(a, sort);
     lt_dim_range(&a->module->dims, sort->length, &lo, &hi);
-    if (hi <= piece) {
-        sort_whole(a, node, sort, piece);
+    if (hi <= pieces.size) {
+        sort_whole(a, node, sort, &pieces);
         return;
     }
     Runs runs = sort_pieces(a, node, sort);
