@@ -52,7 +52,7 @@ static const char find_true[] =
     "    place[] = i64({first}sums[0, t] - own[])\n"
     "    for e in {own} {\n"
     "      if (mask[{at}] where ({at} < {n})) {\n"
-    "        let to in 0..inf = place[]\n"
+    "        let to in 0..{n_most} = place[]\n"
     "        if (to < {count}) { positions[to] = {at} }\n"
     "        place[] = place[] + 1\n"
     "      }\n"
@@ -87,6 +87,7 @@ void lt_lower_find_gpu(Assembly *a, const Node *node) {
     GpuKernel g = lt_gpu_kernel(a, node, "find");
     add_words(&g, n, tiles);
     lt_gpu_dim(&g, "count", lt_output(node)->type->dims[0]);
+    lt_gpu_most(&g, "n_most", n, -1);
     lt_gpu_word(&g, "steps", "%d", STEPS);
     lt_gpu_word(&g, "before", "%s", is_one ? "" : lt_gpu_fill(&g, find_before));
     lt_gpu_word(&g, "first", "%s", is_one ? "" : "before[] + ");

@@ -35,6 +35,15 @@ void lt_gpu_dim(GpuKernel *g, const char *name, const Dim *d) {
     lt_gpu_word(g, name, "%s", name);
 }
 
+void lt_gpu_most(GpuKernel *g, const char *name, const Dim *d, int64_t more) {
+    int64_t lo, hi;
+    lt_dim_range(&g->a->module->dims, d, &lo, &hi);
+    if (hi == LT_DIM_UNBOUNDED)
+        lt_gpu_word(g, name, "inf");
+    else
+        lt_gpu_word(g, name, "%lld", (long long)(hi + more > 0 ? hi + more : 0));
+}
+
 static void add_param(GpuKernel *g, const char *name, uint32_t buffer, const char *dims,
                       const char *kind) {
     const DType dtype = g->a->program->buffers.data[buffer].type->dtype;

@@ -40,6 +40,8 @@ void lt_gpu_word(GpuKernel *g, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* The word is the dim's number, or an integer argument of that name, where it is read. */
 void lt_gpu_dim(GpuKernel *g, const char *name, const Dim *d);
+/* The word is the greatest that d can be, and `more`; inf: it has no bound. */
+void lt_gpu_most(GpuKernel *g, const char *name, const Dim *d, int64_t more);
 /* A parameter; `dims` is text with words in it. */
 void lt_gpu_input(GpuKernel *g, const char *name, uint32_t buffer, const char *dims);
 void lt_gpu_output(GpuKernel *g, const char *name, uint32_t buffer, const char *dims);

@@ -94,14 +94,9 @@ static const char position_text[] =
 /* A let of where on an axis an index means, as lt_lower_position has it. */
 static const char *position_let(GpuKernel *g, const char *name, const char *raw, const Dim *size) {
     GpuKernel words = *g; /* its own */
-    int64_t lo, hi;
-    lt_dim_range(&g->a->module->dims, size, &lo, &hi);
     lt_gpu_word(&words, "p", "%s", name);
     lt_gpu_word(&words, "raw", "i64(%s)", raw);
-    if (hi == LT_DIM_UNBOUNDED)
-        lt_gpu_word(&words, "greatest", "inf");
-    else
-        lt_gpu_word(&words, "greatest", "%lld", (long long)(hi > 0 ? hi - 1 : 0));
+    lt_gpu_most(&words, "greatest", size, -1);
     return lt_gpu_fill(&words, position_text);
 }
 
@@ -247,8 +242,8 @@ static const char store_last[] =
     "    alloc here: {P}[] register here[] = positions[{row}, {s}]\n"
     "    alloc next: {P}[] register next[] = positions[{row}, {s} + 1] where ({s} + 1 < {count})\n"
     "    if ({s} + 1 == {count} or next[] != here[]) {\n"
-    "      let at in 0..inf = i64(here[])\n"
-    "      let from in 0..inf = order[{row}, {s}]\n"
+    "      let at in 0..{extent_most} = i64(here[])\n"
+    "      let from in 0..{count_most} = order[{row}, {s}]\n"
     "      out[{place}] = {update}\n"
     "    }\n"
     "  }\n"
@@ -261,19 +256,19 @@ static const char fold_equal[] =
     "    alloc here: {P}[] register here[] = positions[{row}, {s}]\n"
     "    alloc last: {P}[] register last[] = positions[{row}, {s} - 1] where (0 < {s})\n"
     "    if ({s} == 0 or last[] != here[]) {\n"
-    "      alloc end: i64[] register end[] = {s} + 1\n"
+    "      alloc end: {I}[] register end[] = {I}({s} + 1)\n"
     "      for h in {steps} {\n"
-    "        let next in 1..inf = end[] + shl(1, {steps} - 1 - h)\n"
+    "        let next in 1..{next_most} = i64(end[] + shl(1:{I}, {I}({steps} - 1 - h)))\n"
     "        if (next <= {count}) {\n"
     "          alloc one: {P}[] register one[] = positions[{row}, next - 1]\n"
-    "          if (one[] == here[]) { end[] = next }\n"
+    "          if (one[] == here[]) { end[] = {I}(next) }\n"
     "        }\n"
     "      }\n"
-    "      let at in 0..inf = i64(here[])\n"
-    "      let behind in 1..inf = end[]\n"
+    "      let at in 0..{extent_most} = i64(here[])\n"
+    "      let behind in 1..{behind_most} = i64(end[])\n"
     "      alloc sum: {T}[] register sum[] = out[{place}]\n"
     "      for r in behind - {s} {\n"
-    "        let from in 0..inf = order[{row}, {s} + r]\n"
+    "        let from in 0..{count_most} = order[{row}, {s} + r]\n"
     "        sum[] = {fn}(sum[], {update})\n"
     "      }\n"
     "      out[{place}] = sum[]\n"
@@ -281,15 +276,16 @@ static const char fold_equal[] =
     "  }\n"
     "} }";
 
-static DType position_dtype(const Scatter *s) {
+/* That holds a few times d: what a search looks at lies behind the end. */
+static DType integer_for(const Assembly *a, const Dim *d) {
     int64_t lo, hi;
-    lt_dim_range(&s->a->module->dims, s->extent, &lo, &hi);
-    return hi <= INT32_MAX ? DT_I32 : DT_I64;
+    lt_dim_range(&a->module->dims, d, &lo, &hi);
+    return hi <= INT32_MAX / 4 ? DT_I32 : DT_I64;
 }
 
 static void find_positions(const Scatter *s, uint32_t positions) {
     GpuKernel g = begin(s, "positions", s->axis >= 0 ? "{lines} * {count}" : "{count}");
-    lt_gpu_word(&g, "P", "%s", lt_dtype_name(position_dtype(s)));
+    lt_gpu_word(&g, "P", "%s", lt_dtype_name(integer_for(s->a, s->extent)));
     lt_gpu_word(&g, "line", "%s", s->axis >= 0 ? lt_gpu_fill(&g, "({c} floordiv {count})") : "0");
     lt_gpu_word(&g, "u", "%s", lt_gpu_fill(&g, s->axis >= 0 ? "{c} mod {count}" : "{c}"));
     if (s->axis >= 0)
@@ -313,9 +309,14 @@ static int search_steps(const Scatter *s) {
 
 static void apply_sorted(const Scatter *s, uint32_t positions, uint32_t order) {
     GpuKernel g = begin(s, "update", "{lines} * {count}");
-    lt_gpu_word(&g, "P", "%s", lt_dtype_name(position_dtype(s)));
+    lt_gpu_word(&g, "P", "%s", lt_dtype_name(integer_for(s->a, s->extent)));
     lt_gpu_word(&g, "T", "%s", lt_dtype_name(s->data->type->dtype));
     lt_gpu_word(&g, "steps", "%d", search_steps(s));
+    lt_gpu_word(&g, "I", "%s", lt_dtype_name(integer_for(s->a, s->count)));
+    lt_gpu_most(&g, "extent_most", s->extent, -1);
+    lt_gpu_most(&g, "count_most", s->count, -1);
+    lt_gpu_most(&g, "behind_most", s->count, 0);
+    lt_gpu_most(&g, "next_most", s->count, INT64_C(1) << search_steps(s));
     if (s->axis >= 0) {
         lt_gpu_word(&g, "line", "%s", lt_gpu_fill(&g, "({c} floordiv {count})"));
         lt_gpu_word(&g, "row", "%s", lt_gpu_fill(&g, "{line}"));
@@ -336,7 +337,7 @@ static void apply_sorted(const Scatter *s, uint32_t positions, uint32_t order) {
 
 static void do_sorted(const Scatter *s) {
     const Dim *dims[] = {s->rows, s->count}, *one = lt_dim_const(&s->a->module->dims, 1);
-    const DType dtype = position_dtype(s);
+    const DType dtype = integer_for(s->a, s->extent);
     const uint32_t positions = lt_gpu_buffer(s->a, dtype, 2, dims, "positions");
     const uint32_t sorted = lt_gpu_buffer(s->a, dtype, 2, dims, "sorted");
     const uint32_t order = lt_gpu_buffer(s->a, DT_I64, 2, dims, "order");

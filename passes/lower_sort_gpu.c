@@ -72,6 +72,7 @@ static Runs make_runs(Assembly *a, const GpuSort *sort, int64_t stride) {
 static void add_row(GpuKernel *g, const GpuSort *sort) {
     lt_gpu_dim(g, "outer", sort->outer);
     lt_gpu_dim(g, "length", sort->length);
+    lt_gpu_most(g, "length_most", sort->length, -1);
     lt_gpu_dim(g, "inner", sort->inner);
 }
 
@@ -95,10 +96,12 @@ static const char sort_piece[] =
     "  } }\n"
     "  barrier\n"
     "  for stage in {stages} { for step in stage + 1 {\n"
-    "    let apart in 1..{half} = shl(1, stage - step)\n"
+    "    let apart in 1..{half} = i64(shl(1:i32, i32(stage - step)))\n"
     "    thread pair in {threads} {\n"
-    "      let low in 0..{last} = bitor(bitand(2 * pair, 0 - 2 * apart), bitand(pair, apart - 1))\n"
-    "      let high in 0..{last} = bitxor(low, select(step == 0, 2 * apart - 1, apart))\n"
+    "      let low in 0..{last} = i64(bitor(bitand(i32(2 * pair), i32(0 - 2 * apart)), "
+    "bitand(i32(pair), i32(apart - 1))))\n"
+    "      let high in 0..{last} = "
+    "i64(bitxor(i32(low), select(step == 0, i32(2 * apart - 1), i32(apart))))\n"
     "      if ({is_pair}) {\n"
     "        alloc a: {K}[] register a[] = key[low]\n"
     "        alloc b: {K}[] register b[] = key[high]\n"
@@ -119,7 +122,7 @@ static const char sort_piece[] =
     "  } }\n"
     "}";
 
-static const char store_results[] = "let from in 0..inf = i64(order[{r}])\n"
+static const char store_results[] = "let from in 0..{length_most} = i64(order[{r}])\n"
                                     "      values[{o}, {rank}, {i}] = x[{o}, from, {i}]\n"
                                     "      indices[{o}, {rank}, {i}] = from";
 static const char store_runs[] =
@@ -233,15 +236,14 @@ static Runs sort_pieces(Assembly *a, const Node *node, const GpuSort *sort) {
 /* {group} runs become one, which keeps {limit}; the thread's element is number {p} of run {q}. */
 static const char merge_runs[] =
     "grid c.0 in {rows} * {count} * {kept} ceildiv {threads} { thread c.1 in {threads} {\n"
-    "  if ({c} < {rows} * {count} * {kept}) {\n"
-    "  if ({q} * {stride} + {p} < {length}) {\n"
+    "  if ({c} < {rows} * {count} * {kept} and {q} * {stride} + {p} < {length}) {\n"
     "    alloc own: {K}[] register own[] = keys[{row}, {q}, {p}]\n"
     "    alloc rank: i32[] register rank[] = i32({p})\n"
     "    for g in {group} {\n"
     "      if ({other} < {count} and {other} != {q}) {\n"
     "        alloc before: i32[] register before[] = 0\n"
     "        for s in {steps} {\n"
-    "          let end in 1..inf = i64(before[]) + shl(1, {steps} - 1 - s)\n"
+    "          let end in 1..{kept_most} = i64(before[] + shl(1:i32, i32({steps} - 1 - s)))\n"
     "          if (end <= {kept} and {other} * {stride} + end <= {length}) {\n"
     "            alloc one: {K}[] register one[] = keys[{row}, {other}, end - 1]\n"
     "            if (one[] < own[] or one[] == own[] and {other} < {q}) { before[] = i32(end) }\n"
@@ -250,15 +252,15 @@ static const char merge_runs[] =
     "        rank[] = rank[] + before[]\n"
     "      }\n"
     "    }\n"
-    "    let to in 0..inf = i64(rank[])\n"
+    "    let to in 0..{length_most} = i64(rank[])\n"
     "    if (to < {limit}) {\n"
     "      {store}\n"
     "    }\n"
-    "  } }\n"
+    "  }\n"
     "} }";
 
 static const char store_merged[] =
-    "let from in 0..inf = i64(order[{row}, {q}, {p}])\n"
+    "let from in 0..{length_most} = i64(order[{row}, {q}, {p}])\n"
     "      values[{row} floordiv {inner}, to, {row} mod {inner}] = "
     "x[{row} floordiv {inner}, from, {row} mod {inner}]\n"
     "      indices[{row} floordiv {inner}, to, {row} mod {inner}] = from";
@@ -282,6 +284,7 @@ static GpuKernel begin_merge(Assembly *a, const Node *node, const GpuSort *sort,
     lt_gpu_word(&g, "rows", "%s", lt_gpu_fill(&g, "{outer} * {inner}"));
     lt_gpu_dim(&g, "count", runs->count);
     lt_gpu_dim(&g, "kept", runs->kept);
+    lt_gpu_most(&g, "kept_most", runs->kept, runs->stride * 2);
     lt_gpu_word(&g, "stride", "%lld", (long long)runs->stride);
     lt_gpu_word(&g, "steps", "%d", search_steps(a, runs->kept));
     lt_gpu_word(&g, "threads", "%d", GPU_THREADS);

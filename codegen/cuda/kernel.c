@@ -294,9 +294,14 @@ static void emit_store(Writer *w, const Stmt *s) {
 }
 
 static void emit_let(Writer *w, const Stmt *s) {
-    const Text value = lt_cuda_statement(w, s->u.let.value);
+    const Expr *e = s->u.let.value;
     const char *type = lt_cuda_index_type(w, s->u.let.var);
-    const bool is_narrow = strcmp(type, "int64_t") != 0;
+    bool is_narrow = strcmp(type, "int64_t") != 0;
+    if (is_narrow && e->kind == EXPR_CONVERT && e->u.call.args[0]->dtype == DT_I32) {
+        e = e->u.call.args[0]; /* an int already */
+        is_narrow = false;
+    }
+    const Text value = lt_cuda_statement(w, e);
     const char *name = symbol_name(w, s->u.let.var);
     lt_cuda_line(w, "const %s %s = %s%s%s;", type, name, is_narrow ? "int(" : "", value.text,
                  is_narrow ? ")" : "");
