@@ -220,6 +220,7 @@ typedef enum {
     VERB_THREAD,
     VERB_SPREAD,
     VERB_TURN,
+    VERB_OWN,
     VERB_TEAM,
     VERB_CACHE,
     VERB_RFACTOR,
@@ -250,7 +251,7 @@ static const struct {
     {"partial", VERB_PARTIAL, 4, 12},  {"grid", VERB_GRID, 1, 1},
     {"thread", VERB_THREAD, 1, 1},     {"spread", VERB_SPREAD, 3, 5},
     {"turn", VERB_TURN, 3, 3},         {"unswitch", VERB_UNSWITCH, 1, 1},
-    {"share", VERB_SHARE, 6, 8},
+    {"share", VERB_SHARE, 6, 8},       {"own", VERB_OWN, 2, 2},
 };
 
 static const char *run_verb(Kernel *k, Verb verb, const char *const *words, int count) {
@@ -272,6 +273,7 @@ static const char *run_verb(Kernel *k, Verb verb, const char *const *words, int 
                              .loop = count > 3 ? words[3] : NULL,
                              .is_across = count > 4 && strcmp(words[4], "across") == 0});
     case VERB_TURN: return lt_schedule_turn(k, words[0], words[1], words[2]);
+    case VERB_OWN: return lt_schedule_own(k, words[0], atoll(words[1]));
     case VERB_TEAM: return lt_schedule_team(k, words, count);
     case VERB_CACHE: return lt_schedule_cache(k, words, count);
     case VERB_RFACTOR: return lt_schedule_rfactor(k, words[0], atoll(words[1]));

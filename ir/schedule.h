@@ -15,6 +15,8 @@
  *                     are those of neighbouring iterations of L
  *   turn X U V        on a GPU: a nest of loops around one store reads input X in the order of U
  *                     and stores in that of V; squares of X go through shared memory
+ *   own B N           on a GPU: local buffer B, of which a thread uses every N-th element, or a few
+ *                     of each N, keeps only those
  *   team L M ..       in a kernel with barriers: the threads of a team share out the iterations of
  *                     each of these loops, which have one extent; all that is stored to memory that
  *                     the threads share is stored in them
@@ -56,6 +58,7 @@ const char *lt_schedule_block(Kernel *k, const char *loop, int64_t factor);
 const char *lt_schedule_fuse(Kernel *k, const char *outer, const char *inner);
 const char *lt_schedule_reorder(Kernel *k, const char *const *loops, int count);
 const char *lt_schedule_mark(Kernel *k, const char *loop, LoopKind kind);
+const char *lt_schedule_own(Kernel *k, const char *buffer, int64_t period);
 const char *lt_schedule_team(Kernel *k, const char *const *loops, int count);
 const char *lt_schedule_cache(Kernel *k, const char *const *loops, int count);
 const char *lt_schedule_turn(Kernel *k, const char *buffer, const char *u, const char *v);

@@ -248,7 +248,7 @@ static Stmt *store_step(Lowering *lo, const Recurrence *r, int h) {
 static bool end_recurrence(Lowering *lo, const Recurrence *r, Stmt *first, Stmt *step) {
     Stmt *body = lt_stmt_join(first, lt_lower_nest(lo, &r->time, step));
     body = lt_stmt_join(body, end_state(lo, r));
-    lo->k->body = lt_stmt_join(r->allocs, lt_lower_nest(lo, &r->sequences, body));
+    lo->k->body = lt_lower_nest(lo, &r->sequences, lt_stmt_join(r->allocs, body));
     return !lo->failed;
 }
 

@@ -17,6 +17,9 @@ const char *lt_choose_gpu(Nest *nest) {
     const char *rows = has_folds ? lt_choose_gpu_rows(nest) : NULL;
     if (rows)
         return rows;
+    const char *steps = class == KERNEL_SERIAL ? lt_choose_gpu_steps(nest) : NULL;
+    if (steps)
+        return steps;
     if (class == KERNEL_SERIAL || nest->loop_count == 0)
         return "";
     return lt_schedule_fill(nest, class == KERNEL_MAP ? lt_choose_gpu_map(nest)

@@ -74,6 +74,11 @@ ScheduleRow lt_choose_gpu_sweep(Nest *nest);
  * several that are around each other. */
 const char *lt_choose_gpu_rows(Nest *nest);
 
+/* --- schedule_gpu_steps.c: a block runs the steps of a sequence ------------------------------- */
+
+/* The text; NULL where there are no steps with barriers between. */
+const char *lt_choose_gpu_steps(Nest *nest);
+
 /* --- schedule_gpu_tile.c: tiles of a block and of its threads -------------------------------- */
 
 /* The row for a sum of products; SCHEDULE_LIMIT: it is none, or too small. */
