@@ -266,6 +266,13 @@ Stmt *lt_stmt_combine(Kernel *k, const Buffer *buffer, ScalarFn fn, int64_t widt
     return s;
 }
 
+Stmt *lt_stmt_scan(Kernel *k, const Buffer *buffer, const Buffer *total, ScalarFn fn, int64_t width,
+                   int64_t apart) {
+    Stmt *s = lt_stmt_combine(k, buffer, fn, width, apart);
+    s->u.combine.total = total;
+    return s;
+}
+
 Stmt *lt_stmt_join(Stmt *a, Stmt *b) {
     if (!a)
         return b;
@@ -309,8 +316,10 @@ static Stmt *copy_stmt(Substitution *s, const Stmt *from) {
     case STMT_ALLOC: return lt_stmt_alloc(k, lt_substitute_buffer(s, from->u.alloc.buffer));
     case STMT_BARRIER: return lt_stmt_barrier(k);
     case STMT_COMBINE:
-        return lt_stmt_combine(k, lt_substitute_buffer(s, from->u.combine.buffer),
-                               from->u.combine.fn, from->u.combine.width, from->u.combine.apart);
+        return lt_stmt_scan(k, lt_substitute_buffer(s, from->u.combine.buffer),
+                            from->u.combine.total ? lt_substitute_buffer(s, from->u.combine.total)
+                                                  : NULL,
+                            from->u.combine.fn, from->u.combine.width, from->u.combine.apart);
     case STMT_PREFETCH: {
         const Dim *index[LT_MAX_RANK];
         const Buffer *buffer = from->u.prefetch.buffer;

@@ -113,7 +113,10 @@ typedef enum {
     STMT_COMBINE  /* GPU: all threads of a group get what folds the copies that they have of a
                      private scalar: in pairs whose numbers differ in one bit, from the highest bit
                      down, but first in warps and then between them, where the group is whole
-                     warps. No barrier for other memory. */
+                     warps. No barrier for other memory. With a total, which the threads of a
+                     group have alike, it is a scan: a thread gets what folds the total and the
+                     copies of the threads in front of it, and the total becomes the fold of itself
+                     and all copies, in this order, with any brackets. */
 } StmtKind;
 
 /* Statements form lists through `next`; a body is the first of its list. */
@@ -154,6 +157,7 @@ struct Stmt {
         } prefetch; /* asks for the cache line with that element; changes nothing */
         struct {
             const Buffer *buffer; /* private, one element */
+            const Buffer *total;  /* the same; NULL: no scan */
             ScalarFn fn;          /* associative and commutative */
             int64_t width;        /* threads of a group, a power of two */
             int64_t apart;        /* their numbers are, a power of two; both divide the block's */
@@ -269,6 +273,8 @@ Stmt *lt_stmt_alloc(Kernel *k, const Buffer *buffer);
 Stmt *lt_stmt_prefetch(Kernel *k, const Buffer *buffer, const Dim *const *index);
 Stmt *lt_stmt_barrier(Kernel *k);
 Stmt *lt_stmt_combine(Kernel *k, const Buffer *buffer, ScalarFn fn, int64_t width, int64_t apart);
+Stmt *lt_stmt_scan(Kernel *k, const Buffer *buffer, const Buffer *total, ScalarFn fn, int64_t width,
+                   int64_t apart);
 /* Whether threads wait for each other in the list or inside of it: a barrier or a combine. */
 bool lt_stmt_has_barrier(const Stmt *list);
 /* Whether d is made of integer arguments alone, and so known before the kernel runs. */

@@ -16,13 +16,7 @@
 #include <string.h>
 
 #include "ir/kernel_expr.h"
-#include "runtime/base/half.h"
-#include "runtime/base/narrow.h"
-
-typedef union Scalar {
-    double f;
-    int64_t i;
-} Scalar;
+#include "ir/kernel_scalar.h"
 
 /* Iterations of parallel or thread loops; MANY: more than one, and ALL: the team or the block
  * outside of these loops; ELSEWHERE: in another block. */
@@ -114,68 +108,6 @@ static int64_t locate(Machine *m, const Buffer *b, const Dim *const *index, bool
         at = at * view->extents[i] + coordinate;
     }
     return at;
-}
-
-static Scalar load_scalar(DType dtype, const void *data, int64_t at) {
-    switch (dtype) {
-    case DT_F32: return (Scalar){.f = (double)((const float *)data)[at]};
-    case DT_F64: return (Scalar){.f = ((const double *)data)[at]};
-    case DT_F16: return (Scalar){.f = (double)lt_f16_to_f32(((const uint16_t *)data)[at])};
-    case DT_BF16: return (Scalar){.f = (double)lt_bf16_to_f32(((const uint16_t *)data)[at])};
-    case DT_F8E4M3FN:
-    case DT_F8E4M3FNUZ:
-    case DT_F8E5M2:
-    case DT_F8E5M2FNUZ:
-    case DT_F8E8M0:
-    case DT_F4E2M1:
-        return (Scalar){.f = (double)lt_minifloat_to_f32(dtype, ((const uint8_t *)data)[at])};
-    case DT_I4:
-    case DT_U4:
-    case DT_I2:
-    case DT_U2: return (Scalar){.i = lt_dtype_wrap(dtype, ((const uint8_t *)data)[at])};
-    case DT_I8: return (Scalar){.i = ((const int8_t *)data)[at]};
-    case DT_I16: return (Scalar){.i = ((const int16_t *)data)[at]};
-    case DT_I32: return (Scalar){.i = ((const int32_t *)data)[at]};
-    case DT_U8: return (Scalar){.i = ((const uint8_t *)data)[at]};
-    case DT_U16: return (Scalar){.i = ((const uint16_t *)data)[at]};
-    case DT_U32: return (Scalar){.i = ((const uint32_t *)data)[at]};
-    case DT_BOOL: return (Scalar){.i = ((const uint8_t *)data)[at] != 0};
-    case DT_I64:
-    case DT_U64: return (Scalar){.i = ((const int64_t *)data)[at]};
-    case LT_DTYPE_LIMIT: break;
-    }
-    assert(!"a dtype");
-    return (Scalar){.i = 0};
-}
-
-static void store_scalar(DType dtype, void *data, int64_t at, Scalar value) {
-    switch (dtype) {
-    case DT_F32: ((float *)data)[at] = (float)value.f; return;
-    case DT_F64: ((double *)data)[at] = value.f; return;
-    case DT_F16: ((uint16_t *)data)[at] = lt_f32_to_f16((float)value.f); return;
-    case DT_BF16: ((uint16_t *)data)[at] = lt_f32_to_bf16((float)value.f); return;
-    case DT_F8E4M3FN:
-    case DT_F8E4M3FNUZ:
-    case DT_F8E5M2:
-    case DT_F8E5M2FNUZ:
-    case DT_F8E8M0:
-    case DT_F4E2M1: ((uint8_t *)data)[at] = lt_f32_to_minifloat(dtype, (float)value.f); return;
-    case DT_I4:
-    case DT_U4:
-    case DT_I2:
-    case DT_U2: ((uint8_t *)data)[at] = (uint8_t)lt_dtype_wrap(dtype, value.i); return;
-    case DT_I8:
-    case DT_U8: ((uint8_t *)data)[at] = (uint8_t)value.i; return;
-    case DT_I16:
-    case DT_U16: ((uint16_t *)data)[at] = (uint16_t)value.i; return;
-    case DT_I32:
-    case DT_U32: ((uint32_t *)data)[at] = (uint32_t)value.i; return;
-    case DT_I64:
-    case DT_U64: ((int64_t *)data)[at] = value.i; return;
-    case DT_BOOL: ((uint8_t *)data)[at] = value.i != 0; return;
-    case LT_DTYPE_LIMIT: break;
-    }
-    assert(!"a dtype");
 }
 
 /* All ones is a NaN in every float dtype but the fnuz ones and f4e2m1, where it is a number. */
@@ -450,6 +382,46 @@ static void combine_pairs(Machine *m, const Stmt *s, int64_t bit) {
     }
 }
 
+/* The copies are one again, where all threads have the same. */
+static void join_copies(Machine *m, View *view) {
+    memcpy(view->data, view->copies, view->bytes);
+    view->is_split = false;
+    m->splits--;
+}
+
+/* Of the group that begins with this thread. */
+static void scan_group(Machine *m, const Stmt *s, int64_t first) {
+    const DType dtype = s->u.combine.buffer->dtype;
+    uint8_t *own = m->views[s->u.combine.buffer->index].copies;
+    uint8_t *totals = m->views[s->u.combine.total->index].copies;
+    const int64_t apart = s->u.combine.apart, end = first + s->u.combine.width * apart;
+    const size_t size = lt_dtype_size(dtype);
+    Scalar sum = load_scalar(dtype, totals, first);
+    for (int64_t t = first; t < end; t += apart) {
+        if (memcmp(totals + (size_t)t * size, totals + (size_t)first * size, size) != 0)
+            fail(m, "a scan's total differs between threads of a group");
+        const Scalar v[3] = {sum, load_scalar(dtype, own, t)};
+        store_scalar(dtype, own, t, sum);
+        sum = call(s->u.combine.fn, dtype, dtype, v);
+    }
+    for (int64_t t = first; t < end; t += apart)
+        store_scalar(dtype, totals, t, sum);
+}
+
+static void run_scan(Machine *m, const Stmt *s) {
+    View *own = &m->views[s->u.combine.buffer->index];
+    View *total = &m->views[s->u.combine.total->index];
+    if (!own->is_split)
+        split(m, own);
+    if (!total->is_split)
+        split(m, total);
+    for (int64_t first = 0; first < m->threads; first++)
+        if (first / s->u.combine.apart % s->u.combine.width == 0)
+            scan_group(m, s, first);
+    if (s->u.combine.width == m->threads)
+        join_copies(m, total);
+}
+
 /* From the highest bit down, in warps first. */
 static void run_combine(Machine *m, const Stmt *s) {
     View *view = &m->views[s->u.combine.buffer->index];
@@ -461,11 +433,8 @@ static void run_combine(Machine *m, const Stmt *s) {
         combine_pairs(m, s, bit);
     for (int64_t bit = end / 2; bit >= first_end; bit /= 2)
         combine_pairs(m, s, bit);
-    if (width < m->threads)
-        return;
-    memcpy(view->data, view->copies, view->bytes);
-    view->is_split = false;
-    m->splits--;
+    if (width == m->threads)
+        join_copies(m, view);
 }
 
 static void run_stmt(Machine *m, const Stmt *s) {
@@ -482,7 +451,7 @@ static void run_stmt(Machine *m, const Stmt *s) {
     case STMT_ALLOC: alloc_buffer(m, s->u.alloc.buffer); break;
     case STMT_PREFETCH: break;
     case STMT_BARRIER: m->phase++; break;
-    case STMT_COMBINE: run_combine(m, s); break;
+    case STMT_COMBINE: s->u.combine.total ? run_scan(m, s) : run_combine(m, s); break;
     }
 }
 

@@ -334,23 +334,30 @@ static Stmt *parse_prefetch(KernelParser *p) {
     return lt_stmt_prefetch(p->kernel, buffer, index);
 }
 
-/* NAME "by" SCALAR "of" NUMBER ["apart" NUMBER] */
-static Stmt *parse_combine(KernelParser *p) {
+static const Buffer *parse_buffer_name(KernelParser *p) {
     const char *at = p->lexer.token.start, *name = lt_read_name(p, "a buffer");
     const Named *named = lt_read_find(p, name);
     if (!named || !named->buffer)
         lt_read_fail(p, at, "there is no buffer '%s' here", name);
-    const Buffer *buffer = named->buffer;
+    return named->buffer;
+}
+
+/* NAME ["after" NAME] "by" SCALAR "of" NUMBER ["apart" NUMBER] */
+static Stmt *parse_combine(KernelParser *p, bool is_scan) {
+    const Buffer *buffer = parse_buffer_name(p), *total = NULL;
+    if (is_scan) {
+        expect_word(p, "after");
+        total = parse_buffer_name(p);
+    }
     expect_word(p, "by");
-    at = p->lexer.token.start;
+    const char *at = p->lexer.token.start, *name = lt_read_name(p, "a scalar function");
     ScalarFn fn;
-    name = lt_read_name(p, "a scalar function");
     if (!lt_scalar_parse(name, &fn))
         lt_read_fail(p, at, "there is no scalar function '%s'", name);
     expect_word(p, "of");
     const int64_t width = lt_read_int(p);
-    return lt_stmt_combine(p->kernel, buffer, fn, width,
-                           lt_read_word(p, "apart") ? lt_read_int(p) : 1);
+    return lt_stmt_scan(p->kernel, buffer, total, fn, width,
+                        lt_read_word(p, "apart") ? lt_read_int(p) : 1);
 }
 
 static Stmt *parse_store(KernelParser *p) {
@@ -384,7 +391,8 @@ static Stmt *parse_stmt(KernelParser *p, const Loc *around) {
               : lt_read_word(p, "alloc")    ? parse_alloc(p)
               : lt_read_word(p, "prefetch") ? parse_prefetch(p)
               : lt_read_word(p, "barrier")  ? lt_stmt_barrier(p->kernel)
-              : lt_read_word(p, "combine")  ? parse_combine(p)
+              : lt_read_word(p, "combine")  ? parse_combine(p, false)
+              : lt_read_word(p, "scan")     ? parse_combine(p, true)
                                             : parse_store(p);
     s->loc = parse_loc(p, around);
     return s;

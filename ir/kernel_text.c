@@ -15,6 +15,7 @@
  *            | "prefetch" NAME "[" [dims] "]" [loc]
  *            | "barrier" [loc]
  *            | "combine" NAME "by" SCALAR "of" NUMBER ["apart" NUMBER] [loc]
+ *            | "scan" NAME "after" NAME "by" SCALAR "of" NUMBER ["apart" NUMBER] [loc]
  *            | NAME "[" [dims] "]" "=" expr [loc]
  *   place   := "register" | "stack" | "scratch" | "shared"
  *   loc     := "@" item {"+" item}       (a statement without one has that of the block around it)
@@ -285,14 +286,10 @@ static void print_block(Printer *p, const Stmt *list, const Loc *around) {
 }
 
 static void print_loop(Printer *p, const Stmt *s, const Loc *around) {
-    static const char *const words[] = {[LOOP_SERIAL] = "for",
-                                        [LOOP_PARALLEL] = "parallel",
-                                        [LOOP_UNROLL] = "unroll",
-                                        [LOOP_VECTOR] = "vector",
-                                        [LOOP_GRID] = "grid",
-                                        [LOOP_THREAD] = "thread",
-                                        [LOOP_FETCH] = "fetch",
-                                        [LOOP_MMA] = "mma"};
+    static const char *const words[] = {[LOOP_SERIAL] = "for",    [LOOP_PARALLEL] = "parallel",
+                                        [LOOP_UNROLL] = "unroll", [LOOP_VECTOR] = "vector",
+                                        [LOOP_GRID] = "grid",     [LOOP_THREAD] = "thread",
+                                        [LOOP_FETCH] = "fetch",   [LOOP_MMA] = "mma"};
     lt_str_printf(p->out, "%s %s in ", words[s->u.loop.kind], s->u.loop.var->name);
     print_dim(p, s->u.loop.extent);
     shadow_symbol(p, s->u.loop.var);
@@ -335,8 +332,12 @@ static void print_simple(Printer *p, const Stmt *s) {
     } else if (s->kind == STMT_BARRIER) {
         lt_str_append(p->out, "barrier");
     } else if (s->kind == STMT_COMBINE) {
-        lt_str_printf(p->out, "combine %s by %s of %lld", s->u.combine.buffer->name,
-                      lt_scalar_info[s->u.combine.fn].name, (long long)s->u.combine.width);
+        lt_str_printf(p->out, "%s %s", s->u.combine.total ? "scan" : "combine",
+                      s->u.combine.buffer->name);
+        if (s->u.combine.total)
+            lt_str_printf(p->out, " after %s", s->u.combine.total->name);
+        lt_str_printf(p->out, " by %s of %lld", lt_scalar_info[s->u.combine.fn].name,
+                      (long long)s->u.combine.width);
         if (s->u.combine.apart > 1)
             lt_str_printf(p->out, " apart %lld", (long long)s->u.combine.apart);
     } else {

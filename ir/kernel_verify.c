@@ -37,8 +37,9 @@
       "all threads come to a barrier equally often: no condition, parallel or vector loop is " \
       "around it, and no loop whose extent was loaded") \
     X(COMBINE, "combine", \
-      "what is combined is a visible private scalar, by an associative function of its dtype, in " \
-      "groups of a power of two that divides the threads of a block, where a barrier may be") \
+      "what is combined, and a scan's total, are visible private scalars of one dtype, by an " \
+      "associative function of it, in groups of a power of two that divides the threads of a " \
+      "block, where a barrier may be") \
     X(CONSTANT_EXTENT, "constant-extent", "unrolled, vector and mma loops have constant extents") \
     X(VECTOR_NEST, "vector-nest", "there is no vector loop inside a vector loop") \
     X(RACE, "race", "iterations of parallel and vector loops store to different elements") \
@@ -360,14 +361,20 @@ static bool takes_dtype(ScalarFn fn, DType dtype) {
            (info->rule == RULE_LOGIC) == (dtype == DT_BOOL);
 }
 
+static bool is_visible_scalar(const Verifier *v, const Buffer *b) {
+    return v->buffers[b->index] && lt_buffer_is_private(b) && is_one_element(b);
+}
+
 static void check_combine(Verifier *v, const Stmt *s) {
-    const Buffer *b = s->u.combine.buffer;
+    const Buffer *b = s->u.combine.buffer, *total = s->u.combine.total;
     const int64_t width = s->u.combine.width, apart = s->u.combine.apart;
     const bool is_width = lt_is_power_of_two(width) && lt_is_power_of_two(apart) &&
                           width <= v->threads && apart <= v->threads / width &&
                           v->threads % (width * apart) == 0;
-    if (!v->buffers[b->index] || !lt_buffer_is_private(b) || !is_one_element(b) ||
-        !takes_dtype(s->u.combine.fn, b->dtype) || !is_width || v->uneven)
+    const bool has_total =
+        !total || (total != b && total->dtype == b->dtype && is_visible_scalar(v, total));
+    if (!is_visible_scalar(v, b) || !has_total || !takes_dtype(s->u.combine.fn, b->dtype) ||
+        !is_width || v->uneven)
         breach(v, RULE_COMBINE, b->name);
 }
 

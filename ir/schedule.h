@@ -12,7 +12,8 @@
  *                     them; L, or nothing where L is left out, is around everything, and the loops
  *                     directly inside are stages over one extent, of which a thread takes V
  *                     neighbours at a time. `spread N G V L across`: neighbours among the threads
- *                     are those of neighbouring iterations of L
+ *                     are those of neighbouring iterations of L. One stage may be a running fold
+ *                     whose results are stored on the way: a scan, in pieces of N * V
  *   turn X U V        on a GPU: a nest of loops around one store reads input X in the order of U
  *                     and stores in that of V; squares of X go through shared memory
  *   own B N           on a GPU: local buffer B, of which a thread uses every N-th element, or a few

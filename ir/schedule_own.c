@@ -1,4 +1,4 @@
-/* schedule_own.c - `own`: a thread keeps the elements of a local buffer that it uses, and no others.
+/* schedule_own.c - `own`: a thread keeps the elements of a local buffer that it uses, no others.
  *
  *   own b N:   alloc b[4 * N];    thread v in N { b[v + N * g] }
  *   becomes    alloc b.own[4];    thread v in N { b.own[g] }

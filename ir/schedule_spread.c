@@ -12,31 +12,13 @@
  * gives position r to the same thread, so that what a stage keeps of a row the next one finds with
  * no barrier between; where a row has a constant extent, its local buffer becomes registers. A
  * search (best, where) is two folds: of best, and of where in those threads that have the best. */
-#include "ir/schedule.h"
+#include "ir/schedule_spread.h"
 #include "runtime/base/checked.h"
 
 #include <assert.h>
 #include <string.h>
 
 enum { MOST_FOLDS = 8 };
-
-/* What a stage does with a scalar that was there before it. */
-typedef struct StageFold {
-    const Buffer *buffer;
-    ScalarFn fn;
-    const Buffer *where; /* of a search: what has the position; NULL: a plain fold */
-} StageFold;
-
-typedef struct Spread {
-    Kernel *kernel;
-    int64_t width, groups, vector;
-    bool is_across;    /* a thread's number is lane * groups + group, not group * width + lane */
-    const Dim *row;    /* the loop's variable, or NULL */
-    const Dim *extent; /* of rows */
-    const Dim *block;  /* the blocks' variable: row itself where a block has one */
-    const Dim *stage;  /* the extent of all stages so far; NULL: none yet */
-    const char *error;
-} Spread;
 
 static void fail(Spread *s, const char *what, const char *name) {
     if (!s->error)
@@ -68,8 +50,7 @@ static int count_readers(const Stmt *list, const Buffer *buffer) {
     return count;
 }
 
-/* acc = fn(acc, x) or fn(x, acc), or fma(a, b, acc), where nothing else reads acc. */
-static bool is_fold(const Stmt *s, StageFold *out) {
+bool lt_spread_is_fold(const Stmt *s, StageFold *out) {
     const Expr *value = s->u.store.value;
     const Buffer *acc = s->u.store.buffer;
     if (value->kind != EXPR_CALL)
@@ -145,7 +126,7 @@ static void find_folds(Spread *s, const Stmt *list, Buffers *own, Folds *folds) 
             holds(own, at->u.store.buffer))
             continue;
         StageFold fold;
-        if (is_fold(at, &fold)) {
+        if (lt_spread_is_fold(at, &fold)) {
             lt_vec_push(arena, folds, fold);
         } else if (is_search(at, &fold)) {
             lt_vec_push(arena, folds, fold);
@@ -167,7 +148,7 @@ static void check_folds(Spread *s, const Stmt *body, const Folds *folds) {
     }
 }
 
-static const Expr *identity(Kernel *k, ScalarFn fn, DType dtype) {
+const Expr *lt_spread_identity(Kernel *k, ScalarFn fn, DType dtype) {
     if (lt_dtype_is_float(dtype))
         return lt_expr_float(k, dtype, lt_scalar_identity_float(fn));
     return lt_expr_int(k, dtype, lt_scalar_identity_int(fn, dtype));
@@ -182,20 +163,20 @@ static void check_start(Spread *s, const Stmt *list, const Stmt *stage, const St
             start = at->u.store.value;
         else if (at->kind != STMT_ALLOC && at->kind != STMT_STORE)
             start = NULL;
-    if (start != identity(s->kernel, f->fn, f->buffer->dtype))
+    if (start != lt_spread_identity(s->kernel, f->fn, f->buffer->dtype))
         fail(s, "a fold does not begin with what changes nothing", f->buffer->name);
 }
 
 /* --- threads ---------------------------------------------------------------------------------- */
 
-/* The thread's number in its group, and the row's number, in a thread loop over var. */
-static const Dim *lane_of(Spread *s, const Dim *var) {
+const Dim *lt_spread_lane(Spread *s, const Dim *var) {
     DimTable *t = &s->kernel->dims;
     if (s->is_across)
         return lt_dim_floordiv(t, var, lt_dim_const(t, s->groups));
     return s->groups > 1 ? lt_dim_mod(t, var, lt_dim_const(t, s->width)) : var;
 }
 
+/* The row's number, in a thread loop over var. */
 static const Dim *row_of(Spread *s, const Dim *var) {
     DimTable *t = &s->kernel->dims;
     const Dim *group = s->is_across ? lt_dim_mod(t, var, lt_dim_const(t, s->groups))
@@ -207,14 +188,12 @@ static Stmt *combine(Spread *s, const Buffer *b, ScalarFn fn) {
     return lt_stmt_combine(s->kernel, b, fn, s->width, s->is_across ? s->groups : 1);
 }
 
-static const Dim *thread_var(Spread *s, const char *name, int64_t count) {
+const Dim *lt_spread_thread_var(Spread *s, const char *name, int64_t count) {
     return lt_kernel_loop_var(s->kernel, name, lt_dim_const(&s->kernel->dims, count));
 }
 
-/* thread var in count { if (condition) { list } }, for one row of those that the block has. The
- * condition may be NULL. */
-static Stmt *threads_around(Spread *s, const Dim *var, int64_t count, const Expr *condition,
-                            Stmt *list) {
+Stmt *lt_spread_threads(Spread *s, const Dim *var, int64_t count, const Expr *condition,
+                        Stmt *list) {
     Kernel *k = s->kernel;
     if (s->groups > 1) {
         const Dim *row = row_of(s, var);
@@ -232,12 +211,12 @@ static Stmt *by_one_thread(Spread *s, Stmt *one) {
     Kernel *k = s->kernel;
     const bool is_alone = s->groups == 1;
     const int64_t count = is_alone ? 1 : s->groups * s->width;
-    const Dim *var = thread_var(s, "t", count);
+    const Dim *var = lt_spread_thread_var(s, "t", count);
     const Expr *first = NULL;
     if (!is_alone)
-        first = lt_expr_call(k, FN_EQ, lt_expr_index(k, lane_of(s, var)), lt_expr_int(k, DT_I64, 0),
-                             NULL);
-    return threads_around(s, var, count, first, one);
+        first = lt_expr_call(k, FN_EQ, lt_expr_index(k, lt_spread_lane(s, var)),
+                             lt_expr_int(k, DT_I64, 0), NULL);
+    return lt_spread_threads(s, var, count, first, one);
 }
 
 /* A private value of the row: every thread has it. */
@@ -245,7 +224,7 @@ static Stmt *by_all_threads(Spread *s, Stmt *one) {
     if (s->groups == 1 || !lt_expr_mentions(one->u.store.value, s->row))
         return one;
     const int64_t count = s->groups * s->width;
-    return threads_around(s, thread_var(s, "t", count), count, NULL, one);
+    return lt_spread_threads(s, lt_spread_thread_var(s, "t", count), count, NULL, one);
 }
 
 /* --- rows in registers ------------------------------------------------------------------------ */
@@ -372,11 +351,15 @@ static Stmt *combine_search(Spread *s, const StageFold *f) {
 static Stmt *spread_stage(Spread *s, const Stmt *loop, const Rows *rows) {
     Folds folds = {0};
     Buffers own = {0};
+    StageFold running;
+    if (lt_spread_is_scan(loop, &running))
+        return lt_spread_scan(s, loop);
     find_folds(s, loop->u.loop.body, &own, &folds);
     const int64_t count = s->groups * s->width;
     const char *name = lt_arena_printf(s->kernel->arena, "%s.1", loop->u.loop.var->name);
-    const Dim *var = thread_var(s, name, count);
-    Stmt *result = threads_around(s, var, count, NULL, shared_out(s, loop, lane_of(s, var), rows));
+    const Dim *var = lt_spread_thread_var(s, name, count);
+    Stmt *result =
+        lt_spread_threads(s, var, count, NULL, shared_out(s, loop, lt_spread_lane(s, var), rows));
     for (size_t i = 0; i < folds.len; i++) {
         const StageFold *f = &folds.data[i];
         result =
@@ -432,17 +415,27 @@ static Stmt *spread_list(Spread *s, Stmt *list) {
 
 /* --- what can be spread ----------------------------------------------------------------------- */
 
-/* Stages have one extent, so that they share their positions out alike. */
+/* Stages have one extent, so that they share their positions out alike; a scan shares them out in
+ * its own way. */
 static void find_stages(Spread *s, const Stmt *list) {
+    bool has_scan = false;
+    int count = 0;
     for (const Stmt *at = list; at; at = at->next) {
         if (at->kind != STMT_FOR)
             continue;
         if (at->u.loop.kind != LOOP_SERIAL || (s->stage && s->stage != at->u.loop.extent))
             fail(s, "its stages have different extents, or are marked", at->u.loop.var->name);
         s->stage = at->u.loop.extent;
+        StageFold running;
+        has_scan |= lt_spread_is_scan(at, &running);
+        count++;
     }
     if (!s->stage)
         fail(s, "there is no stage", s->kernel->name);
+    else if (has_scan && (count > 1 || s->vector < 1))
+        fail(s, "there is another stage beside a running fold", s->kernel->name);
+    else if (has_scan)
+        return;
     else if (s->vector < 1 || !lt_dim_divisible(&s->kernel->dims, s->stage, s->vector))
         fail(s, "its stages' extent is no multiple of the neighbours", s->kernel->name);
 }
@@ -451,7 +444,9 @@ static void check_stage(Spread *s, const Stmt *list, const Stmt *loop) {
     Folds folds = {0};
     Buffers own = {0};
     find_folds(s, loop->u.loop.body, &own, &folds);
-    check_folds(s, loop->u.loop.body, &folds);
+    StageFold running;
+    if (!lt_spread_is_scan(loop, &running))
+        check_folds(s, loop->u.loop.body, &folds);
     for (size_t i = 0; i < folds.len; i++)
         check_start(s, list, loop, &folds.data[i]);
     for (const Stmt *at = list; at; at = at->next) {

@@ -238,8 +238,9 @@ static Stmt *rewrite_stmt(Rewrite *rw, const Stmt *s) {
     case STMT_ALLOC: return lt_stmt_alloc(rw->k, rewrite_buffer(rw, s->u.alloc.buffer));
     case STMT_BARRIER: return lt_stmt_barrier(rw->k);
     case STMT_COMBINE:
-        return lt_stmt_combine(rw->k, rewrite_buffer(rw, s->u.combine.buffer), s->u.combine.fn,
-                               s->u.combine.width, s->u.combine.apart);
+        return lt_stmt_scan(rw->k, rewrite_buffer(rw, s->u.combine.buffer),
+                            s->u.combine.total ? rewrite_buffer(rw, s->u.combine.total) : NULL,
+                            s->u.combine.fn, s->u.combine.width, s->u.combine.apart);
     case STMT_PREFETCH:
         rewrite_index(rw, s->u.prefetch.buffer, s->u.prefetch.index, index);
         return lt_stmt_prefetch(rw->k, rewrite_buffer(rw, s->u.prefetch.buffer), index);

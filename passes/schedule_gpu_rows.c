@@ -156,8 +156,10 @@ const char *lt_choose_gpu_rows(Nest *nest) {
     const int64_t elements = lt_loops_iterations(&stage, 1, 0);
     if (elements && elements < LEAST_FOLD)
         return NULL;
-    SpreadSpec spec =
-        is_across ? choose_columns(rows, elements) : choose_rows(nest, stage, rows, elements);
+    SpreadSpec spec;
+    if (!lt_choose_gpu_scan(stage, rows, is_across, &spec))
+        spec =
+            is_across ? choose_columns(rows, elements) : choose_rows(nest, stage, rows, elements);
     spec.loop = nest->loop_count ? nest->loops[0]->u.loop.var->name : NULL;
     if (lt_schedule_spread_error(k, &spec))
         return NULL;

@@ -74,6 +74,12 @@ ScheduleRow lt_choose_gpu_sweep(Nest *nest);
  * several that are around each other. */
 const char *lt_choose_gpu_rows(Nest *nest);
 
+/* --- schedule_gpu_scan.c: running folds ----------------------------------------------------- */
+
+/* How threads share the stage out, of `rows` rows (0: not known); false: it is no running fold, or
+ * a thread a row is better. */
+bool lt_choose_gpu_scan(const Stmt *stage, int64_t rows, bool is_across, SpreadSpec *spec);
+
 /* --- schedule_gpu_steps.c: a block runs the steps of a sequence ------------------------------- */
 
 /* The text; NULL where there are no steps with barriers between. */

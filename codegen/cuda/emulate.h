@@ -478,7 +478,7 @@ static inline cudaError_t cudaGetLastError() {
 LATHE_UNCHECKED static inline void __syncthreads() { emulate_wait_for(EMULATED_AT_BARRIER); }
 
 /* What another thread of the warp has. */
-template <class T> LATHE_UNCHECKED static T emulate_shuffle(T value, int other) {
+template <class T> LATHE_UNCHECKED static T emulate_exchange(T value, int other) {
     memcpy(&emulated.exchange[emulated.current], &value, sizeof value);
     emulate_wait_for(EMULATED_AT_SHUFFLE);
     T result;
@@ -486,11 +486,19 @@ template <class T> LATHE_UNCHECKED static T emulate_shuffle(T value, int other) 
     emulate_wait_for(EMULATED_AT_SHUFFLE);
     return result;
 }
+/* Of lane `lane ^ mask`; in groups of `width`, of lane `lane`, and of the one `delta` before. */
 template <class T> LATHE_UNCHECKED static T __shfl_xor_sync(unsigned, T value, int mask) {
-    return emulate_shuffle(value, emulated.current ^ mask);
+    return emulate_exchange(value, emulated.current ^ mask);
 }
-template <class T> LATHE_UNCHECKED static T __shfl_sync(unsigned, T value, int lane) {
-    return emulate_shuffle(value, emulated.current / EMULATED_WARP * EMULATED_WARP + lane);
+template <class T>
+LATHE_UNCHECKED static T __shfl_sync(unsigned, T value, int lane, int width = EMULATED_WARP) {
+    const int self = emulated.current;
+    return emulate_exchange(value, self - self % width + lane % width);
+}
+template <class T>
+LATHE_UNCHECKED static T __shfl_up_sync(unsigned, T value, int delta, int width = EMULATED_WARP) {
+    const int self = emulated.current;
+    return emulate_exchange(value, self % width < delta ? self : self - delta);
 }
 
 static inline float rsqrt(float x) { return 1 / sqrt(x); }

@@ -15,15 +15,19 @@
 
 static const Stmt *narrowest(const Stmt *list) {
     const Stmt *found = NULL;
-    for (const Stmt *s = list; s; s = s->next)
-        if (s->kind == STMT_COMBINE && (!found || s->u.combine.width < found->u.combine.width))
-            found = s;
+    for (const Stmt *s = list; s; s = s->next) {
+        const Stmt *here = s->kind == STMT_COMBINE ? s
+                           : s->kind == STMT_FOR   ? narrowest(s->u.loop.body)
+                                                   : NULL;
+        if (here && (!found || here->u.combine.width < found->u.combine.width))
+            found = here;
+    }
     return found;
 }
 
 static bool waits_for_warps(const Stmt *list) {
     for (const Stmt *s = list; s; s = s->next) {
-        const bool is_loop = s->kind == STMT_FOR && lt_stmt_has_barrier(s->u.loop.body);
+        const bool is_loop = s->kind == STMT_FOR && waits_for_warps(s->u.loop.body);
         if (is_loop || s->kind == STMT_BARRIER ||
             (s->kind == STMT_COMBINE && (s->u.combine.width > LT_WARP || s->u.combine.apart > 1)))
             return true;
@@ -50,12 +54,18 @@ static const Expr *find_condition(Writer *w, const Expr *e) {
     return row_end(w, a) ? a : row_end(w, b) ? b : NULL;
 }
 
-/* What all thread loops ask of the row; NULL: nothing, or not all. */
-static const Dim *common_end(Writer *w, const Stmt *list) {
-    const Dim *common = NULL;
+/* What all thread loops ask of the row, and those before `common`, which may be NULL; NULL:
+ * nothing, or not all. */
+static const Dim *common_end(Writer *w, const Stmt *list, const Dim *common) {
     for (const Stmt *s = list; s; s = s->next) {
-        if (s->kind != STMT_FOR || s->u.loop.kind != LOOP_THREAD)
+        if (s->kind != STMT_FOR)
             continue;
+        if (s->u.loop.kind != LOOP_THREAD) {
+            if (lt_stmt_threads(s->u.loop.body) &&
+                !(common = common_end(w, s->u.loop.body, common)))
+                return NULL;
+            continue;
+        }
         const Stmt *body = s->u.loop.body;
         const bool is_branch =
             body && !body->next && body->kind == STMT_IF && !body->u.branch.otherwise;
@@ -78,9 +88,12 @@ const Expr *lt_cuda_open_condition(Writer *w, const Expr *e) {
 /* --- groups --- */
 
 static void replace_threads(Writer *w, const Stmt *list, const Dim *thread) {
-    for (const Stmt *s = list; s; s = s->next)
+    for (const Stmt *s = list; s; s = s->next) {
         if (s->kind == STMT_FOR && s->u.loop.kind == LOOP_THREAD)
             w->replaced[s->u.loop.var->symbol] = thread;
+        else if (s->kind == STMT_FOR)
+            replace_threads(w, s->u.loop.body, thread);
+    }
 }
 
 void lt_cuda_find_groups(Writer *w) {
@@ -112,7 +125,7 @@ void lt_cuda_find_groups(Writer *w) {
     replace_threads(w, grid->u.loop.body, thread);
     w->any_replaced = true;
     if (!waits_for_warps(grid->u.loop.body))
-        w->row_end = common_end(w, grid->u.loop.body);
+        w->row_end = common_end(w, grid->u.loop.body, NULL);
 }
 
 void lt_cuda_begin_groups(Writer *w, const Stmt *grid) {

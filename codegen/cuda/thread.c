@@ -103,22 +103,27 @@ static const char *shared_parts(Writer *w, DType dtype, int64_t count) {
     return *name;
 }
 
-/* sum = block_fold<256>(sum, parts, [](float a, float b) { return a + b; }); */
+/* sum = block_fold<256>(sum, parts, [](float a, float b) { return a + b; });
+ * run = block_scan<256>(run, sum, parts, [](float a, float b) { return a + b; }); */
 void lt_cuda_combine(Writer *w, const Stmt *s) {
     const Buffer *b = s->u.combine.buffer;
     const int64_t width = s->u.combine.width, apart = s->u.combine.apart;
+    const Buffer *total = s->u.combine.total;
     const char *name = w->buffers[b->index], *type = lt_cuda_register_type(b->dtype), *call;
+    const char *verb = total ? "scan" : "fold", *own = name;
     const Text args[3] = {{"a", BIND_ATOM}, {"b", BIND_ATOM}, {NULL, BIND_ATOM}};
-    if (width < 2)
+    if (width < 2 && !total)
         return;
+    if (total)
+        own = lt_arena_printf(w->arena, "%s, %s", name, w->buffers[total->index]);
     if (apart > 1)
-        call = lt_arena_printf(w->arena, "column_fold<%lld, %lld>(%s, %s", (long long)width,
-                               (long long)apart, name, shared_parts(w, b->dtype, w->threads));
+        call = lt_arena_printf(w->arena, "column_%s<%lld, %lld>(%s, %s", verb, (long long)width,
+                               (long long)apart, own, shared_parts(w, b->dtype, w->threads));
     else if (width > LT_WARP)
-        call = lt_arena_printf(w->arena, "block_fold<%lld>(%s, %s", (long long)width, name,
+        call = lt_arena_printf(w->arena, "block_%s<%lld>(%s, %s", verb, (long long)width, own,
                                shared_parts(w, b->dtype, w->threads / LT_WARP));
     else
-        call = lt_arena_printf(w->arena, "warp_fold<%lld>(%s", (long long)width, name);
+        call = lt_arena_printf(w->arena, "warp_%s<%lld>(%s", verb, (long long)width, own);
     lt_cuda_line(w, "%s = %s, [](%s a, %s b) { return %s; });", name, call, type, type,
                  lt_cuda_call(w->arena, s->u.combine.fn, b->dtype, args).text);
 }

@@ -28,32 +28,6 @@ static void begin(const char *word) {
     cuda_begin();
 }
 
-/* In text, N is a length and T a dtype. */
-static const char *filled(Arena *arena, const char *text, int64_t length, const char *dtype) {
-    Str out;
-    lt_str_init(&out, arena);
-    for (; *text; text++) {
-        if (*text == 'N')
-            lt_str_printf(&out, "%lld", (long long)length);
-        else if (*text == 'T')
-            lt_str_append(&out, dtype);
-        else
-            lt_str_char(&out, *text);
-    }
-    return out.text;
-}
-
-static void check_filled(const Case *forms, size_t count, int64_t length, const char *dtype) {
-    Arena arena;
-    lt_arena_init(&arena);
-    for (size_t i = 0; i < count; i++)
-        check_case(&(Case){filled(&arena, forms[i].inputs, length, dtype),
-                           filled(&arena, forms[i].body, length, dtype)});
-    lt_arena_free(&arena);
-}
-#define CHECK_FILLED(forms, length, dtype) \
-    check_filled(forms, sizeof(forms) / sizeof *(forms), length, dtype)
-
 static const Case rows[] = {
     {"%x: T[n,N]", "%a = softmax %x {axis = 1} yield %a"},
     {"%x: T[n,N]", "%a = log_softmax %x {axis = 1} yield %a"},

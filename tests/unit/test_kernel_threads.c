@@ -84,6 +84,35 @@ START_TEST(threads_combine) {
 }
 END_TEST
 
+/* Each thread gets the fold of the total and of what those in front of it hold. */
+START_TEST(threads_scan) {
+    static const BlockCase cases[] = {
+        {"alloc x: f32[] register alloc sum: f32[] register sum[] = 10 "
+         "thread t in 4 { x[] = a[b, t] } scan x after sum by add of 4 "
+         "thread s in 4 { out[b, s] = x[] }",
+         {10, 15, 21, 28}},
+        {"alloc x: f32[] register alloc sum: f32[] register sum[] = 10 "
+         "thread t in 4 { x[] = a[b, t] } scan x after sum by add of 4 "
+         "thread s in 4 { out[b, s] = sum[] }",
+         {36, 36, 36, 36}},
+        {"alloc x: f32[] register alloc sum: f32[] register sum[] = 1 "
+         "thread t in 4 { x[] = a[b, t] } scan x after sum by mul of 2 apart 2 "
+         "thread s in 4 { out[b, s] = 100 * sum[] + x[] }",
+         {3501, 4801, 3505, 4806}},
+        {"alloc x: f32[] register alloc sum: f32[] register sum[] = 0 "
+         "x[] = 2 scan x after sum by add of 4 scan x after sum by add of 4 "
+         "thread s in 4 { out[b, s] = x[] }",
+         {8, 8, 10, 14}},
+    };
+    check_blocks(cases, sizeof cases / sizeof *cases);
+    float in[8] = {1, 2, 3, 4, 5, 6, 7, 8}, out[8];
+    check_error(
+        block("alloc x: f32[] register alloc sum: f32[] register "
+              "thread t in 4 { x[] = a[b, t] sum[] = a[b, t] } scan x after sum by add of 4"),
+        (void *[]){in, out}, NULL, "a scan's total differs between threads");
+}
+END_TEST
+
 START_TEST(finds_races_between_threads_and_blocks) {
     static const struct {
         const char *line, *error;
@@ -118,5 +147,5 @@ START_TEST(finds_races_between_threads_and_blocks) {
 }
 END_TEST
 
-LT_TEST_MAIN("test_kernel_threads", threads_keep_their_locals, threads_combine,
+LT_TEST_MAIN("test_kernel_threads", threads_keep_their_locals, threads_combine, threads_scan,
              finds_races_between_threads_and_blocks)

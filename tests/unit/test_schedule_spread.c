@@ -66,6 +66,42 @@ START_TEST(several_rows_a_block) {
 }
 END_TEST
 
+START_TEST(a_running_sum_is_scanned) {
+    setup();
+    ck_assert_str_eq(scheduled("kernel t(x: f32[70] in, y: f32[70] out) {\n"
+                               "  alloc acc: f32[] register acc[] = 0\n"
+                               "  for k in 70 { acc[] = acc[] + x[k] y[k] = acc[] } }",
+                               "spread 8 1 2"),
+                     "kernel(x: f32[70] in, y: f32[70] out) {\n"
+                     "  alloc acc: f32[] register\n"
+                     "  acc[] = 0\n"
+                     "  for k.0 in 5 {\n"
+                     "    alloc acc.own: f32[2] register\n"
+                     "    alloc acc.run: f32[] register\n"
+                     "    acc.run[] = 0\n"
+                     "    thread k.1 in 8 {\n"
+                     "      if (8*k.0 + k.1 < 35) {\n"
+                     "        unroll k.2 in 2 {\n"
+                     "          acc.own[k.2] = x[16*k.0 + 2*k.1 + k.2]\n"
+                     "          acc.run[] = acc.run[] + acc.own[k.2]\n"
+                     "        }\n"
+                     "      }\n"
+                     "    }\n"
+                     "    scan acc.run after acc by add of 8\n"
+                     "    thread k.1_2 in 8 {\n"
+                     "      if (8*k.0 + k.1_2 < 35) {\n"
+                     "        unroll k.3 in 2 {\n"
+                     "          acc.run[] = acc.run[] + acc.own[k.3]\n"
+                     "          y[16*k.0 + 2*k.1_2 + k.3] = acc.run[]\n"
+                     "        }\n"
+                     "      }\n"
+                     "    }\n"
+                     "  }\n"
+                     "}\n");
+    teardown();
+}
+END_TEST
+
 /* --- results ---------------------------------------------------------------------------------- */
 
 /* Stages over rows of m elements, of which two results are made. */
@@ -147,7 +183,7 @@ START_TEST(what_cannot_be_spread) {
         {ROW("for k in 8 { acc[] = acc[] - x[i, k] }"), "spread 8 1 1 i",
          "this is no fold ('acc')"},
         {ROW("for k in 8 { acc[] = x[i, k] }"), "spread 8 1 1 i", "this is no fold ('acc')"},
-        {ROW("for k in 8 { acc[] = acc[] + x[i, k] y[i, k] = acc[] }"), "spread 8 1 1 i",
+        {ROW("for k in 8 { acc[] = acc[] + x[i, k] y[i, 0] = acc[] }"), "spread 8 1 1 i",
          "a part of a fold is read ('acc')"},
         {ROW("acc[] = 1 for k in 8 { acc[] = acc[] + x[i, k] }"), "spread 8 1 1 i",
          "does not begin with what changes nothing ('acc')"},
@@ -167,5 +203,5 @@ START_TEST(what_cannot_be_spread) {
 }
 END_TEST
 
-LT_TEST_MAIN("test_schedule_spread", a_block_a_row, several_rows_a_block, results_stay,
-             what_cannot_be_spread)
+LT_TEST_MAIN("test_schedule_spread", a_block_a_row, several_rows_a_block, a_running_sum_is_scanned,
+             results_stay, what_cannot_be_spread)
