@@ -22,7 +22,7 @@ const char *lt_choose_gpu(Nest *nest) {
         return steps;
     if (class == KERNEL_SERIAL || nest->loop_count == 0)
         return "";
-    return lt_schedule_fill(nest, class == KERNEL_MAP ? lt_choose_gpu_map(nest)
-                                  : has_folds         ? lt_choose_gpu_sweep(nest)
-                                                      : SCHEDULE_THREADS);
+    return lt_schedule_fill(nest, class == KERNEL_MAP                 ? lt_choose_gpu_map(nest)
+                                  : has_folds && class != KERNEL_ROWS ? lt_choose_gpu_sweep(nest)
+                                                                      : SCHEDULE_THREADS);
 }

@@ -196,11 +196,6 @@ void lt_host_forget_buffer(HostWriter *h, uint32_t number) {
 
 /* --- launches and copies --- */
 
-static void append_arguments(HostWriter *h, const Step *s, Str *args) {
-    for (uint32_t i = 0; i < s->buffer_count; i++)
-        lt_str_printf(args, ", %s", lt_host_buffer(h, s->buffers[i]));
-}
-
 static void emit_launch(HostWriter *h, const Step *s) {
     const CudaFunction *function = &h->kernels[s->kernel];
     Kernel *k = h->program->kernels.data[s->kernel];

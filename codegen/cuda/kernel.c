@@ -253,7 +253,8 @@ static int count_writes(const Stmt *list, const Buffer *b) {
     int count = 0;
     for (const Stmt *s = list; s; s = s->next) {
         count += s->kind == STMT_STORE && s->u.store.buffer == b;
-        count += s->kind == STMT_COMBINE && s->u.combine.buffer == b;
+        count += s->kind == STMT_COMBINE &&
+                 (s->u.combine.buffer == b || s->u.combine.total == b);
         if (s->kind == STMT_FOR)
             count += count_writes(s->u.loop.body, b);
         if (s->kind == STMT_IF)

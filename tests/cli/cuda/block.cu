@@ -376,179 +376,261 @@ __global__ void block_queries(const float *__restrict__ in0, const float *__rest
     }
 }
 
-// kernel block_scores_(n in 1..inf; in0: f32[n, 16, 64] in, in1: f32[n, 16, 64] in,
-//     out0: f32[n, 16, 16] out) contract @ "block/scores"("contract") + 18:3 {
+// kernel block_scores__block_attention_block_mix_(n in 1..inf; in0: f32[n, 16, 64] in,
+//     in1: f32[n, 16, 64] in, in2: f32[n, 16, 64] in, in3: f32[n, 16, 64] in,
+//     out0: f32[n, 16, 64] out) attention in_place 8 @ "block/scores"("contract") + 18:3 +
+//     "block/attention"("softmax") + "block/mix"("contract") + 21:3 {
 //   for b0 in n {
-//     for m0 in 16 {
-//       for n0 in 16 {
-//         alloc acc: f32[] register
-//         acc[] = 0
-//         for k0 in 64 {
-//           acc[] = fma(in0[b0, m0, k0], in1[b0, n0, k0], acc[])
+//     for q in 1 {
+//       alloc queries: f32[16, 68] shared
+//       alloc keys: f32[16, 68] shared
+//       alloc values: f32[16, 68] shared
+//       alloc exponentials: f32[16, 20] shared
+//       alloc scores: f32[2, 2] register
+//       alloc total: f32[2] register
+//       alloc sums: f32[2, 8] register
+//       thread x in 64 {
+//         unroll turn in 4 {
+//           fetch lane in 4 {
+//             queries[4*turn + x floordiv 16, lane + 4*(x mod 16)] = in0[b0, 16*q + 4*turn + x
+//                 floordiv 16, lane + 4*(x mod 16)]
+//           }
 //         }
-//         out0[b0, m0, n0] = acc[] * 0.125
+//       }
+//       thread x in 64 {
+//         unroll turn_2 in 4 {
+//           fetch lane_2 in 4 {
+//             keys[4*turn_2 + x floordiv 16, lane_2 + 4*(x mod 16)] = in1[b0, 4*turn_2 + x floordiv
+//                 16, lane_2 + 4*(x mod 16)]
+//           }
+//         }
+//       }
+//       thread x in 64 {
+//         unroll i in 2 {
+//           total[i] = 0
+//           unroll c in 8 {
+//             sums[i, c] = 0
+//           }
+//         }
+//       }
+//       for tile in 1 {
+//         barrier
+//         thread x in 64 {
+//           unroll turn_3 in 4 {
+//             fetch lane_3 in 4 {
+//               values[4*turn_3 + x floordiv 16, lane_3 + 4*(x mod 16)] = in2[b0, 16*tile +
+//                   4*turn_3 + x floordiv 16, lane_3 + 4*(x mod 16)]
+//             }
+//           }
+//         }
+//         thread x in 64 {
+//           unroll i in 2 {
+//             unroll j in 2 {
+//               scores[i, j] = 0
+//             }
+//           }
+//           for k in 8 {
+//             unroll l in 8 {
+//               alloc row: f32[2] register
+//               alloc column: f32[2] register
+//               unroll i in 2 {
+//                 row[i] = queries[8*i + x floordiv 8, 8*k + l]
+//               }
+//               unroll j in 2 {
+//                 column[j] = keys[8*j + x mod 8, 8*k + l]
+//               }
+//               unroll i in 2 {
+//                 unroll j in 2 {
+//                   scores[i, j] = fma(row[i], column[j], scores[i, j])
+//                 }
+//               }
+//             }
+//           }
+//         }
+//         unroll i in 2 {
+//           alloc most: f32[] register
+//           most[] = -inf
+//           thread x in 64 {
+//             unroll j in 2 {
+//               scores[i, j] = scores[i, j] * 0.125
+//               most[] = max(most[], scores[i, j])
+//             }
+//           }
+//           combine most by max of 8
+//           thread x in 64 {
+//             alloc base: f32[] register
+//             base[] = select(most[] == -inf, 0, most[])
+//             unroll j in 2 {
+//               alloc weight: f32[] register
+//               weight[] = exp(scores[i, j] - base[])
+//               exponentials[8*i + x floordiv 8, 8*j + x mod 8] = weight[]
+//               total[i] = total[i] + weight[]
+//             }
+//           }
+//         }
+//         barrier
+//         thread x in 64 {
+//           for k_2 in 2 {
+//             unroll l_2 in 8 {
+//               alloc row_2: f32[2] register
+//               alloc column_2: f32[8] register
+//               unroll i in 2 {
+//                 row_2[i] = exponentials[8*i + x floordiv 8, 8*k_2 + l_2]
+//               }
+//               unroll c in 8 {
+//                 column_2[c] = values[8*k_2 + l_2, 32*(c floordiv 4) + 4*(x mod 8) + c mod 4]
+//               }
+//               unroll i in 2 {
+//                 unroll c in 8 {
+//                   sums[i, c] = fma(row_2[i], column_2[c], sums[i, c])
+//                 }
+//               }
+//             }
+//           }
+//         }
+//       }
+//       unroll i in 2 {
+//         alloc sum: f32[] register
+//         sum[] = total[i]
+//         combine sum by add of 8
+//         thread x in 64 {
+//           alloc factor: f32[] register
+//           factor[] = 1 / sum[]
+//           unroll c_2 in 2 {
+//             unroll e in 4 {
+//               out0[b0, 16*q + 8*i + x floordiv 8, 32*c_2 + e + 4*(x mod 8)] = in3[b0, 16*q + 8*i
+//                   + x floordiv 8, 32*c_2 + e + 4*(x mod 8)] + sums[i, 4*c_2 + e] * factor[]
+//             }
+//           }
+//         }
 //       }
 //     }
 //   }
 // }
-// schedule: split m0 16; split n0 16; reorder b0 m0.0 n0.0 m0.1 n0.1;
-//     share k0 16 m0.1 1 n0.1 1 double; fuse b0 m0.0; fuse b0_m0.0 n0.0; grid b0_m0.0_n0.0
-__global__ void block_scores(const float *__restrict__ in0, const float *__restrict__ in1,
-    float *__restrict__ out0) {
-    const int64_t block = blockIdx.x;
-    __shared__ __align__(16) float in0_tile[2][16][20];
-    __shared__ __align__(16) float in1_tile[2][16][20];
-    const int t = threadIdx.x;
-    float acc = 0.0f;
-    const int m0 = t / 4;
-    const int k0 = t % 4;
-    const float *in0_at = &in0[1024 * block + 64 * m0 + 4 * k0];
-    const int n0 = t / 4;
-    const int in1_k0 = t % 4;
-    const float *in1_at = &in1[1024 * block + 64 * n0 + 4 * in1_k0];
-    if (t < 64) {
-        fetch<int4>(&in0_tile[0][m0][4 * k0], in0_at);
-        fetch<int4>(&in1_tile[0][n0][4 * in1_k0], in1_at);
+// schedule: fuse b0 q; grid b0_q
+__global__ void block_scores_to_block_mix(const float *in0, const float *in1, const float *in2,
+    const float *in3, float *out0) {
+    const int64_t i = 8 * int64_t(blockIdx.x) + threadIdx.x / 8;
+    const int lane = threadIdx.x % 8;
+    __shared__ __align__(16) float queries[16][68];
+    __shared__ __align__(16) float keys[16][68];
+    __shared__ __align__(16) float values[16][68];
+    __shared__ __align__(16) float exponentials[16][20];
+    float scores[2][2];
+    float total[2];
+    float sums[2][8];
+    const int64_t b0 = (8 * i + lane) / 16;
+    const int q = i % 2;
+    const float *in0_at = &in0[768 * int64_t(blockIdx.x) + 64 * b0 + 32 * q + 4 * lane];
+    #pragma unroll
+    for (int turn = 0; turn < 4; turn++) {
+        fetch<int4>(&queries[4 * turn + b0 - 4 * int64_t(blockIdx.x)][32 * q + 4 * lane],
+            &in0_at[256 * turn]);
     }
-    const int m_thread = t / 16;
-    const int n_thread = t % 16;
-    for (int k_block = 0; k_block < 4; k_block++) {
-        arrived();
-        __syncthreads();
-        const int next = (k_block + 1) % 2;
-        if (k_block < 3 && t < 64) {
-            fetch<int4>(&in0_tile[next][m0][4 * k0], &in0_at[16 * (k_block + 1)]);
-            fetch<int4>(&in1_tile[next][n0][4 * in1_k0], &in1_at[16 * (k_block + 1)]);
-        }
-        const int now = k_block % 2;
+    const float *in1_at = &in1[768 * int64_t(blockIdx.x) + 64 * b0 + 32 * q + 4 * lane];
+    #pragma unroll
+    for (int turn_2 = 0; turn_2 < 4; turn_2++) {
+        fetch<int4>(&keys[4 * turn_2 + b0 - 4 * int64_t(blockIdx.x)][32 * q + 4 * lane],
+            &in1_at[256 * turn_2]);
+    }
+    #pragma unroll
+    for (int i_2 = 0; i_2 < 2; i_2++) {
+        total[i_2] = 0.0f;
         #pragma unroll
-        for (int k = 0; k < 16; k++) {
-            const float row = in0_tile[now][m_thread][k];
-            const float column = in1_tile[now][n_thread][k];
-            acc = fma(row, column, acc);
-        }
+        for (int c = 0; c < 8; c++)
+            sums[i_2][c] = 0.0f;
     }
-    out0[256 * block + 16 * m_thread + n_thread] = acc * 0.125f;
-}
-
-// kernel block_attention(n in 1..inf; in0: f32[16*n, 16] in,
-//     out0: f32[16*n, 16] out) rows @ "block/attention"("softmax") {
-//   for i0 in 16*n {
-//     alloc row: f32[16] stack
-//     alloc most: f32[] register
-//     most[] = -inf
-//     for r0 in 16 {
-//       row[r0] = in0[i0, r0]
-//       most[] = max(most[], in0[i0, r0])
-//     }
-//     alloc sum: f32[] register
-//     sum[] = 0
-//     for r1 in 16 {
-//       sum[] = sum[] + exp(row[r1] - most[])
-//       row[r1] = exp(row[r1] - most[])
-//     }
-//     alloc scale: f32[] register
-//     scale[] = 1 / sum[]
-//     for r2 in 16 {
-//       out0[i0, r2] = row[r2] * scale[]
-//     }
-//   }
-// }
-// schedule: spread 4 64 1 i0
-__global__ void block_attention(const float *__restrict__ in0, float *__restrict__ out0, int64_t n) {
-    const int64_t i0 = 64 * int64_t(blockIdx.x) + threadIdx.x / 4;
-    const int lane = threadIdx.x % 4;
-    if (i0 >= 16 * n)
-        return;
-    float row[4];
-    float most = -INFINITY;
-    const float *in0_at = &in0[16 * i0 + lane];
-    #pragma unroll
-    for (int r_block = 0; r_block < 4; r_block++) {
-        const float x = in0_at[4 * r_block];
-        row[r_block] = x;
-        most = nanmax(most, x);
-    }
-    most = warp_fold<4>(most, [](float a, float b) { return nanmax(a, b); });
-    float sum = 0.0f;
-    #pragma unroll
-    for (int r_block = 0; r_block < 4; r_block++) {
-        const float v = exp(row[r_block] - most);
-        sum += v;
-        row[r_block] = v;
-    }
-    sum = warp_fold<4>(sum, [](float a, float b) { return a + b; });
-    const float scale = 1.0f / sum;
-    float *out0_at = &out0[16 * i0 + lane];
-    #pragma unroll
-    for (int r_block = 0; r_block < 4; r_block++)
-        out0_at[4 * r_block] = row[r_block] * scale;
-}
-
-// kernel block_mix_(n in 1..inf; in0: f32[n, 16, 16] in, in1: f32[n, 16, 64] in,
-//     in2: f32[n, 16, 64] in, out0: f32[n, 16, 64] out) contract in_place 4 @
-//     "block/mix"("contract") + 21:3 {
-//   for b0 in n {
-//     for m0 in 16 {
-//       for n0 in 64 {
-//         alloc acc: f32[] register
-//         acc[] = 0
-//         for k0 in 16 {
-//           acc[] = fma(in0[b0, m0, k0], in1[b0, k0, n0], acc[])
-//         }
-//         out0[b0, m0, n0] = in2[b0, m0, n0] + acc[]
-//       }
-//     }
-//   }
-// }
-// schedule: split m0 16; split n0 64; reorder b0 m0.0 n0.0 m0.1 n0.1;
-//     share k0 16 m0.1 2 n0.1 2 fuse b0 m0.0; fuse b0_m0.0 n0.0; grid b0_m0.0_n0.0
-__global__ void block_mix(const float *in0, const float *in1, const float *in2, float *out0) {
-    const int64_t block = blockIdx.x;
-    float acc[2][2] = {};
-    __shared__ __align__(16) float in0_tile[16][20];
-    __shared__ __align__(16) float in1_tile[16][64];
-    const int t = threadIdx.x;
-    const int m0 = t / 4;
-    const int k0 = t % 4;
-    const float *in0_at = &in0[256 * block + 16 * m0 + 4 * k0];
-    if (t < 64)
-        copy<int4>(&in0_tile[m0][4 * k0], in0_at);
-    const int in1_k0 = t / 16;
-    const int n0 = t % 16;
-    const float *in1_at = &in1[1024 * block + 64 * in1_k0 + 4 * n0];
-    copy<int4>(&in1_tile[in1_k0][4 * n0], in1_at);
+    arrived();
     __syncthreads();
-    const int m_thread = t / 32;
-    const int n_thread = t % 32;
+    const float *in2_at = &in2[768 * int64_t(blockIdx.x) + 64 * b0 + 32 * q + 4 * lane];
     #pragma unroll
-    for (int k = 0; k < 16; k++) {
-        float row[2];
-        float column[2];
-        #pragma unroll
-        for (int i = 0; i < 2; i++)
-            row[i] = in0_tile[8 * i + m_thread][k];
+    for (int turn_3 = 0; turn_3 < 4; turn_3++) {
+        fetch<int4>(&values[4 * turn_3 + b0 - 4 * int64_t(blockIdx.x)][32 * q + 4 * lane],
+            &in2_at[256 * turn_3]);
+    }
+    #pragma unroll
+    for (int i_2 = 0; i_2 < 2; i_2++) {
         #pragma unroll
         for (int j = 0; j < 2; j++)
-            column[j] = in1_tile[k][2 * n_thread + j];
+            scores[i_2][j] = 0.0f;
+    }
+    const int queries_q = i % 8;
+    for (int k = 0; k < 8; k++) {
         #pragma unroll
-        for (int i = 0; i < 2; i++) {
+        for (int l = 0; l < 8; l++) {
+            float row[2];
+            float column[2];
+            #pragma unroll
+            for (int i_2 = 0; i_2 < 2; i_2++)
+                row[i_2] = queries[8 * i_2 + queries_q][8 * k + l];
             #pragma unroll
             for (int j = 0; j < 2; j++)
-                acc[i][j] = fma(row[i], column[j], acc[i][j]);
+                column[j] = keys[8 * j + lane][8 * k + l];
+            #pragma unroll
+            for (int i_2 = 0; i_2 < 2; i_2++) {
+                #pragma unroll
+                for (int j = 0; j < 2; j++)
+                    scores[i_2][j] = fma(row[i_2], column[j], scores[i_2][j]);
+            }
         }
     }
-    __syncthreads();
-    const float *in2_at = &in2[1024 * block + 64 * m_thread + 2 * n_thread];
-    float *out0_at = &out0[1024 * block + 64 * m_thread + 2 * n_thread];
     #pragma unroll
-    for (int i = 0; i < 2; i++) {
-        const Pack<float, 2> in2_pack = load_pack<2>(&in2_at[512 * i]);
-        Pack<float, 2> out0_pack;
+    for (int i_2 = 0; i_2 < 2; i_2++) {
+        float most = -INFINITY;
         #pragma unroll
-        for (int e = 0; e < 2; e++)
-            out0_pack[e] = in2_pack[e] + acc[i][e];
-        store_pack(&out0_at[512 * i], out0_pack);
+        for (int j = 0; j < 2; j++) {
+            scores[i_2][j] = scores[i_2][j] * 0.125f;
+            most = nanmax(most, scores[i_2][j]);
+        }
+        most = warp_fold<8>(most, [](float a, float b) { return nanmax(a, b); });
+        const float base = most == -INFINITY ? 0.0f : most;
+        #pragma unroll
+        for (int j = 0; j < 2; j++) {
+            const float weight = exp(scores[i_2][j] - base);
+            exponentials[8 * i_2 + queries_q][8 * j + lane] = weight;
+            total[i_2] += weight;
+        }
+    }
+    arrived();
+    __syncthreads();
+    for (int k_2 = 0; k_2 < 2; k_2++) {
+        #pragma unroll
+        for (int l_2 = 0; l_2 < 8; l_2++) {
+            float row_2[2];
+            float column_2[8];
+            #pragma unroll
+            for (int i_2 = 0; i_2 < 2; i_2++)
+                row_2[i_2] = exponentials[8 * i_2 + queries_q][8 * k_2 + l_2];
+            #pragma unroll
+            for (int c = 0; c < 8; c++) {
+                const int c_by_4 = c / 4;
+                const int c_mod_4 = c % 4;
+                column_2[c] = values[8 * k_2 + l_2][32 * c_by_4 + 4 * lane + c_mod_4];
+            }
+            #pragma unroll
+            for (int i_2 = 0; i_2 < 2; i_2++) {
+                #pragma unroll
+                for (int c = 0; c < 8; c++)
+                    sums[i_2][c] = fma(row_2[i_2], column_2[c], sums[i_2][c]);
+            }
+        }
+    }
+    #pragma unroll
+    for (int i_2 = 0; i_2 < 2; i_2++) {
+        float sum = total[i_2];
+        sum = warp_fold<8>(sum, [](float a, float b) { return a + b; });
+        const float factor = 1.0f / sum;
+        const float *in3_at = &in3[512 * (i_2 + int64_t(blockIdx.x)) + 64 * i + 4 * lane];
+        float *out0_at = &out0[512 * (i_2 + int64_t(blockIdx.x)) + 64 * i + 4 * lane];
+        #pragma unroll
+        for (int c_2 = 0; c_2 < 2; c_2++) {
+            const Pack<float, 4> in3_pack = load_pack<4>(&in3_at[32 * c_2]);
+            Pack<float, 4> out0_pack;
+            #pragma unroll
+            for (int e = 0; e < 4; e++)
+                out0_pack[e] = in3_pack[e] + sums[i_2][4 * c_2 + e] * factor;
+            store_pack(&out0_at[32 * c_2], out0_pack);
+        }
     }
 }
 
@@ -817,7 +899,7 @@ __global__ void block_softmax(const float *__restrict__ in0, float *__restrict__
 extern "C" int64_t block_arena_bytes(const int64_t *dims) {
     const int64_t n = dims[0];
     const int64_t larger = imax(4096 * n, 64 * ((5 * n + 7) / 8));
-    return 17408 * n + larger;
+    return 20480 * n + larger;
 }
 
 // Launches the kernels on the stream. All memory is the device's, but for the tables here.
@@ -855,22 +937,14 @@ extern "C" cudaError_t block_run(const void *const *inputs, void *const *outputs
     float *keys = offset<float>(arena, 12288 * n + larger);
     launch(block_queries, 2 * ((n + 3) / 4), 256, stream, block_norm1_out, k, keys, n);
 
-    // block/scores
-    float *block_scores_out = offset<float>(arena, 16384 * n + larger);
-    launch(block_scores, n, 256, stream, queries, keys, block_scores_out);
-
     // block/values
     const float *v = (const float *)inputs[7];
-    float *values = offset<float>(arena, 4096 * n + larger);
+    float *values = offset<float>(arena, 16384 * n + larger);
     launch(block_queries, 2 * ((n + 3) / 4), 256, stream, block_norm1_out, v, values, n);
 
-    // block/attention
-    float *block_attention_out = offset<float>(arena, larger);
-    launch(block_attention, (n + 3) / 4, 256, stream, block_scores_out, block_attention_out, n);
-
-    // block/mix
+    // block/scores, block/attention, block/mix
     float *block_mix_out = (float *)arena;
-    launch(block_mix, n, 256, stream, block_attention_out, values, patches, block_mix_out);
+    launch(block_scores_to_block_mix, n, 64, stream, queries, keys, values, patches, block_mix_out);
 
     // block/norm2
     const float *g2 = (const float *)inputs[8];
@@ -890,7 +964,7 @@ extern "C" cudaError_t block_run(const void *const *inputs, void *const *outputs
         n);
 
     // block/pool
-    float *block_pool_out = offset<float>(arena, 16384 * n + larger);
+    float *block_pool_out = offset<float>(arena, larger);
     launch(block_pool, 2 * n, 128, stream, block_down_out, block_pool_out);
 
     // block/head
