@@ -144,9 +144,9 @@ static const Quantized cases[] = {
      FLOAT("x1", "x") "%a = mul %x1, %s\n" FLOAT("b", "y") PRODUCT("mk,kn->mn"), 0},
     {"%x: i8[n,40000], %y: u8[40000,1]", FLOAT("a", "x") FLOAT("b", "y") PRODUCT("mk,kn->mn"), 0},
     {"%x: u8[2,h,7,2], %w: i8[3,2,2,3], %t: f32[3,1,1,1]",
-     WIDE("x1", "x") "%z = const i32[] splat(-250)\n%x2 = add %x1, %z\n" FLOAT("x3", "x2") "%s = const f32[] splat(0.5)\n%a = mul %x3, %s\n"
-     FLOAT("w1", "w") "%w2 = mul %w1, %t\n%f = transpose %w2 {perm = [2, 3, 1, 0]}\n" SWEEP("[1, 1]",
-                                                                                          "[0, 1]"),
+     WIDE("x1", "x") "%z = const i32[] splat(-250)\n%x2 = add %x1, %z\n" FLOAT("x3", "x2")
+     "%s = const f32[] splat(0.5)\n%a = mul %x3, %s\n" FLOAT("w1", "w")
+     "%w2 = mul %w1, %t\n%f = transpose %w2 {perm = [2, 3, 1, 0]}\n" SWEEP("[1, 1]", "[0, 1]"),
      1},
     {"%x: i8[2,h,7,2], %z: i8[1]",
      "%f = " FILTER WIDE("x1", "x") WIDE("z1", "z") "%a = sub %x1, %z1\n" SWEEP("[1, 0]", "[0, 0]"),
