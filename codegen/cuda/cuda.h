@@ -188,6 +188,10 @@ void lt_cuda_begin_run(Writer *w, const Stmt *first);
 /* The element of a buffer: x[64 * i + j], acc[i][j]. */
 const char *lt_cuda_element(Writer *w, const Buffer *b, const Dim *const *index);
 bool lt_cuda_is_scalar(const Buffer *b);
+/* A thread's own arrays have no axes of one element. */
+static inline bool lt_cuda_has_axis(const Buffer *b, int axis) {
+    return !lt_buffer_is_private(b) || !lt_dim_is(b->dims[axis], 1);
+}
 /* Elements are as memory has them: parameters, and what the threads of a block share. */
 static inline bool lt_cuda_in_memory(const Buffer *b) {
     return b->kind <= BUFFER_OUTPUT || b->kind == BUFFER_SHARED;

@@ -132,6 +132,8 @@ typedef struct Terms {
 
 static Terms terms_with(Writer *w, const Dim *d, int64_t value) {
     Terms terms = {.text = {NULL, BIND_ATOM}};
+    const Dim *only = NULL;
+    uint32_t count = 0;
     for (uint32_t i = 0; i < d->count; i++) {
         const Dim *arg = d->args[i];
         if (coefficient_of(arg) != value)
@@ -141,10 +143,14 @@ static Terms terms_with(Writer *w, const Dim *d, int64_t value) {
             terms.text.text ? lt_cuda_binary(w->arena, terms.text, "+", term, BIND_SUM) : term;
         terms.is_wide |= lt_cuda_is_wide(w, arg);
         terms.size = plus(terms.size, magnitude(&w->dims, arg));
+        only = arg;
+        count++;
     }
+    if (count == 1 && value != 1 && llabs(d->value) != value)
+        return (Terms){product_of(w, only, value), lt_cuda_is_wide(w, only), terms.size};
     if (value != 1 && llabs(d->value) == value) {
-        terms.text = lt_cuda_binary(w->arena, terms.text, d->value < 0 ? "-" : "+", number(w, 1),
-                                    BIND_SUM);
+        terms.text =
+            lt_cuda_binary(w->arena, terms.text, d->value < 0 ? "-" : "+", number(w, 1), BIND_SUM);
         terms.size = plus(terms.size, value);
     }
     if (value != 1 && terms.text.text) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "codegen/cuda/cuda.h"
+#include "ir/schedule.h"
 
 enum { LONG_TEXT = 72 };
 
@@ -35,7 +36,8 @@ const char *lt_cuda_element(Writer *w, const Buffer *b, const Dim *const *index)
     lt_str_init(&text, w->arena);
     lt_str_append(&text, name);
     for (int i = 0; i < b->rank; i++)
-        lt_str_printf(&text, "[%s]", lt_cuda_dim(w, index[i]).text);
+        if (lt_cuda_has_axis(b, i))
+            lt_str_printf(&text, "[%s]", lt_cuda_dim(w, index[i]).text);
     if (b->rank == 0)
         lt_str_append(&text, "[0]");
     return text.text;
@@ -46,11 +48,15 @@ static Text zero_of(Writer *w, DType dtype) {
                                     : lt_cuda_int(w->arena, dtype, 0);
 }
 
-static Text emit_load(Writer *w, const Expr *e) {
+/* Of a load, as if it had no predicate. */
+static Text element_value(Writer *w, const Expr *e) {
     const Buffer *b = e->u.load.buffer;
     const Text element = {lt_cuda_element(w, b, e->u.load.index), BIND_ATOM};
-    const Text value =
-        lt_cuda_in_memory(b) ? lt_cuda_from_memory(w->arena, element, b->dtype) : element;
+    return lt_cuda_in_memory(b) ? lt_cuda_from_memory(w->arena, element, b->dtype) : element;
+}
+
+static Text emit_load(Writer *w, const Expr *e) {
+    const Text value = element_value(w, e);
     if (!e->u.load.predicate)
         return value;
     const Text test = emit(w, e->u.load.predicate);
@@ -84,6 +90,51 @@ static Text emit_order(Writer *w, const Expr *e) {
     return lt_cuda_call(w->arena, e->u.call.fn, DT_I64, (Text[]){a, b});
 }
 
+/* Numbers that are compared need no type. */
+static Text emit_operand(Writer *w, const Expr *e, ScalarRule rule) {
+    const bool is_small =
+        e->kind == EXPR_CONST && lt_dtype_is_int(e->dtype) && e->u.i >= 0 && e->u.i <= INT8_MAX;
+    return is_small && rule == RULE_COMPARE ? lt_cuda_int(w->arena, DT_I32, e->u.i) : emit(w, e);
+}
+
+/* Whether a < b holds where a condition does, or where it does not. */
+static bool is_implied(Writer *w, const Expr *e, const Expr *condition, bool holds) {
+    if (holds && e == condition)
+        return true;
+    if (holds || e->kind != EXPR_CALL || condition->kind != EXPR_CALL || e->u.call.fn != FN_LT ||
+        condition->u.call.fn != FN_LT)
+        return false;
+    Kernel *k = (Kernel *)w->kernel; /* interning only adds to it */
+    const Dim *sides[4];
+    for (int i = 0; i < 4; i++) {
+        sides[i] = lt_expr_dim(k, (i < 2 ? e : condition)->u.call.args[i % 2]);
+        if (!sides[i])
+            return false;
+    }
+    /* b - a > 0 is what d <= c says as c - d + 1 > 0. */
+    return lt_dim_sub(&w->dims, sides[1], sides[0]) ==
+           lt_dim_add_const(&w->dims, lt_dim_sub(&w->dims, sides[2], sides[3]), 1);
+}
+
+/* An operand of a choice: what the condition says need not be asked again by a load. */
+static Text emit_choice(Writer *w, const Expr *e, const Expr *condition, bool holds) {
+    if (e->kind == EXPR_LOAD && e->u.load.predicate && !w->uses[e->id].name &&
+        w->uses[e->id].count < 2 && is_implied(w, e->u.load.predicate, condition, holds)) {
+        w->uses[e->u.load.predicate->id].count--;
+        return element_value(w, e);
+    }
+    return emit(w, e);
+}
+
+static Text emit_select(Writer *w, const Expr *e) {
+    const Expr *const *operands = e->u.call.args;
+    Text args[3];
+    args[1] = emit_choice(w, operands[1], operands[0], true);
+    args[2] = emit_choice(w, operands[2], operands[0], false);
+    args[0] = emit(w, operands[0]);
+    return lt_cuda_call(w->arena, FN_SELECT, operands[1]->dtype, args);
+}
+
 static Text emit_call(Writer *w, const Expr *e) {
     const ScalarFn fn = e->u.call.fn;
     Text args[3] = {{NULL, BIND_ATOM}, {NULL, BIND_ATOM}, {NULL, BIND_ATOM}};
@@ -91,9 +142,11 @@ static Text emit_call(Writer *w, const Expr *e) {
     if (lt_scalar_info[fn].rule == RULE_COMPARE && is_index(operands[0]) && is_index(operands[1]) &&
         operands[0]->dtype == DT_I64)
         return emit_order(w, e);
+    if (fn == FN_SELECT)
+        return emit_select(w, e);
     for (int i = 0; i < lt_scalar_info[fn].arity; i++)
-        args[i] = emit(w, operands[i]);
-    return lt_cuda_call(w->arena, fn, operands[fn == FN_SELECT]->dtype, args);
+        args[i] = emit_operand(w, operands[i], lt_scalar_info[fn].rule);
+    return lt_cuda_call(w->arena, fn, operands[0]->dtype, args);
 }
 
 static Text emit_index(Writer *w, const Dim *dim, DType dtype) {

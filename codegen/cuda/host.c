@@ -271,7 +271,7 @@ static void declare_slots(HostWriter *h) {
 
 /* The nodes that a launch computes, which its kernel may share with others. */
 static void emit_heading(HostWriter *h, const Step *s) {
-    enum { LONGEST = 90 };
+    const int room = 94 - 4 * h->w.scope->depth;
     Str nodes;
     lt_str_init(&nodes, h->w.arena);
     for (const char *at = s->name; at && *at; at += *at == '+') {
@@ -284,7 +284,7 @@ static void emit_heading(HostWriter *h, const Step *s) {
         return;
     if (h->w.scope->lines.len)
         lt_str_char(&h->w.scope->lines, '\n');
-    lt_cuda_line(&h->w, "// %.*s%s", LONGEST, nodes.text, nodes.len > LONGEST ? ".." : "");
+    lt_cuda_line(&h->w, "// %.*s%s", room, nodes.text, (int)nodes.len > room ? ".." : "");
 }
 
 static void emit_steps(HostWriter *h) {

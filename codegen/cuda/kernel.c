@@ -314,28 +314,40 @@ static bool is_zero(const Expr *e) {
            (lt_dtype_is_float(e->dtype) ? e->u.f == 0 && !signbit(e->u.f) : e->u.i == 0);
 }
 
+/* Whether the axes of more than one element are the loops' variables, in their order. */
+static bool is_everything(const Buffer *b, const Stmt *store, const Stmt *const *loops, int count) {
+    int at = 0;
+    for (int i = 0; i < b->rank; i++) {
+        if (lt_dim_is(b->dims[i], 1))
+            continue;
+        if (at == count || store->u.store.index[i] != loops[at]->u.loop.var ||
+            loops[at]->u.loop.extent != b->dims[i])
+            return false;
+        at++;
+    }
+    return at == count;
+}
+
 /* The loops behind the declaration that make all of the thread's copy 0, or NULL. */
 static const Stmt *find_zeros(const Writer *w, const Stmt *alloc, const Buffer *b) {
-    const Stmt *fill = alloc->next;
+    const Stmt *fill = alloc->next, *loops[LT_MAX_RANK];
+    int count = 0;
     while (fill && fill->kind == STMT_ALLOC)
         fill = fill->next;
-    const Stmt *s = fill && lt_cuda_covers_block(w, fill) ? fill->u.loop.body : fill;
-    const Dim *vars[LT_MAX_RANK];
-    int count = 0;
+    const Stmt *s = fill;
     if (lt_cuda_is_scalar(b) || !lt_buffer_is_private(b))
         return NULL;
-    for (; s && !s->next && s->kind == STMT_FOR && count < b->rank; s = s->u.loop.body) {
-        if (s->u.loop.extent != b->dims[count] || s->u.loop.kind == LOOP_THREAD)
+    for (; s && (s == fill || !s->next) && s->kind == STMT_FOR; s = s->u.loop.body) {
+        const bool covers = lt_cuda_covers_block(w, s);
+        if ((s->u.loop.kind == LOOP_THREAD && !covers) || count == LT_MAX_RANK)
             return NULL;
-        vars[count++] = s->u.loop.var;
+        if (!covers && !lt_dim_is(s->u.loop.extent, 1))
+            loops[count++] = s;
     }
-    if (!s || s->next || s->kind != STMT_STORE || s->u.store.buffer != b || count < b->rank ||
-        !is_zero(s->u.store.value))
-        return NULL;
-    for (int i = 0; i < count; i++)
-        if (s->u.store.index[i] != vars[i])
-            return NULL;
-    return fill;
+    const bool is_fill = s && s != fill && !s->next && s->kind == STMT_STORE &&
+                         s->u.store.buffer == b && is_zero(s->u.store.value) &&
+                         is_everything(b, s, loops, count);
+    return is_fill ? fill : NULL;
 }
 
 static bool is_written(const Writer *w, const Stmt *s) {
@@ -384,8 +396,9 @@ static void emit_alloc(Writer *w, const Stmt *s) {
     }
     Str extents;
     lt_str_init(&extents, w->arena);
-    for (int i = 0; i < b->rank && !lt_cuda_is_scalar(b); i++)
-        lt_str_printf(&extents, "[%lld]", (long long)b->dims[i]->value);
+    for (int i = 0; i < b->rank; i++)
+        if (lt_cuda_has_axis(b, i))
+            lt_str_printf(&extents, "[%lld]", (long long)b->dims[i]->value);
     if (b->rank == 0 && !lt_cuda_is_scalar(b))
         lt_str_append(&extents, "[1]");
     const Stmt *fill = find_zeros(w, s, b);

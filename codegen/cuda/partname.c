@@ -24,6 +24,8 @@ static const Dim *merged_symbol(const Writer *w, const Dim *d) {
         return NULL;
     if (d->kind == DIM_SYMBOL) {
         const char *dot = strchr(d->name, '.'), *joint = strchr(d->name, '_');
+        if (joint && lt_str_ends(d->name, ".at")) /* a position: all of it */
+            return d;
         return joint && (!dot || (joint < dot && !strchr(dot, '_'))) ? d : NULL;
     }
     for (uint32_t i = 0; i < d->count && !found; i++)
@@ -31,8 +33,10 @@ static const Dim *merged_symbol(const Writer *w, const Dim *d) {
     return found;
 }
 
-/* Which axis of the output has rows of that many elements behind it; -1: none. */
+/* Which axis of the output has rows of that many elements behind it, or of that many vectors; -1:
+ * none. */
 static int axis_of_stride(Writer *w, const Dim *stride, int rank) {
+    enum { WIDEST = 16 };
     const Kernel *k = w->kernel;
     for (size_t i = 0; i < k->buffers.len; i++) {
         const Buffer *b = k->buffers.data[i];
@@ -40,8 +44,9 @@ static int axis_of_stride(Writer *w, const Dim *stride, int rank) {
         if (b->kind != BUFFER_OUTPUT || b->rank != rank)
             continue;
         for (int axis = rank - 1; axis >= 0; axis--) {
-            if (product == stride)
-                return axis;
+            for (int64_t width = 1; width <= WIDEST; width *= 2)
+                if (product == lt_dim_mul_const(&w->dims, stride, width))
+                    return axis;
             product = lt_dim_mul(&w->dims, product, b->dims[axis]);
         }
     }
@@ -58,6 +63,15 @@ static const char *part_of_symbol(Writer *w, const char *name, bool is_mod) {
     return lt_cuda_loop_name(w->arena, part);
 }
 
+/* i1_i2 for parts that are counted as one. */
+static const char *joined(Writer *w, const char *const *parts, int first, int end) {
+    Str out;
+    lt_str_init(&out, w->arena);
+    for (int i = first; i < end; i++)
+        lt_str_printf(&out, "%s%s", i > first ? "_" : "", parts[i]);
+    return out.len ? out.text : NULL;
+}
+
 /* Which part of a merged loop (b_y0_o) this is: the quotient is the first, the remainder the last,
  * what is both is between; NULL where that cannot be said. */
 static const char *part_name(Writer *w, const Dim *d) {
@@ -67,16 +81,19 @@ static const char *part_name(Writer *w, const Dim *d) {
     int count = 0;
     if (!symbol && inner->kind == DIM_SYMBOL && !is_middle)
         return part_of_symbol(w, inner->name, is_mod);
-    char *words = lt_arena_strndup(w->arena, name, strcspn(name, "."));
+    char *words = lt_arena_strndup(
+        w->arena, name, lt_str_ends(name, ".at") ? strlen(name) - 3 : strcspn(name, "."));
     for (char *save, *word = strtok_r(words, "_", &save); word && count <= LT_MAX_RANK;
          word = strtok_r(NULL, "_", &save))
-        parts[count++] = word;
+        parts[count++] = lt_arena_strndup(w->arena, word, strcspn(word, "."));
     if (count < 2 || (!is_mod && inner->kind == DIM_MOD))
         return NULL;
     const Dim *stride = is_middle ? inner->args[1] : d->args[1];
-    const int axis = is_middle || !is_mod ? axis_of_stride(w, stride, count) : -1;
+    const int axis = axis_of_stride(w, stride, count);
+    if (!is_middle && is_mod)
+        return joined(w, parts, axis < 0 ? count - 1 : axis + 1, count);
     if (!is_middle)
-        return is_mod ? parts[count - 1] : axis > 0 ? NULL : parts[0];
+        return joined(w, parts, 0, axis < 0 ? 1 : axis + 1);
     return count == 3 ? parts[1] : axis >= 0 ? parts[axis] : NULL;
 }
 

@@ -61,9 +61,54 @@ static const Dim *fold_sum(Writer *w, const Dim *d) {
     return d;
 }
 
+/* --- quotients and remainders that make up the whole --- */
+
+/* A remainder of x / n among the factors of a sum's terms, or NULL. */
+static const Dim *find_next_mod(DimTable *t, const Dim *sum, const Dim *mod) {
+    const Dim *quotient = lt_dim_floordiv(t, mod->args[0], mod->args[1]);
+    for (uint32_t i = 0; i < sum->count; i++) {
+        const Dim *term = sum->args[i], *const *factors =
+                                            term->kind == DIM_MUL ? term->args : &term;
+        const uint32_t count = term->kind == DIM_MUL ? term->count : 1;
+        for (uint32_t at = 0; at < count; at++)
+            if (factors[at]->kind == DIM_MOD && factors[at]->args[0] == quotient)
+                return factors[at];
+    }
+    return NULL;
+}
+
+/* c * (n * (x / n)) + c * (x mod n) is c * x, and c * (n * (x / n mod m)) + c * (x mod n) is
+ * c * (x mod n * m); NULL: the sum has neither. */
+static const Dim *fold_one(DimTable *t, const Dim *sum) {
+    for (uint32_t i = 0; i < sum->count; i++) {
+        const Dim *mod = product_in(sum->args[i]);
+        const int64_t c = coefficient_of(sum->args[i]);
+        if (mod->kind != DIM_MOD)
+            continue;
+        const Dim *x = mod->args[0], *n = mod->args[1], *next = find_next_mod(t, sum, mod);
+        const Dim *rest = lt_dim_sub(t, sum, lt_dim_mul_const(t, mod, c));
+        const Dim *higher = next ? next : lt_dim_floordiv(t, x, n);
+        const Dim *whole = next ? lt_dim_mod(t, x, lt_dim_mul(t, n, next->args[1])) : x;
+        rest = lt_dim_sub(t, rest, lt_dim_mul_const(t, lt_dim_mul(t, n, higher), c));
+        rest = lt_dim_add(t, rest, lt_dim_mul_const(t, whole, c));
+        if (rest->kind != DIM_ADD || rest->count < sum->count)
+            return rest;
+    }
+    return NULL;
+}
+
+static const Dim *fold_parts(Writer *w, const Dim *d) {
+    const Dim *folded = d;
+    while (d->kind == DIM_ADD && (folded = fold_one(&w->dims, d)))
+        d = folded;
+    return d;
+}
+
+/* --- all of them --- */
+
 const Dim *lt_cuda_fold_positions(Writer *w, const Dim *d) {
     DimTable *t = &w->dims;
-    if (!w->positions || !lt_dim_mentions(d, w->block) || d->kind == DIM_SYMBOL)
+    if (d->kind == DIM_CONST || d->kind == DIM_SYMBOL)
         return d;
     const Dim *sum = lt_dim_const(t, d->kind == DIM_ADD || d->kind == DIM_MUL ? d->value : 0);
     for (uint32_t i = 0; i < d->count && (d->kind == DIM_ADD || d->kind == DIM_MUL); i++) {
@@ -71,14 +116,14 @@ const Dim *lt_cuda_fold_positions(Writer *w, const Dim *d) {
         sum = d->kind == DIM_ADD ? lt_dim_add(t, sum, arg) : lt_dim_mul(t, sum, arg);
     }
     if (d->kind == DIM_ADD)
-        return fold_sum(w, sum);
+        return fold_parts(w, w->positions ? fold_sum(w, sum) : sum);
     if (d->kind == DIM_MUL)
         return sum;
     const Dim *a = lt_cuda_fold_positions(w, d->args[0]),
               *b = lt_cuda_fold_positions(w, d->args[1]);
     switch (d->kind) {
     case DIM_FLOORDIV:
-        if (a == w->block && b->kind == DIM_CONST)
+        if (w->positions && a == w->block && b->kind == DIM_CONST)
             return lt_dim_floordiv(t, position_of(w), lt_dim_mul_const(t, b, w->positions));
         return lt_dim_floordiv(t, a, b);
     case DIM_MOD: return lt_dim_mod(t, a, b);

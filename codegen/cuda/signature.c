@@ -7,7 +7,7 @@
 
 /* On a new line where this one is full; the first one holds the function's name. */
 static void add_parameter(Str *out, const char *name, const char *text) {
-    enum { COLUMNS = 95 };
+    enum { COLUMNS = 94 };
     const char *newline = strrchr(out->text, '\n');
     const size_t used =
         newline ? strlen(newline) : out->len + strlen("__global__ void ") + strlen(name);

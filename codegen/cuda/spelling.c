@@ -38,6 +38,7 @@ static const char *const int_spelling[LT_FN_LIMIT] = {
     [FN_DIV] = "idiv($a, $b)",  [FN_MOD] = "imod($a, $b)",     [FN_FLOORDIV] = "ifloordiv($a, $b)",
     [FN_FMOD] = "irem($a, $b)", [FN_POW] = "ipow($a, $b)",     [FN_NEG] = "negw($a)",
     [FN_ABS] = "absw($a)",      [FN_FMA] = "fmaw($a, $b, $c)", [FN_CLAMP] = "iclamp($a, $b, $c)",
+    [FN_MIN] = "imin($a, $b)",  [FN_MAX] = "imax($a, $b)",
 };
 static const char *const bool_spelling[LT_FN_LIMIT] = {
     [FN_ADD] = "($a || $b)", [FN_MUL] = "($a && $b)",
@@ -259,8 +260,8 @@ Text lt_cuda_from_memory(Arena *arena, Text element, DType dtype) {
     case DT_F8E5M2FNUZ:
     case DT_F8E8M0:
     case DT_F4E2M1:
-        return (Text){
-            lt_arena_printf(arena, "widen<%s>(%s)", lt_dtype_name(dtype), element.text), BIND_ATOM};
+        return (Text){lt_arena_printf(arena, "widen<%s>(%s)", lt_dtype_name(dtype), element.text),
+                      BIND_ATOM};
     case DT_BF16:
         return (Text){lt_arena_printf(arena, "__bfloat162float(%s)", element.text), BIND_ATOM};
     case DT_BOOL: return (Text){lt_arena_printf(arena, "%s != 0", element.text), BIND_COMPARE};
