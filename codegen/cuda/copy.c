@@ -72,6 +72,7 @@ bool lt_cuda_copy(Writer *w, const Stmt *loop) {
         !is_aligned(w, lt_buffer_flat(&w->dims, to, s->u.store.index), lane, lanes) ||
         !is_aligned(w, lt_buffer_flat(&w->dims, from, index), lane, lanes))
         return false;
+    lt_cuda_hint(w, from, index);
     const char *test = predicate ? condition(w, predicate) : NULL;
     lt_cuda_line(w, "%s<%s>(%s, %s%s%s);", is_fetch ? "fetch" : "copy", type,
                  first_element(w, to, s->u.store.index, lane), first_element(w, from, index, lane),

@@ -17,7 +17,7 @@ static bool is_argument(const Writer *w, const Dim *symbol) {
     return false;
 }
 
-/* The symbol of a merged loop, b_y0_o or b_y0_o.1, in the dim, or NULL. */
+/* The symbol of a merged loop, b_y0_o or b_y0_o.1, in the sum, or NULL. */
 static const Dim *merged_symbol(const Writer *w, const Dim *d) {
     const Dim *found = NULL;
     if (d->kind == DIM_SYMBOL && is_argument(w, d))
@@ -28,7 +28,7 @@ static const Dim *merged_symbol(const Writer *w, const Dim *d) {
             return d;
         return joint && (!dot || (joint < dot && !strchr(dot, '_'))) ? d : NULL;
     }
-    for (uint32_t i = 0; i < d->count && !found; i++)
+    for (uint32_t i = 0; i < d->count && !found && (d->kind == DIM_ADD || d->kind == DIM_MUL); i++)
         found = merged_symbol(w, d->args[i]);
     return found;
 }
@@ -75,8 +75,9 @@ static const char *joined(Writer *w, const char *const *parts, int first, int en
 /* Which part of a merged loop (b_y0_o) this is: the quotient is the first, the remainder the last,
  * what is both is between; NULL where that cannot be said. */
 static const char *part_name(Writer *w, const Dim *d) {
-    const Dim *inner = d->args[0], *symbol = merged_symbol(w, d);
+    const Dim *inner = d->args[0];
     const bool is_mod = d->kind == DIM_MOD, is_middle = is_mod && inner->kind == DIM_FLOORDIV;
+    const Dim *symbol = merged_symbol(w, is_middle ? inner->args[0] : inner);
     const char *parts[LT_MAX_RANK + 1], *name = symbol ? symbol->name : "";
     int count = 0;
     if (!symbol && inner->kind == DIM_SYMBOL && !is_middle)
@@ -99,19 +100,22 @@ static const char *part_name(Writer *w, const Dim *d) {
 
 /* --- axes of buffers --- */
 
-/* What the axis of a convolution's operand counts, or NULL. */
+/* What the axis of an operand of a convolution over two axes counts, or NULL. An image may be
+ * without a batch, and have its channels first. */
 static const char *conv_axis(const Writer *w, const Buffer *b, int axis) {
-    static const char *const images[] = {"n", "h", "w", "c"},
-                             *const filters[] = {"kh", "kw", "c", "o"},
-                             *const results[] = {"n", "h", "w", "o"};
+    enum { IMAGE, FILTER, AXES = 4 };
+    static const char *const filters[AXES] = {"kh", "kw", "c", "o"};
+    static const char *const last[AXES] = {"c", "w", "h", "n"}, /* from the last axis on */
+        *const first[AXES] = {"w", "h", "c", "n"}, *const results[AXES] = {"o", "w", "h", "n"};
     const Kernel *k = w->kernel;
-    const bool is_conv =
-        k->class == KERNEL_CONV && k->param_count > 2 && k->buffers.data[0]->rank == 4;
-    if (!is_conv || b->kind > BUFFER_OUTPUT || axis > 3)
+    const int from_end = b->rank - 1 - axis;
+    if (k->class != KERNEL_CONV || k->param_count < 3 || k->buffers.data[FILTER]->rank != AXES ||
+        b->kind > BUFFER_OUTPUT || b->rank > AXES || b->rank < AXES - 1)
         return NULL;
-    if (b->index == 1)
-        return b->rank >= 3 ? filters[axis] : NULL;
-    return b->rank != 4 ? NULL : b->index == 0 ? images[axis] : results[axis];
+    if (b->index == FILTER)
+        return filters[axis];
+    const bool is_last = b->dims[b->rank - 1] == k->buffers.data[FILTER]->dims[2];
+    return b->index == IMAGE ? (is_last ? last : first)[from_end] : results[from_end];
 }
 
 static void add_hints(Writer *w, const Dim *d, const char *name) {
@@ -142,15 +146,11 @@ void lt_cuda_hint(Writer *w, const Buffer *b, const Dim *const *index) {
 
 /* --- names --- */
 
-/* The one symbol that d depends on, or NULL. */
-static const Dim *only_symbol(const Dim *d) {
-    const Dim *found = d->kind == DIM_SYMBOL ? d : NULL;
-    for (uint32_t i = 0; i < d->count; i++) {
-        const Dim *other = only_symbol(d->args[i]);
-        if ((found && other && other != found) || (!other && d->args[i]->kind != DIM_CONST))
-            return NULL;
-        found = other ? other : found;
-    }
+/* The first symbol in d, or part of one that has a name. */
+static const Dim *first_part(const Writer *w, const Dim *d) {
+    const Dim *found = d->kind == DIM_SYMBOL || lt_cuda_known_dim(w, d) ? d : NULL;
+    for (uint32_t i = 0; i < d->count && !found; i++)
+        found = first_part(w, d->args[i]);
     return found;
 }
 
@@ -169,12 +169,13 @@ static const char *plain_name(Writer *w, const Dim *d) {
         return known;
     if (d->kind == DIM_MIN || d->kind == DIM_MAX)
         return d->kind == DIM_MIN ? "lesser" : "larger";
+    if (d->kind == DIM_SYMBOL) {
+        const char *text = w->symbols[d->symbol];
+        return text && is_identifier(text) ? text : lt_cuda_loop_name(w->arena, d->name);
+    }
     if (!is_part) {
-        const Dim *symbol = only_symbol(d);
-        const char *text = symbol ? w->symbols[symbol->symbol] : NULL;
-        return text && is_identifier(text) ? text
-               : symbol                    ? lt_cuda_loop_name(w->arena, symbol->name)
-                                           : "part";
+        const Dim *first = first_part(w, d);
+        return first ? plain_name(w, first) : "part";
     }
     const char *name = plain_name(w, d->args[0]);
     const bool is_mod = d->kind == DIM_MOD;
@@ -193,10 +194,8 @@ const char *lt_cuda_part_name(Writer *w, const Dim *d) {
             hint = w->hints.data[i].name;
             is_hinted = true;
         }
-    if (hint && (!part || strcmp(hint, "now") == 0 || strcmp(hint, "next") == 0))
-        return hint;
-    if (!part)
-        return plain_name(w, d);
+    if (!part || strcmp(hint ? hint : "", "now") == 0 || strcmp(hint ? hint : "", "next") == 0)
+        return hint ? hint : plain_name(w, d);
     if (!lt_strmap_get(&w->names, part) || !is_hinted)
         return part;
     return hint ? hint : lt_arena_printf(w->arena, "%s_%s", w->hint_stem, part);
