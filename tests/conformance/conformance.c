@@ -17,7 +17,7 @@ typedef struct Options {
     const char *filter, *json, *target;
     int64_t jobs, seconds, part;
     int dims; /* a DimsForm; -1: each */
-    bool all, list_failures, bless;
+    bool all, list_failures, bless, cuda_jit;
 } Options;
 
 #define ROW(field, ...) CLI_ROW(Options, field, __VA_ARGS__)
@@ -32,6 +32,7 @@ static const CliOption table[] = {
         "ones are symbolic, or all (default: once each way)",
         .choices = DIMS_CHOICES),
     ROW(target, CLI_STRING, "--target", "NAME", "as lathec takes it (default: this machine)"),
+    ROW(cuda_jit, CLI_FLAG, "--cuda-jit", NULL, "as lathec takes it"),
     ROW(jobs, CLI_INT, "--jobs", "N", "at most so many at once (default: 2)", .min = 1, .max = 64),
     ROW(seconds, CLI_INT, "--limit", "SECONDS", "for each case (default: 60)", .min = 1,
         .max = 3600),
@@ -104,6 +105,7 @@ static int run_form(Suite *s, DimsForm dims) {
     *c = (Conformance){.arena = s->arena,
                        .dims = dims,
                        .target = s->options->target,
+                       .cuda_jit = s->options->cuda_jit,
                        .jobs = (int)s->options->jobs,
                        .seconds = (int)s->options->seconds};
     const uint64_t part = s->options->part ? (uint64_t)s->options->part : parts[dims];

@@ -52,6 +52,7 @@ typedef struct Conformance {
     Arena *arena;
     DimsForm dims;
     const char *target; /* NULL: this machine */
+    bool cuda_jit;
     CaseList cases; /* that were chosen, by name */
     size_t all;     /* how many the suite has */
     int jobs;

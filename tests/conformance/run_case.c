@@ -53,6 +53,7 @@ static bool compile(Running *r, const Conformance *how, const char *artifact) {
     const CompileOptions options = {.target = how->target,
                                     .pass_limit = -1,
                                     .quiet = true,
+                                    .cuda_jit = how->cuda_jit,
                                     .inputs = form.inputs,
                                     .dims = form.ranges};
     Compilation c;

@@ -1,5 +1,6 @@
 /* nvrtc.c - stands in for NVRTC in tests: a libnvrtc.so that compiles with tests/cuda/nvcc, whose
- * path is $FAKE_NVCC. It knows sm_75 and sm_80. */
+ * path is $FAKE_NVCC. It knows sm_75 and sm_80. $FAKE_NVRTC_CHECK, a command, gets the architecture
+ * and the text's file first: what it refuses is refused. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,8 +59,9 @@ int nvrtcCompileProgram(FakeProgram *program, int count, const char *const *opti
     FILE *file = fopen(path, "w");
     fputs(program->text, file);
     fclose(file);
-    snprintf(command, sizeof command, "%s -gencode code=%s %s -o %s/image", getenv("FAKE_NVCC"),
-             code, path, folder);
+    const char *check = getenv("FAKE_NVRTC_CHECK");
+    snprintf(command, sizeof command, "{ %s %s %s; } && %s -gencode code=%s %s -o %s/image",
+             check ? check : ":", options[0], path, getenv("FAKE_NVCC"), code, path, folder);
     snprintf(path, sizeof path, "%s/image", folder);
     const int result = system(command) == 0 ? read_image(program, path) : FAILED;
     snprintf(command, sizeof command, "rm -r %s", folder);
