@@ -193,8 +193,10 @@ static lathe_status compile(const Nvrtc *n, const char *text, int capability, Bu
     if (!known)
         return lt_fail(error, LATHE_MACHINE, "NVRTC makes no code for the GPU, which is sm_%d",
                        capability);
-    snprintf(architecture, sizeof architecture, "--gpu-architecture=%s_%d",
-             known == capability ? "sm" : "compute", known);
+    /* What only this very architecture has, and no later one, must be asked for. */
+    const bool is_own = capability == 90 && known == 90 && strstr(text, "_FEAT_SM90_ALL");
+    snprintf(architecture, sizeof architecture, "--gpu-architecture=%s_%d%s",
+             known == capability ? "sm" : "compute", known, is_own ? "a" : "");
     const char *const options[] = {architecture, "--std=c++17"};
     NvrtcProgram program = NULL;
     int result = n->create(&program, text, "model.cu", 0, NULL, NULL);

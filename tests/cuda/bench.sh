@@ -31,7 +31,7 @@ says() { # WORDS
 }
 
 # 2 * 64^3 operations in 1 us are 0.524 TFLOP/s; ten processors of 1 GHz do 20.5 on tensor cores, and 1.28 in f32.
-bench 0 --scale 64 --filter '64 x 64 x 64 *' --model tests/cuda/mlp.lir
+bench 0 --scale 64 --filter '64 x 64 x 64 [bf]*' --model tests/cuda/mlp.lir
 says 'Fake 7 (sm_80, 10 processors, 1.00 GHz, 256 GB/s), CUDA 12.4, cuBLAS 12.3.4, cuDNN 9.1.2; the least of 2 rounds.'
 says '| products, m x n x k | dtype | lathe, ms | cuBLAS, ms | of its speed | TFLOP/s | of the peak |'
 says '| 64 x 64 x 64 | f16 | 0.001 | 0.002 | 200 % | 0.524 | 3 % |'
@@ -53,6 +53,12 @@ assert model["launches"] == 3 and len(model["kernels"]) == 3
 assert abs(sum(kernel["ms"] for kernel in model["kernels"]) - model["kernel_ms"]) < 1e-9
 END
 result $? 'the figures are in the file, too'
+
+if build/bin/lathec --help | grep -q -- '--precision'; then
+	bench 0 --scale 64 --filter '64 x 64 x 64 [ti]*'
+	says '| 64 x 64 x 64 | tf32 | 0.001 | 0.002 | 200 % | 0.524 | 5 % |'
+	says '| 64 x 64 x 64 | i8 | 0.001 | 0.002 | 200 % | 0.524 | 1 % |'
+fi
 
 # One of them, and three that are alike.
 bench 0 --only conv --scale 8 --filter '1 x 7 x 7 x 16, 16 of 3 x 3*'

@@ -43,6 +43,8 @@ int cublasSetStream_v2(cublasHandle_t handle, CUstream stream) {
 }
 
 static float element(const Product *p, const void *data, long long i) {
+    if (p->type == CUDA_R_8I)
+        return ((const int8_t *)data)[i];
     const uint16_t half = p->type == CUDA_R_32F ? 0 : ((const uint16_t *)data)[i];
     return p->type == CUDA_R_16F    ? lt_f16_to_f32(half)
            : p->type == CUDA_R_16BF ? lt_bf16_to_f32(half)
@@ -52,6 +54,8 @@ static float element(const Product *p, const void *data, long long i) {
 static void put(const Product *p, long long i, float value) {
     if (p->type == CUDA_R_32F)
         ((float *)p->c)[i] = value;
+    else if (p->type == CUDA_R_8I)
+        ((int32_t *)p->c)[i] = (int32_t)value;
     else
         ((uint16_t *)p->c)[i] = p->type == CUDA_R_16F ? lt_f32_to_f16(value)
                                                       : lt_f32_to_bf16(value);
@@ -80,9 +84,15 @@ int cublasGemmStridedBatchedEx(cublasHandle_t handle, int turn_a, int turn_b, in
     const char *fails = getenv("FAKE_CUBLAS_FAIL");
     if (fails)
         return atoi(fails);
-    if (turn_a || turn_b || a_type != b_type || a_type != c_type || a_row < m || b_row < k ||
-        c_row < m || compute != CUBLAS_COMPUTE_32F || algorithm != CUBLAS_GEMM_DEFAULT ||
-        *(const float *)alpha != 1 || *(const float *)beta != 0)
+    const bool is_int = a_type == CUDA_R_8I;
+    const bool has_factors = is_int ? *(const int32_t *)alpha == 1 && *(const int32_t *)beta == 0
+                                    : *(const float *)alpha == 1 && *(const float *)beta == 0;
+    const bool has_sums =
+        is_int ? compute == CUBLAS_COMPUTE_32I && c_type == CUDA_R_32I
+               : (compute == CUBLAS_COMPUTE_32F || compute == CUBLAS_COMPUTE_32F_FAST_TF32) &&
+                     c_type == a_type;
+    if (turn_a || turn_b || a_type != b_type || a_row < m || b_row < k || c_row < m ||
+        algorithm != CUBLAS_GEMM_DEFAULT || !has_factors || !has_sums)
         return 7;
     Product *p = malloc(sizeof *p);
     *p = (Product){m, n, k, a_row, b_row, c_row, count, a_type, a_matrix, b_matrix, c_matrix, a, b,

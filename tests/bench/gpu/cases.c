@@ -43,10 +43,16 @@ static int64_t scaled(const GpuBench *bench, int64_t extent, int64_t least) {
     return value > least ? value : extent < least ? extent : least;
 }
 
-static void add_product(GpuBench *bench, lathe_dtype dtype, const int64_t *of) {
+const char *gpu_dtype_name(const GpuCase *c) {
+    return c->precision ? c->precision : lathe_dtype_name(c->dtype);
+}
+
+static void add_product(GpuBench *bench, lathe_dtype dtype, const char *precision,
+                        const int64_t *of) {
     const GpuCase c = {.group = "gemm",
                        .dtype = dtype,
-                       .sum = dtype,
+                       .sum = dtype == LATHE_I8 ? LATHE_I32 : dtype,
+                       .precision = precision,
                        .batch = of[0],
                        .m = scaled(bench, of[1], 8),
                        .n = scaled(bench, of[2], 8),
@@ -55,7 +61,7 @@ static void add_product(GpuBench *bench, lathe_dtype dtype, const int64_t *of) {
                                     : "";
     const char *what = lt_arena_printf(bench->arena, "%s%lld x %lld x %lld", times,
                                        (long long)c.m, (long long)c.n, (long long)c.k);
-    const char *name = lt_arena_printf(bench->arena, "%s %s", what, lathe_dtype_name(dtype));
+    const char *name = lt_arena_printf(bench->arena, "%s %s", what, gpu_dtype_name(&c));
     if (!is_wanted(bench, "gemm", name))
         return;
     lt_vec_push(bench->arena, &bench->cases, c);
@@ -85,10 +91,17 @@ static void add_convolution(GpuBench *bench, lathe_dtype dtype, int64_t batch, c
 }
 
 void gpu_choose(GpuBench *bench) {
-    static const lathe_dtype dtypes[] = {LATHE_F16, LATHE_BF16, LATHE_F32};
-    for (size_t d = 0; d < sizeof dtypes / sizeof *dtypes; d++)
+    static const struct {
+        lathe_dtype dtype;
+        const char *precision;
+    } kinds[] = {{LATHE_F16, NULL},
+                 {LATHE_BF16, NULL},
+                 {LATHE_F32, NULL},
+                 {LATHE_F32, "tf32"},
+                 {LATHE_I8, NULL}};
+    for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++)
         for (size_t i = 0; i < sizeof products / sizeof *products; i++)
-            add_product(bench, dtypes[d], products[i]);
+            add_product(bench, kinds[kind].dtype, kinds[kind].precision, products[i]);
     static const struct {
         lathe_dtype dtype;
         int64_t batch;
@@ -120,8 +133,9 @@ double gpu_flops(const GpuCase *c) {
 
 const char *gpu_case_text(Arena *arena, const GpuCase *c) {
     const char *dtype = lathe_dtype_name(c->dtype);
-    const long long batch = c->batch, m = c->m, n = c->n, k = c->k, out = c->size ? output_extent(c)
-                                                                                  : 0;
+    const char *sum = c->sum != c->dtype ? ", dtype = i32" : "";
+    const long long batch = c->batch, m = c->m, n = c->n, k = c->k;
+    const long long out = c->size ? output_extent(c) : 0;
     if (c->size)
         return lt_arena_printf(
             arena,
@@ -134,13 +148,13 @@ const char *gpu_case_text(Arena *arena, const GpuCase *c) {
     if (c->batch == 1)
         return lt_arena_printf(arena,
                                "graph main(%%x \"x\": %s[%lld,%lld], %%w \"w\": %s[%lld,%lld]) {\n"
-                               "  %%0 \"y\" = contract %%x, %%w {spec = \"mk,kn->mn\"}\n"
+                               "  %%0 \"y\" = contract %%x, %%w {spec = \"mk,kn->mn\"%s}\n"
                                "  yield %%0\n}\n",
-                               dtype, m, k, dtype, k, n);
+                               dtype, m, k, dtype, k, n, sum);
     return lt_arena_printf(
         arena,
         "graph main(%%x \"x\": %s[%lld,%lld,%lld], %%w \"w\": %s[%lld,%lld,%lld]) {\n"
-        "  %%0 \"y\" = contract %%x, %%w {spec = \"bmk,bkn->bmn\"}\n"
+        "  %%0 \"y\" = contract %%x, %%w {spec = \"bmk,bkn->bmn\"%s}\n"
         "  yield %%0\n}\n",
-        dtype, batch, m, k, dtype, batch, k, n);
+        dtype, batch, m, k, dtype, batch, k, n, sum);
 }

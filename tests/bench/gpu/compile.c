@@ -39,6 +39,10 @@ static void run_lathec(GpuBench *bench, size_t index) {
     words[count++] = file_of(arena, index, ".so");
     if (o->cuda_jit)
         words[count++] = "--cuda-jit";
+    if (!model && bench->cases.data[index].precision) {
+        words[count++] = "--precision";
+        words[count++] = bench->cases.data[index].precision;
+    }
     const int log = open(file_of(arena, index, ".log"), O_WRONLY | O_CREAT | O_TRUNC, 0666);
     dup2(log, STDOUT_FILENO);
     dup2(log, STDERR_FILENO);

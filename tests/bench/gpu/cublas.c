@@ -1,5 +1,5 @@
-/* cublas.c - products on cuBLAS: sums in f32, but of integers, and floats are taken as they are (no
- * tf32). tests/cuda/peers_check.c compares the declarations with NVIDIA's headers. */
+/* cublas.c - products on cuBLAS: sums in f32, but of integers, and floats as they are, unless the
+ * case asks for tf32. tests/cuda/peers_check.c compares the declarations with NVIDIA's headers. */
 #include "tests/bench/gpu/cublas.h"
 
 #include "tests/bench/gpu/gpu.h"
@@ -44,12 +44,13 @@ const char *gpu_cublas_enqueue(PeerRun *run) {
     const void *alpha = is_int ? (const void *)&int_one : &one;
     const void *beta = is_int ? (const void *)&int_zero : &zero;
     const int m = (int)c->m, n = (int)c->n, k = (int)c->k, type = data_type(c->dtype);
+    const int compute = is_int         ? CUBLAS_COMPUTE_32I
+                        : c->precision ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                       : CUBLAS_COMPUTE_32F;
     const int status = api.gemm(run->peer->handle, CUBLAS_OP_N, CUBLAS_OP_N, n, m, k, alpha,
                                 run->w, type, n, (long long)k * n, run->x, type, k,
                                 (long long)m * k, beta, run->output, data_type(c->sum), n,
-                                (long long)m * n, (int)c->batch,
-                                is_int ? CUBLAS_COMPUTE_32I : CUBLAS_COMPUTE_32F,
-                                CUBLAS_GEMM_DEFAULT);
+                                (long long)m * n, (int)c->batch, compute, CUBLAS_GEMM_DEFAULT);
     if (!status)
         return NULL;
     snprintf(run->words, sizeof run->words, "cuBLAS says %d", status);

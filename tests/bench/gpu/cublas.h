@@ -6,7 +6,8 @@
 
 #ifndef CUBLAS_API_H_
 typedef void *cublasHandle_t;
-enum { CUBLAS_OP_N = 0, CUBLAS_COMPUTE_32F = 68, CUBLAS_COMPUTE_32I = 72 };
+enum { CUBLAS_OP_N = 0 };
+enum { CUBLAS_COMPUTE_32F = 68, CUBLAS_COMPUTE_32I = 72, CUBLAS_COMPUTE_32F_FAST_TF32 = 77 };
 enum { CUBLAS_GEMM_DEFAULT = -1 };
 enum { CUDA_R_32F = 0, CUDA_R_16F = 2, CUDA_R_8I = 3, CUDA_R_32I = 10, CUDA_R_16BF = 14 };
 #define CUBLAS_ENUM(type) int

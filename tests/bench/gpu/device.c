@@ -16,14 +16,14 @@ static const struct {
     {100, 128, 4096, 2048, 8192}, {120, 128, 512, 256, 1024},
 };
 
-double gpu_peak(const Gpu *gpu, lathe_dtype dtype) {
+double gpu_peak(const Gpu *gpu, const char *dtype) {
     for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
         if (rates[i].capability != gpu->capability)
             continue;
-        const int rate = dtype == LATHE_F16 || dtype == LATHE_BF16 ? rates[i].f16
-                         : dtype == LATHE_I8                      ? rates[i].i8
-                         : dtype == LATHE_F32                     ? rates[i].f32
-                                                                  : 0;
+        const int rate = strcmp(dtype, "f32") == 0    ? rates[i].f32
+                         : strcmp(dtype, "tf32") == 0 ? rates[i].tf32
+                         : strcmp(dtype, "i8") == 0   ? rates[i].i8
+                                                      : rates[i].f16;
         return 2.0 * rate * gpu->processors * gpu->hertz;
     }
     return 0;

@@ -41,8 +41,8 @@ typedef struct GpuCase {
     int64_t batch, m, n, k;
     int size, stride; /* 0: a product */
     int count;        /* how often its model has it; 0: it is a case by itself */
-    const char *what; /* for people: "4096 x 4096 x 4096" */
-    const char *flags; /* more options of lathec; NULL: none */
+    const char *what;      /* for people: "4096 x 4096 x 4096" */
+    const char *precision; /* what operands are rounded to, of lathec's and cuBLAS's; NULL: not */
 } GpuCase;
 typedef Vec(GpuCase) GpuCaseList;
 
@@ -85,6 +85,8 @@ typedef struct GpuBench {
 /* Fills bench->cases and bench->models with what the options choose. */
 void gpu_choose(GpuBench *bench);
 double gpu_flops(const GpuCase *c);
+/* "f16", "tf32" */
+const char *gpu_dtype_name(const GpuCase *c);
 /* The model of one node, in lathe's text. */
 const char *gpu_case_text(Arena *arena, const GpuCase *c);
 
@@ -92,8 +94,8 @@ const char *gpu_case_text(Arena *arena, const GpuCase *c);
 
 /* Opens the driver and the device, whose context becomes the thread's. NULL, or a sentence. */
 const char *gpu_open(Arena *arena, Gpu *gpu, int ordinal);
-/* Multiply-adds and adds that the device does in a second at most; 0: its row is not known. */
-double gpu_peak(const Gpu *gpu, lathe_dtype dtype);
+/* Multiplications and additions that the device does in a second at most; 0: it is not known. */
+double gpu_peak(const Gpu *gpu, const char *dtype);
 /* Device memory, or a sentence in *trouble. bytes 0 gives NULL. */
 void *gpu_alloc(const Gpu *gpu, size_t bytes, const char **trouble);
 void gpu_free(const Gpu *gpu, void *memory);

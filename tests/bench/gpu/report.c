@@ -34,17 +34,17 @@ static void report_case(const GpuBench *bench, const GpuRow *row, FILE *out) {
                                            : "";
     if (row->trouble) {
         fprintf(out, "| %s%s | %s | %s | | | | |\n", times, row->of->what,
-                lathe_dtype_name(row->of->dtype), row->trouble);
+                gpu_dtype_name(row->of), row->trouble);
         return;
     }
     fprintf(out, "| %s%s | %s | %s | %s | %s | %s | %s |\n", times, row->of->what,
-            lathe_dtype_name(row->of->dtype), figure(arena, row->lathe_ms),
+            gpu_dtype_name(row->of), figure(arena, row->lathe_ms),
             row->peer_trouble && row->peer_trouble != peer_of(bench, row->of)->trouble
                 ? row->peer_trouble
                 : figure(arena, row->peer_ms),
             share(arena, percent(row->peer_ms, row->lathe_ms)),
             figure(arena, rate * 1e-12),
-            share(arena, percent(rate, gpu_peak(&bench->gpu, row->of->dtype))));
+            share(arena, percent(rate, gpu_peak(&bench->gpu, gpu_dtype_name(row->of)))));
 }
 
 /* All convolutions of a model, each as often as it has them; those that only one of both has
@@ -52,7 +52,7 @@ static void report_case(const GpuBench *bench, const GpuRow *row, FILE *out) {
 static void report_sum(const GpuBench *bench, const char *group, FILE *out) {
     Arena *arena = bench->arena;
     double lathe = 0, peer = 0, flops = 0;
-    lathe_dtype dtype = LATHE_F32;
+    const char *dtype = "f32";
     int count = 0;
     for (size_t i = 0; i < bench->cases.len; i++) {
         const GpuRow *row = &bench->rows.data[i];
@@ -62,11 +62,11 @@ static void report_sum(const GpuBench *bench, const char *group, FILE *out) {
         peer += row->of->count * row->peer_ms;
         flops += row->of->count * gpu_flops(row->of);
         count += row->of->count;
-        dtype = row->of->dtype;
+        dtype = gpu_dtype_name(row->of);
     }
     const double rate = lathe > 0 ? flops / (lathe * 1e-3) : 0;
     if (count > 1)
-        fprintf(out, "| all %d | %s | %s | %s | %s | %s | %s |\n", count, lathe_dtype_name(dtype),
+        fprintf(out, "| all %d | %s | %s | %s | %s | %s | %s |\n", count, dtype,
                 figure(arena, lathe), figure(arena, peer), share(arena, percent(peer, lathe)),
                 figure(arena, rate * 1e-12),
                 share(arena, percent(rate, gpu_peak(&bench->gpu, dtype))));
@@ -154,7 +154,7 @@ void gpu_report(const GpuBench *bench, FILE *out) {
             (long long)bench->options->rounds);
     report_peer(&peers->blas, out);
     report_peer(&peers->dnn, out);
-    if (gpu_peak(gpu, LATHE_F32) <= 0)
+    if (gpu_peak(gpu, "f32") <= 0)
         fprintf(out, "What sm_%d can do at most is not known here.\n", gpu->capability);
     report_cases(bench, out);
     report_models(bench, out);
@@ -195,10 +195,10 @@ static void json_row(const GpuBench *bench, const GpuRow *row, FILE *out) {
     number(out, "lathe_ms", row->lathe_ms, ", ");
     text(out, "trouble", row->trouble, ", ");
     if (row->of) {
-        text(out, "dtype", lathe_dtype_name(row->of->dtype), ", ");
+        text(out, "dtype", gpu_dtype_name(row->of), ", ");
         number(out, "count", row->of->count, ", ");
         number(out, "flop", gpu_flops(row->of), ", ");
-        number(out, "peak_flop_per_second", gpu_peak(&bench->gpu, row->of->dtype), ", ");
+        number(out, "peak_flop_per_second", gpu_peak(&bench->gpu, gpu_dtype_name(row->of)), ", ");
         text(out, "peer", row->peer, ", ");
         number(out, "peer_ms", row->peer_ms, ", ");
         text(out, "peer_trouble", row->peer_trouble, ", ");
