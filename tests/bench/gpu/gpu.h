@@ -65,7 +65,7 @@ typedef struct GpuRow {
     const char *peer_trouble;
     uint32_t launches;      /* of one run */
     double kernel_ms;       /* the sum of its kernels, one by one */
-    double greatest_gap_us; /* between kernels that are launched one by one */
+    double greatest_gap_us; /* between two kernels, launched one by one */
     Vec(GpuKernel) kernels; /* the most expensive first */
 } GpuRow;
 typedef Vec(GpuRow) GpuRowList;

@@ -111,23 +111,26 @@ static int by_time(const void *a, const void *b) {
     return (x < y) - (x > y);
 }
 
-/* Between the end of a kernel and the begin of the next one of the same run. The first run of the
- * profile is not counted: its events are made then. */
-static double greatest_gap_us(const Profile *p) {
-    double greatest = 0;
+/* Between the end of a kernel and the begin of the next one: of each such place in the model the
+ * least of all runs, since a gap that is not there each time is the host's, and of the places the
+ * greatest. */
+static double greatest_gap_us(const GpuBench *bench, const Profile *p) {
+    double *least = LT_ARRAY(bench->arena, double, p->event_count + 1), greatest = 0;
+    size_t place = 0, places = 0;
     uint64_t end = 0;
-    int run = 0;
     for (size_t i = 0; i < p->event_count; i++) {
         const ProfileEvent *e = &p->events[i];
         if (e->row == LT_PROFILE_RUN) {
-            end = 0;
-            run++;
+            place = 0;
             continue;
         }
-        const double gap = end && e->start_ns > end ? (double)(e->start_ns - end) * 1e-3 : 0;
-        greatest = run > 0 && gap > greatest ? gap : greatest;
+        const double gap = place && e->start_ns > end ? (double)(e->start_ns - end) * 1e-3 : 0;
+        least[place] = place < places && least[place] < gap ? least[place] : gap;
         end = e->start_ns + e->duration_ns;
+        places = ++place > places ? place : places;
     }
+    for (size_t i = 0; i < places; i++)
+        greatest = least[i] > greatest ? least[i] : greatest;
     return greatest;
 }
 
@@ -153,6 +156,6 @@ const char *gpu_lathe_profile(const GpuBench *bench, LatheRun *run, GpuRow *row)
     if (row->kernels.len)
         qsort(row->kernels.data, row->kernels.len, sizeof *row->kernels.data, by_time);
     row->launches = (uint32_t)(launches + 0.5);
-    row->greatest_gap_us = greatest_gap_us(&run->context->profile);
+    row->greatest_gap_us = greatest_gap_us(bench, &run->context->profile);
     return trouble;
 }
