@@ -64,7 +64,7 @@ void *device_memory(size_t bytes) {
 void from_device(void *host, const void *device, size_t bytes) {
     const CudaApi *api = driver();
     CUstream stream;
-    void *pinned;
+    void *pinned = NULL;
     if (api->stream_create(&stream, 0) || api->alloc_host(&pinned, bytes) ||
         api->download(pinned, (CUdeviceptr)(uintptr_t)device, bytes, stream) ||
         api->stream_wait(stream))

@@ -57,8 +57,8 @@ static void put(const Product *p, long long i, float value) {
     else if (p->type == CUDA_R_8I)
         ((int32_t *)p->c)[i] = (int32_t)value;
     else
-        ((uint16_t *)p->c)[i] = p->type == CUDA_R_16F ? lt_f32_to_f16(value)
-                                                      : lt_f32_to_bf16(value);
+        ((uint16_t *)p->c)[i] =
+            p->type == CUDA_R_16F ? lt_f32_to_f16(value) : lt_f32_to_bf16(value);
 }
 
 static void multiply(void *argument) {
@@ -78,9 +78,8 @@ static void multiply(void *argument) {
 int cublasGemmStridedBatchedEx(cublasHandle_t handle, int turn_a, int turn_b, int m, int n, int k,
                                const void *alpha, const void *a, int a_type, int a_row,
                                long long a_matrix, const void *b, int b_type, int b_row,
-                               long long b_matrix, const void *beta, void *c, int c_type,
-                               int c_row, long long c_matrix, int count, int compute,
-                               int algorithm) {
+                               long long b_matrix, const void *beta, void *c, int c_type, int c_row,
+                               long long c_matrix, int count, int compute, int algorithm) {
     const char *fails = getenv("FAKE_CUBLAS_FAIL");
     if (fails)
         return atoi(fails);
@@ -95,7 +94,7 @@ int cublasGemmStridedBatchedEx(cublasHandle_t handle, int turn_a, int turn_b, in
         algorithm != CUBLAS_GEMM_DEFAULT || !has_factors || !has_sums)
         return 7;
     Product *p = malloc(sizeof *p);
-    *p = (Product){m, n, k, a_row, b_row, c_row, count, a_type, a_matrix, b_matrix, c_matrix, a, b,
-                   c};
+    *p = (Product){m,      n,        k,        a_row,    b_row, c_row, count,
+                   a_type, a_matrix, b_matrix, c_matrix, a,     b,     c};
     return fake_call(((Handle *)handle)->stream, multiply, p) ? 13 : 0;
 }

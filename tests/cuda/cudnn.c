@@ -85,8 +85,8 @@ int cudnnFindConvolutionForwardAlgorithm(cudnnHandle_t handle, const cudnnTensor
                                          int *found, cudnnConvolutionFwdAlgoPerf_t *results) {
     (void)handle, (void)x, (void)w, (void)convolution, (void)y;
     *found = wanted > 0;
-    results[0] = (cudnnConvolutionFwdAlgoPerf_t){.algo = 1, .memory = 1,
-                                                 .mathType = CUDNN_FMA_MATH};
+    results[0] =
+        (cudnnConvolutionFwdAlgoPerf_t){.algo = 1, .memory = 1, .mathType = CUDNN_FMA_MATH};
     return 0;
 }
 
@@ -138,8 +138,8 @@ static void convolve(void *argument) {
 int cudnnConvolutionForward(cudnnHandle_t handle, const void *alpha,
                             const cudnnTensorDescriptor_t x_form, const void *x,
                             const cudnnFilterDescriptor_t w_form, const void *w,
-                            const cudnnConvolutionDescriptor_t how, int algorithm,
-                            void *workspace, size_t workspace_bytes, const void *beta,
+                            const cudnnConvolutionDescriptor_t how, int algorithm, void *workspace,
+                            size_t workspace_bytes, const void *beta,
                             const cudnnTensorDescriptor_t y_form, void *y) {
     if (*(const float *)alpha != 1 || *(const float *)beta != 0 || algorithm != 1 || !workspace ||
         workspace_bytes < 1)

@@ -14,21 +14,21 @@ static const int64_t products[][4] = {
 
 /* resnet50's convolutions: extent, channels, filters, size, stride, how many of them. */
 static const int convolutions[][6] = {
-    {224, 3, 64, 7, 2, 1},   {56, 64, 64, 1, 1, 1},     {56, 64, 64, 3, 1, 3},
-    {56, 64, 256, 1, 1, 4},  {56, 256, 64, 1, 1, 2},    {56, 256, 128, 1, 1, 1},
-    {56, 128, 128, 3, 2, 1}, {28, 128, 512, 1, 1, 4},   {56, 256, 512, 1, 2, 1},
-    {28, 512, 128, 1, 1, 3}, {28, 128, 128, 3, 1, 3},   {28, 512, 256, 1, 1, 1},
-    {28, 256, 256, 3, 2, 1}, {14, 256, 1024, 1, 1, 6},  {28, 512, 1024, 1, 2, 1},
+    {224, 3, 64, 7, 2, 1},    {56, 64, 64, 1, 1, 1},    {56, 64, 64, 3, 1, 3},
+    {56, 64, 256, 1, 1, 4},   {56, 256, 64, 1, 1, 2},   {56, 256, 128, 1, 1, 1},
+    {56, 128, 128, 3, 2, 1},  {28, 128, 512, 1, 1, 4},  {56, 256, 512, 1, 2, 1},
+    {28, 512, 128, 1, 1, 3},  {28, 128, 128, 3, 1, 3},  {28, 512, 256, 1, 1, 1},
+    {28, 256, 256, 3, 2, 1},  {14, 256, 1024, 1, 1, 6}, {28, 512, 1024, 1, 2, 1},
     {14, 1024, 256, 1, 1, 5}, {14, 256, 256, 3, 1, 5},  {14, 1024, 512, 1, 1, 1},
-    {14, 512, 512, 3, 2, 1}, {7, 512, 2048, 1, 1, 3},   {14, 1024, 2048, 1, 2, 1},
-    {7, 2048, 512, 1, 1, 2}, {7, 512, 512, 3, 1, 2},
+    {14, 512, 512, 3, 2, 1},  {7, 512, 2048, 1, 1, 3},  {14, 1024, 2048, 1, 2, 1},
+    {7, 2048, 512, 1, 1, 2},  {7, 512, 512, 3, 1, 2},
 };
 
 static const char *const models[] = {
-    "resnet50", "resnet50_f16", "resnet50_b32", "resnet50_b32_f16",
-    "mobilenet_v2", "mobilenet_v2_f16", "bert_base", "bert_base_f16",
-    "gpt2_prefill64", "gpt2_step64", "unet",
-    "mlp", "mlp_f16",
+    "resnet50",       "resnet50_f16",     "resnet50_b32", "resnet50_b32_f16",
+    "mobilenet_v2",   "mobilenet_v2_f16", "bert_base",    "bert_base_f16",
+    "gpt2_prefill64", "gpt2_step64",      "unet",         "mlp",
+    "mlp_f16",
 };
 
 static bool is_wanted(const GpuBench *bench, const char *group, const char *name) {
@@ -57,10 +57,10 @@ static void add_product(GpuBench *bench, lathe_dtype dtype, const char *precisio
                        .m = scaled(bench, of[1], 8),
                        .n = scaled(bench, of[2], 8),
                        .k = scaled(bench, of[3], 8)};
-    const char *times = c.batch > 1 ? lt_arena_printf(bench->arena, "%lld x ", (long long)c.batch)
-                                    : "";
-    const char *what = lt_arena_printf(bench->arena, "%s%lld x %lld x %lld", times,
-                                       (long long)c.m, (long long)c.n, (long long)c.k);
+    const char *times =
+        c.batch > 1 ? lt_arena_printf(bench->arena, "%lld x ", (long long)c.batch) : "";
+    const char *what = lt_arena_printf(bench->arena, "%s%lld x %lld x %lld", times, (long long)c.m,
+                                       (long long)c.n, (long long)c.k);
     const char *name = lt_arena_printf(bench->arena, "%s %s", what, gpu_dtype_name(&c));
     if (!is_wanted(bench, "gemm", name))
         return;
@@ -79,10 +79,10 @@ static void add_convolution(GpuBench *bench, lathe_dtype dtype, int64_t batch, c
                        .size = of[3],
                        .stride = of[4],
                        .count = of[5]};
-    const char *what = lt_arena_printf(
-        bench->arena, "%lld x %lld x %lld x %lld, %lld of %d x %d%s", (long long)c.batch,
-        (long long)c.m, (long long)c.m, (long long)c.k, (long long)c.n, c.size, c.size,
-        c.stride == 2 ? ", every second" : "");
+    const char *what =
+        lt_arena_printf(bench->arena, "%lld x %lld x %lld x %lld, %lld of %d x %d%s",
+                        (long long)c.batch, (long long)c.m, (long long)c.m, (long long)c.k,
+                        (long long)c.n, c.size, c.size, c.stride == 2 ? ", every second" : "");
     const char *name = lt_arena_printf(bench->arena, "%s %s", what, lathe_dtype_name(dtype));
     if (!is_wanted(bench, "conv", name))
         return;
@@ -114,8 +114,7 @@ void gpu_choose(GpuBench *bench) {
             lt_vec_push(bench->arena, &bench->models, (GpuModel){models[i], NULL});
     for (size_t i = 0; i < bench->options->models.len; i++) {
         const char *path = bench->options->models.data[i], *slash = strrchr(path, '/');
-        lt_vec_push(bench->arena, &bench->models,
-                    (GpuModel){slash ? slash + 1 : path, path});
+        lt_vec_push(bench->arena, &bench->models, (GpuModel){slash ? slash + 1 : path, path});
     }
 }
 
@@ -143,8 +142,8 @@ const char *gpu_case_text(Arena *arena, const GpuCase *c) {
             "  %%0 \"y\" = conv %%x, %%w {strides = [%d, %d], dilations = [1, 1], "
             "pad_lo = [%d, %d], pad_hi = [%d, %d], groups = 1} : %s[%lld,%lld,%lld,%lld]\n"
             "  yield %%0\n}\n",
-            dtype, batch, m, m, k, dtype, c->size, c->size, k, n, c->stride, c->stride,
-            c->size / 2, c->size / 2, c->size / 2, c->size / 2, dtype, batch, out, out, n);
+            dtype, batch, m, m, k, dtype, c->size, c->size, k, n, c->stride, c->stride, c->size / 2,
+            c->size / 2, c->size / 2, c->size / 2, dtype, batch, out, out, n);
     if (c->batch == 1)
         return lt_arena_printf(arena,
                                "graph main(%%x \"x\": %s[%lld,%lld], %%w \"w\": %s[%lld,%lld]) {\n"

@@ -47,10 +47,10 @@ const char *gpu_cublas_enqueue(PeerRun *run) {
     const int compute = is_int         ? CUBLAS_COMPUTE_32I
                         : c->precision ? CUBLAS_COMPUTE_32F_FAST_TF32
                                        : CUBLAS_COMPUTE_32F;
-    const int status = api.gemm(run->peer->handle, CUBLAS_OP_N, CUBLAS_OP_N, n, m, k, alpha,
-                                run->w, type, n, (long long)k * n, run->x, type, k,
-                                (long long)m * k, beta, run->output, data_type(c->sum), n,
-                                (long long)m * n, (int)c->batch, compute, CUBLAS_GEMM_DEFAULT);
+    const int status = api.gemm(run->peer->handle, CUBLAS_OP_N, CUBLAS_OP_N, n, m, k, alpha, run->w,
+                                type, n, (long long)k * n, run->x, type, k, (long long)m * k, beta,
+                                run->output, data_type(c->sum), n, (long long)m * n, (int)c->batch,
+                                compute, CUBLAS_GEMM_DEFAULT);
     if (!status)
         return NULL;
     snprintf(run->words, sizeof run->words, "cuBLAS says %d", status);

@@ -26,8 +26,8 @@ enum { CUDA_R_32F = 0, CUDA_R_16F = 2, CUDA_R_8I = 3, CUDA_R_32I = 10, CUDA_R_16
        CUBLAS_ENUM(cublasOperation_t) turn_b, int m, int n, int k, const void *alpha, \
        const void *a, CUBLAS_ENUM(cudaDataType) a_type, int a_row, long long a_matrix, \
        const void *b, CUBLAS_ENUM(cudaDataType) b_type, int b_row, long long b_matrix, \
-       const void *beta, void *c, CUBLAS_ENUM(cudaDataType) c_type, int c_row, \
-       long long c_matrix, int count, CUBLAS_ENUM(cublasComputeType_t) compute, \
+       const void *beta, void *c, CUBLAS_ENUM(cudaDataType) c_type, int c_row, long long c_matrix, \
+       int count, CUBLAS_ENUM(cublasComputeType_t) compute, \
        CUBLAS_ENUM(cublasGemmAlgo_t) algorithm))
 
 typedef struct CublasApi {

@@ -9,7 +9,7 @@ static const GpuCall calls[] = {
 #define X(field, symbol, params) {#symbol, offsetof(CudnnApi, field)},
     CUDNN_CALLS(X)
 #undef X
-    {"cudnnGetVersion", offsetof(CudnnApi, version)},
+        {"cudnnGetVersion", offsetof(CudnnApi, version)},
 };
 
 enum { X_FORM, FILTERS, Y_FORM, CONVOLUTION, MOST_ALGORITHMS = 16 };
@@ -48,8 +48,8 @@ static int describe(PeerRun *run) {
     if (!status)
         status = api.set_tensor(d[X_FORM], CUDNN_TENSOR_NHWC, type, batch, (int)c->k, m, m);
     if (!status)
-        status = api.set_filter(d[FILTERS], type, CUDNN_TENSOR_NHWC, (int)c->n, (int)c->k,
-                                c->size, c->size);
+        status = api.set_filter(d[FILTERS], type, CUDNN_TENSOR_NHWC, (int)c->n, (int)c->k, c->size,
+                                c->size);
     if (!status)
         status = api.set_tensor(d[Y_FORM], CUDNN_TENSOR_NHWC, type, batch, (int)c->n, out, out);
     if (!status)
@@ -57,8 +57,8 @@ static int describe(PeerRun *run) {
                                      CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT);
     /* Of floats no tf32: lathe's are not rounded either. */
     if (!status)
-        status = api.set_math(d[CONVOLUTION], c->dtype == LATHE_F32 ? CUDNN_FMA_MATH
-                                                                    : CUDNN_TENSOR_OP_MATH);
+        status = api.set_math(d[CONVOLUTION],
+                              c->dtype == LATHE_F32 ? CUDNN_FMA_MATH : CUDNN_TENSOR_OP_MATH);
     return status;
 }
 
@@ -69,9 +69,8 @@ const char *gpu_cudnn_prepare(PeerRun *run) {
     int count = 0;
     if (trouble)
         return trouble;
-    const int status = api.find_algorithms(run->peer->handle, d[X_FORM], d[FILTERS],
-                                           d[CONVOLUTION], d[Y_FORM], MOST_ALGORITHMS, &count,
-                                           found);
+    const int status = api.find_algorithms(run->peer->handle, d[X_FORM], d[FILTERS], d[CONVOLUTION],
+                                           d[Y_FORM], MOST_ALGORITHMS, &count, found);
     if (status || count == 0 || found[0].status)
         return explain(run, "its algorithms", status ? status : -1);
     run->algorithm = found[0].algo;
@@ -87,8 +86,8 @@ const char *gpu_cudnn_enqueue(PeerRun *run) {
     void **d = run->descriptors;
     return explain(run, "the convolution",
                    api.forward(run->peer->handle, &one, d[X_FORM], run->x, d[FILTERS], run->w,
-                               d[CONVOLUTION], run->algorithm, run->workspace,
-                               run->workspace_bytes, &zero, d[Y_FORM], run->output));
+                               d[CONVOLUTION], run->algorithm, run->workspace, run->workspace_bytes,
+                               &zero, d[Y_FORM], run->output));
 }
 
 void gpu_cudnn_finish(PeerRun *run) {

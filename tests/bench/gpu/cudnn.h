@@ -44,8 +44,8 @@ typedef struct cudnnConvolutionFwdAlgoPerfStruct {
     X(destroy_convolution, cudnnDestroyConvolutionDescriptor, \
       (cudnnConvolutionDescriptor_t convolution)) \
     X(set_convolution, cudnnSetConvolution2dDescriptor, \
-      (cudnnConvolutionDescriptor_t convolution, int pad_height, int pad_width, \
-       int stride_height, int stride_width, int dilation_height, int dilation_width, \
+      (cudnnConvolutionDescriptor_t convolution, int pad_height, int pad_width, int stride_height, \
+       int stride_width, int dilation_height, int dilation_width, \
        CUDNN_ENUM(cudnnConvolutionMode_t) mode, CUDNN_ENUM(cudnnDataType_t) sums)) \
     X(set_math, cudnnSetConvolutionMathType, \
       (cudnnConvolutionDescriptor_t convolution, CUDNN_ENUM(cudnnMathType_t) math)) \
@@ -57,8 +57,8 @@ typedef struct cudnnConvolutionFwdAlgoPerfStruct {
       (cudnnHandle_t handle, const void *alpha, const cudnnTensorDescriptor_t x_form, \
        const void *x, const cudnnFilterDescriptor_t w_form, const void *w, \
        const cudnnConvolutionDescriptor_t convolution, \
-       CUDNN_ENUM(cudnnConvolutionFwdAlgo_t) algorithm, void *workspace, \
-       size_t workspace_bytes, const void *beta, const cudnnTensorDescriptor_t y_form, void *y))
+       CUDNN_ENUM(cudnnConvolutionFwdAlgo_t) algorithm, void *workspace, size_t workspace_bytes, \
+       const void *beta, const cudnnTensorDescriptor_t y_form, void *y))
 
 typedef struct CudnnApi {
 #define X(field, symbol, params) CUDNN_ENUM(cudnnStatus_t)(*field) params;

@@ -11,8 +11,8 @@ enum { CLOCK_KHZ = 13, PROCESSORS = 16, MEMORY_KHZ = 36, MEMORY_BITS = 37 };
 static const struct {
     int capability, f32, f16, tf32, i8;
 } rates[] = {
-    {70, 64, 512, 0, 0},       {75, 64, 512, 0, 1024},   {80, 64, 1024, 512, 2048},
-    {86, 128, 512, 256, 1024}, {89, 128, 512, 256, 1024}, {90, 128, 2048, 1024, 4096},
+    {70, 64, 512, 0, 0},          {75, 64, 512, 0, 1024},     {80, 64, 1024, 512, 2048},
+    {86, 128, 512, 256, 1024},    {89, 128, 512, 256, 1024},  {90, 128, 2048, 1024, 4096},
     {100, 128, 4096, 2048, 8192}, {120, 128, 512, 256, 1024},
 };
 
@@ -100,9 +100,9 @@ bool gpu_download(const Gpu *gpu, void *to, const void *from, size_t bytes) {
     void *pinned = NULL;
     if (gpu->api->alloc_host(&pinned, bytes))
         return false;
-    const bool is_done = !gpu->api->download(pinned, (CUdeviceptr)(uintptr_t)from, bytes,
-                                             gpu->stream) &&
-                         !gpu->api->stream_wait(gpu->stream);
+    const bool is_done =
+        !gpu->api->download(pinned, (CUdeviceptr)(uintptr_t)from, bytes, gpu->stream) &&
+        !gpu->api->stream_wait(gpu->stream);
     if (is_done)
         memcpy(to, pinned, bytes);
     gpu->api->free_host(pinned);

@@ -36,11 +36,11 @@ typedef struct Gpu {
 /* A product of [batch, m, k] and [batch, k, n], or a convolution of x [batch, m, m, k] (channels
  * last) with n filters of size x size, padded by size / 2. */
 typedef struct GpuCase {
-    const char *group; /* "gemm", or of which model the convolution is */
+    const char *group;      /* "gemm", or of which model the convolution is */
     lathe_dtype dtype, sum; /* of the operands, and of the result */
     int64_t batch, m, n, k;
-    int size, stride; /* 0: a product */
-    int count;        /* how often its model has it; 0: it is a case by itself */
+    int size, stride;      /* 0: a product */
+    int count;             /* how often its model has it; 0: it is a case by itself */
     const char *what;      /* for people: "4096 x 4096 x 4096" */
     const char *precision; /* what operands are rounded to, of lathec's and cuBLAS's; NULL: not */
 } GpuCase;
@@ -57,11 +57,11 @@ typedef struct GpuKernel {
     double calls, ms; /* of one run */
 } GpuKernel;
 typedef struct GpuRow {
-    const GpuCase *of;      /* or */
+    const GpuCase *of; /* or */
     const GpuModel *model;
     double lathe_ms, peer_ms;
-    const char *peer;       /* "cuBLAS" */
-    const char *trouble;    /* why there is no time of lathe's; NULL: there is */
+    const char *peer;    /* "cuBLAS" */
+    const char *trouble; /* why there is no time of lathe's; NULL: there is */
     const char *peer_trouble;
     uint32_t launches;      /* of one run */
     double kernel_ms;       /* the sum of its kernels, one by one */

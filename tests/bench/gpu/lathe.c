@@ -64,8 +64,7 @@ static const char *keep(const GpuBench *bench, const char *words) {
 }
 
 const char *gpu_lathe_open(const GpuBench *bench, const char *artifact, LatheRun *run) {
-    const lathe_model_options model = {.struct_size = sizeof model,
-                                       .device = bench->gpu.ordinal};
+    const lathe_model_options model = {.struct_size = sizeof model, .device = bench->gpu.ordinal};
     const lathe_context_options context = {.struct_size = sizeof context,
                                            .flags = LATHE_OUTPUTS_ON_DEVICE | LATHE_ON_STREAM,
                                            .stream = bench->gpu.stream};

@@ -32,8 +32,7 @@ static const CliOption table[] = {
         "where cuBLAS and cuDNN are (default: where the loader looks, /usr/local/cuda, and\n"
         "NVIDIA's wheels in build/bench-venv)"),
     CLI_HEADING("What is told"),
-    ROW(json, CLI_STRING, "--json", "FILE",
-        "all figures (default: " GPU_FOLDER "/results.json)"),
+    ROW(json, CLI_STRING, "--json", "FILE", "all figures (default: " GPU_FOLDER "/results.json)"),
 };
 static const CliTool tool = {
     .name = "bench_gpu",

@@ -13,9 +13,9 @@ static const char *const versions[] = {"13", "12", "11", "9", "8"};
 static void *open_in(Arena *arena, const char *folder, const char *stem) {
     void *library = NULL;
     for (size_t i = 0; i < sizeof versions / sizeof *versions && !library; i++)
-        library = dlopen(lt_arena_printf(arena, "%s%s%s.so.%s", folder, *folder ? "/" : "", stem,
-                                         versions[i]),
-                         RTLD_NOW | RTLD_GLOBAL);
+        library = dlopen(
+            lt_arena_printf(arena, "%s%s%s.so.%s", folder, *folder ? "/" : "", stem, versions[i]),
+            RTLD_NOW | RTLD_GLOBAL);
     return library;
 }
 
@@ -46,8 +46,8 @@ bool gpu_find_calls(const GpuBench *bench, GpuPeer *peer, const GpuCall *calls, 
     for (size_t i = 0; i < count; i++) {
         void *address = dlsym(peer->library, calls[i].symbol);
         if (!address) {
-            peer->trouble = lt_arena_printf(bench->arena, "%s here has no %s", peer->name,
-                                            calls[i].symbol);
+            peer->trouble =
+                lt_arena_printf(bench->arena, "%s here has no %s", peer->name, calls[i].symbol);
             return false;
         }
         memcpy((char *)table + calls[i].offset, &address, sizeof address);

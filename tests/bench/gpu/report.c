@@ -30,11 +30,11 @@ static const GpuPeer *peer_of(const GpuBench *bench, const GpuCase *c) {
 static void report_case(const GpuBench *bench, const GpuRow *row, FILE *out) {
     Arena *arena = bench->arena;
     const double rate = flops_per_second(row, row->lathe_ms);
-    const char *times = row->of->count > 1 ? lt_arena_printf(arena, "%d times ", row->of->count)
-                                           : "";
+    const char *times =
+        row->of->count > 1 ? lt_arena_printf(arena, "%d times ", row->of->count) : "";
     if (row->trouble) {
-        fprintf(out, "| %s%s | %s | %s | | | | |\n", times, row->of->what,
-                gpu_dtype_name(row->of), row->trouble);
+        fprintf(out, "| %s%s | %s | %s | | | | |\n", times, row->of->what, gpu_dtype_name(row->of),
+                row->trouble);
         return;
     }
     fprintf(out, "| %s%s | %s | %s | %s | %s | %s | %s |\n", times, row->of->what,
@@ -42,8 +42,7 @@ static void report_case(const GpuBench *bench, const GpuRow *row, FILE *out) {
             row->peer_trouble && row->peer_trouble != peer_of(bench, row->of)->trouble
                 ? row->peer_trouble
                 : figure(arena, row->peer_ms),
-            share(arena, percent(row->peer_ms, row->lathe_ms)),
-            figure(arena, rate * 1e-12),
+            share(arena, percent(row->peer_ms, row->lathe_ms)), figure(arena, rate * 1e-12),
             share(arena, percent(rate, gpu_peak(&bench->gpu, gpu_dtype_name(row->of)))));
 }
 
@@ -73,8 +72,8 @@ static void report_sum(const GpuBench *bench, const char *group, FILE *out) {
 }
 
 static bool begins_group(const GpuBench *bench, size_t index) {
-    return index == 0 || strcmp(bench->cases.data[index].group,
-                                bench->cases.data[index - 1].group) != 0;
+    return index == 0 ||
+           strcmp(bench->cases.data[index].group, bench->cases.data[index - 1].group) != 0;
 }
 
 static void report_cases(const GpuBench *bench, FILE *out) {
@@ -85,8 +84,8 @@ static void report_cases(const GpuBench *bench, FILE *out) {
             fprintf(out,
                     "\n| %s%s | dtype | lathe, ms | %s, ms | of its speed | TFLOP/s | of the peak "
                     "|\n|---|---|---|---|---|---|---|\n",
-                    c->size ? "convolutions of " : "products, m x n x k",
-                    c->size ? c->group : "", peer);
+                    c->size ? "convolutions of " : "products, m x n x k", c->size ? c->group : "",
+                    peer);
         report_case(bench, &bench->rows.data[i], out);
         if (c->size && (i + 1 == bench->cases.len || begins_group(bench, i + 1)))
             report_sum(bench, c->group, out);
