@@ -256,6 +256,7 @@ check-full:
 	@$(MAKE) conformance
 
 check-gpu: all
+	@nvidia-smi -L 2>/dev/null || { echo 'check-gpu: there is no GPU here' >&2; exit 1; }
 	@$(MAKE) models MADE_MODELS='$(MADE_MODELS) $(GPU_MODELS)'
 	@tests/cuda/models_on_gpu $(ARGS)
 
@@ -278,6 +279,7 @@ bench: all
 	@python3 tests/bench/bench.py $(ARGS)
 
 bench-gpu: all $(GPU_BENCH)
+	@$(GPU_BENCH) --info
 	@$(MAKE) models MADE_MODELS='$(MADE_MODELS) $(GPU_MODELS)'
 	@build/venv/bin/python tests/models/make_models.py build/models resnet50_b32 resnet50_b32_f16
 	@$(GPU_BENCH) $(ARGS)

@@ -83,7 +83,11 @@ says '| 32 x 32 x 32 | f16 | out of memory |'
 bench 1 --only none --model /nonexistent.onnx
 says 'No such file or directory'
 bench 74 --only none --json /nonexistent/x.json
-FAKE_CUDA_DEVICES=0 bench 6
+bench 0 --info
+says 'Fake 7 (sm_80, 10 processors'
+FAKE_CUDA_SM=83 bench 0 --info --libraries "$work/none"
+says 'What sm_83 can do at most is not known here.'
+FAKE_CUDA_DEVICES=0 bench 6 --info
 says 'bench-gpu: nothing is measured: there is no NVIDIA GPU here'
 bench 6 --device 3
 says 'there is no CUDA device 3: there are 1'

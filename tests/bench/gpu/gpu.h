@@ -19,7 +19,7 @@ typedef struct GpuOptions {
     int64_t rounds, scale, jobs, device;
     double milliseconds;
     CliList models; /* files, besides */
-    bool cuda_jit;
+    bool cuda_jit, info;
 } GpuOptions;
 
 typedef struct Gpu {
@@ -195,7 +195,9 @@ void gpu_cudnn_finish(PeerRun *run);
 
 /* --- report.c --- */
 
-/* The tables, as Markdown. */
+/* The device, the libraries, and what is missing. */
+void gpu_report_info(const GpuBench *bench, FILE *out);
+/* The same and the tables, as Markdown. */
 void gpu_report(const GpuBench *bench, FILE *out);
 bool gpu_report_json(const GpuBench *bench, FILE *out);
 

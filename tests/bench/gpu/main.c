@@ -32,6 +32,7 @@ static const CliOption table[] = {
         "where cuBLAS and cuDNN are (default: where the loader looks, /usr/local/cuda, and\n"
         "NVIDIA's wheels in build/bench-venv)"),
     CLI_HEADING("What is told"),
+    ROW(info, CLI_FLAG, "--info", NULL, "the GPU and the libraries; measures nothing"),
     ROW(json, CLI_STRING, "--json", "FILE", "all figures (default: " GPU_FOLDER "/results.json)"),
 };
 static const CliTool tool = {
@@ -158,8 +159,13 @@ static int run(GpuBench *bench) {
         printf("bench-gpu: nothing is measured: %s\n", trouble);
         return NO_GPU;
     }
-    gpu_choose(bench);
     bench->peers = gpu_peers_open(bench);
+    if (bench->options->info) {
+        gpu_report_info(bench, stdout);
+        gpu_peers_close(bench->peers);
+        return EXIT_SUCCESS;
+    }
+    gpu_choose(bench);
     gpu_compile(bench);
     measure_all(bench);
     gpu_report(bench, stdout);

@@ -140,7 +140,7 @@ static void report_peer(const GpuPeer *peer, FILE *out) {
         fprintf(out, "%s.\n", peer->trouble);
 }
 
-void gpu_report(const GpuBench *bench, FILE *out) {
+void gpu_report_info(const GpuBench *bench, FILE *out) {
     const Gpu *gpu = &bench->gpu;
     const GpuPeers *peers = bench->peers;
     fprintf(out,
@@ -155,6 +155,10 @@ void gpu_report(const GpuBench *bench, FILE *out) {
     report_peer(&peers->dnn, out);
     if (gpu_peak(gpu, "f32") <= 0)
         fprintf(out, "What sm_%d can do at most is not known here.\n", gpu->capability);
+}
+
+void gpu_report(const GpuBench *bench, FILE *out) {
+    gpu_report_info(bench, out);
     report_cases(bench, out);
     report_models(bench, out);
 }
