@@ -17,9 +17,10 @@ bool gpu_cublas_open(const GpuBench *bench, GpuPeer *peer) {
         api.create(&peer->handle) || api.set_stream(peer->handle, bench->gpu.stream) ||
         api.version(peer->handle, &version))
         return false;
-    /* 130001 is 13.0.1, and so was 12 before it. */
-    peer->version = lt_arena_printf(bench->arena, "cuBLAS %d.%d.%d", version / 10000,
-                                    version / 100 % 100, version % 100);
+    /* 130001 is 13.0.1, and 11401 is 11.4.1. */
+    const int unit = version < 100000 ? 1000 : 10000;
+    peer->version = lt_arena_printf(bench->arena, "cuBLAS %d.%d.%d", version / unit,
+                                    version % unit / 100, version % 100);
     return true;
 }
 
