@@ -100,52 +100,91 @@ static bool fits(Attention *a) {
            !has(s, EINSUM_A, lt_einsum_column(s)) && a->row >= 0;
 }
 
-bool lt_attention_match(Node *sums, Attention *out) {
-    *out = (Attention){.sums = sums};
-    if (!is_product(sums, &out->of_sums))
+/* --- behind the softmax ----------------------------------------------------------------------- */
+
+static bool is_map(const Node *n, ScalarFn fn) { return n->op == OP_MAP && lt_node_fn(n) == fn; }
+
+static bool is_zero(const Value *v) {
+    const Const *c = lt_value_const(v);
+    return c && (c->is_splat || c->type->rank == 0) && lt_const_get_float(c, 0) == 0;
+}
+
+/* select(c, 0, x), where c is isnan(x) or the same for a whole row. */
+static bool read_choice(Attention *a, Node *n) {
+    if (a->choice || !is_map(n, FN_SELECT) || !is_zero(lt_input(n, 1)) ||
+        !same_dims(lt_input(n, 2)->type, lt_output(n)->type))
         return false;
-    out->softmax = lt_input(sums, 0)->def;
-    if (out->softmax && out->softmax->op == OP_CONVERT) {
-        out->narrow = out->softmax;
-        out->softmax = lt_input(out->narrow, 0)->def;
+    const Value *c = lt_input(n, 0);
+    a->choice = n;
+    if (c->def && is_map(c->def, FN_ISNAN) && lt_input(c->def, 0) == lt_input(n, 2))
+        a->test = c->def;
+    return a->test || c->type->rank == 0 || lt_dim_is(c->type->dims[c->type->rank - 1], 1);
+}
+
+/* Back from the sums. */
+static bool find_softmax(Attention *a) {
+    Node *n = lt_input(a->sums, 0)->def;
+    while (n && n->op != OP_SOFTMAX) {
+        const bool is_choice = read_choice(a, n);
+        if ((!is_choice && n->op != OP_CONVERT) || a->behind_count == ATTENTION_MOST_BEHIND)
+            return false;
+        a->behind[a->behind_count++] = n;
+        n = lt_input(n, is_choice ? 2 : 0)->def;
     }
-    if (!out->softmax || out->softmax->op != OP_SOFTMAX)
-        return false;
-    const Type *type = lt_input(out->softmax, 0)->type;
-    return lt_dtype_size(type->dtype) <= 4 &&
-           lt_attr_int(out->softmax, ATTR_AXIS, 0) == type->rank - 1 && find_scores(out) &&
-           fits(out);
+    a->softmax = n;
+    return n != NULL;
 }
 
-/* --- who reads what is between ---------------------------------------------------------------- */
-
-static bool is_part(const Attention *a, const Node *n) {
-    for (int i = 0; i < a->link_count; i++)
-        if (a->links[i] == n)
-            return true;
-    return n == a->softmax;
-}
-
-static bool is_read_inside(const Attention *a, const Node *n) {
-    for (const Operand *use = lt_output(n)->uses; use; use = use->next_use)
-        if (!is_part(a, use->user))
+/* The choice's condition is not made of a score. */
+static bool chooses_rows(const Attention *a) {
+    for (int i = 0; i < a->link_count && a->choice; i++)
+        if (lt_input(a->choice, 0)->def == a->links[i])
             return false;
     return true;
 }
 
-/* By nobody else, as the first operand. */
-static bool is_read_by(const Node *n, const Node *user) {
-    const Operand *use = lt_output(n)->uses;
-    return use && !use->next_use && use == &use->user->inputs[0] && use->user == user;
+bool lt_attention_match(Node *sums, Attention *out) {
+    *out = (Attention){.sums = sums};
+    if (!is_product(sums, &out->of_sums) || !find_softmax(out))
+        return false;
+    const Type *type = lt_input(out->softmax, 0)->type;
+    return lt_dtype_size(type->dtype) <= 4 &&
+           lt_attr_int(out->softmax, ATTR_AXIS, 0) == type->rank - 1 && find_scores(out) &&
+           chooses_rows(out) && fits(out);
+}
+
+/* --- who reads what is between ---------------------------------------------------------------- */
+
+static bool is_among(Node *const *nodes, int count, const Node *n) {
+    for (int i = 0; i < count; i++)
+        if (nodes[i] == n)
+            return true;
+    return false;
+}
+
+/* The operand is one that the attention computes with on the way. */
+static bool is_inside(const Attention *a, const Operand *use) {
+    const Node *n = use->user;
+    return is_among(a->links, a->link_count, n) || is_among(a->behind, a->behind_count, n) ||
+           n == a->softmax || n == a->test || (n == a->sums && use == &n->inputs[0]);
+}
+
+static bool is_read_inside(const Attention *a, const Node *n) {
+    for (const Operand *use = lt_output(n)->uses; use; use = use->next_use)
+        if (!is_inside(a, use))
+            return false;
+    return true;
 }
 
 bool lt_attention_is_closed(const Attention *a) {
     for (int i = 0; i < a->link_count; i++)
         if (!is_read_inside(a, a->links[i]))
             return false;
-    return is_read_inside(a, a->scores) &&
-           is_read_by(a->softmax, a->narrow ? a->narrow : a->sums) &&
-           (!a->narrow || is_read_by(a->narrow, a->sums));
+    for (int i = 0; i < a->behind_count; i++)
+        if (!is_read_inside(a, a->behind[i]))
+            return false;
+    return is_read_inside(a, a->scores) && is_read_inside(a, a->softmax) &&
+           (!a->test || is_read_inside(a, a->test));
 }
 
 bool lt_attention_is_packed(const Attention *a) {

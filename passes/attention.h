@@ -2,8 +2,9 @@
  *
  *   %s = contract %q, %k                   scores[m, n] = sum over d of q[m, d] k[n, d]
  *   %t = maps of %s and of anything else   scale, mask, bias, soft cap
- *   %p = softmax %t                        along n; perhaps converted
- *   %o = contract %p, %v                   out[m, c] = sum over n of p[m, n] v[n, c]
+ *   %p = softmax %t                        along n
+ *   %w = select %c, 0, %p                  perhaps: rows with nothing left are 0; or converted
+ *   %o = contract %w, %v                   out[m, c] = sum over n of w[m, n] v[n, c]
  *
  * with any axes around these, m and n in every tensor between the contractions. */
 #ifndef LATHE_PASSES_ATTENTION_H
@@ -14,11 +15,15 @@
 #include "ir/target.h"
 #include "runtime/base/vec.h"
 
-enum { ATTENTION_MOST_LINKS = 24 };
+enum { ATTENTION_MOST_LINKS = 24, ATTENTION_MOST_BEHIND = 3 };
 
 typedef struct Attention {
     Node *scores, *softmax, *sums;
-    Node *narrow; /* converts what the softmax gives; NULL: it stays */
+    /* Between the softmax and the sums, later ones first: conversions and the choice. */
+    Node *behind[ATTENTION_MOST_BEHIND];
+    int behind_count;
+    Node *choice; /* the select; NULL: there is none. It has one condition for a row, which is: */
+    Node *test;   /* isnan of the row's weights; NULL: another value */
     LtEinsum of_scores, of_sums;
     int row; /* the axis of the scores that is m; n is the last */
     /* The maps between the scores and the softmax that depend on the scores, later ones first. */

@@ -211,8 +211,10 @@ static void group_attention(Groups *groups, Node *sums, const Target *target) {
     }
     const uint32_t group = start_group(groups, sums);
     join_group(groups, a.softmax, group);
-    if (a.narrow)
-        join_group(groups, a.narrow, group);
+    for (int i = 0; i < a.behind_count; i++)
+        join_group(groups, a.behind[i], group);
+    if (a.test)
+        join_group(groups, a.test, group);
     for (int i = 0; i < a.link_count; i++)
         join_group(groups, a.links[i], group);
     join_group(groups, a.scores, group);

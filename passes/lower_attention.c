@@ -205,7 +205,9 @@ static Stmt *sum_stage(const AttentionNest *n) {
         body = lt_stmt_join(body, store(n, n->sums, y, column, lt_lower_get(lo, acc)));
         return lt_lower_nest(lo, &outer, body);
     }
-    Stmt *result = store_result(n, y, column, call(n, FN_MUL, lt_lower_get(lo, acc), scale));
+    const Expr *value =
+        lt_attention_result(&n->of, lt_dim_add(t, n->first, y), lt_lower_get(lo, acc), scale);
+    Stmt *result = store_result(n, y, column, value);
     const Expr *is_column = lt_expr_less(n->k, column, n->of.outputs);
     if (!lt_expr_is_const_bool(is_column, true))
         result = lt_stmt_if(n->k, is_column, result, NULL);
@@ -235,7 +237,9 @@ static Stmt *finish_sums(const AttentionNest *n) {
     const Accumulator factor = lt_lower_accumulator(lo, "factor", DT_F32);
     Stmt *list =
         lt_lower_begin(lo, factor, lt_attention_inverse(&n->of, load(n, n->total, row, NULL)));
-    const Expr *value = call(n, FN_MUL, load(n, n->sums, row, column), lt_lower_get(lo, factor));
+    const Expr *value =
+        lt_attention_result(&n->of, lt_dim_add(&n->k->dims, n->first, row),
+                            load(n, n->sums, row, column), lt_lower_get(lo, factor));
     list = lt_stmt_join(list, lt_lower_nest(lo, &along, store_result(n, row, column, value)));
     return lt_lower_nest(lo, &rows, list);
 }

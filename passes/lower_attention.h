@@ -28,6 +28,9 @@ const Expr *lt_attention_operand(const AttentionAxes *of, const Expr *score, con
 const Expr *lt_attention_base(const AttentionAxes *of, const Expr *peak);
 /* 1 / sum; the sum of no exponentials divides nothing. */
 const Expr *lt_attention_inverse(const AttentionAxes *of, const Expr *sum);
+/* sum * factor, where the factor is 1 / the row's sum; or 0 where the row's weights are to be. */
+const Expr *lt_attention_result(const AttentionAxes *of, const Dim *row, const Expr *sum,
+                                const Expr *factor);
 /* Stores an element of the result, and all that the kernel makes of it; column is v's own. */
 Stmt *lt_attention_store(const AttentionAxes *of, const Dim *row, const Dim *column,
                          const Expr *value);

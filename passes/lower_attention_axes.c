@@ -29,13 +29,21 @@ void lt_attention_place(const AttentionAxes *of, const char *letters, const Dim 
                                                              : column;
 }
 
+/* An element of the scores, or of what is made of them. */
+static At scores_at(const AttentionAxes *of, const Dim *row, const Dim *column) {
+    const int rank = lt_output(of->a->scores)->type->rank;
+    At at = {.predicate = NULL};
+    memcpy(at.index, of->axes, sizeof of->axes);
+    at.index[of->a->row] = row;
+    at.index[rank - 1] = column;
+    return at;
+}
+
 const Expr *lt_attention_operand(const AttentionAxes *of, const Expr *score, const At *at) {
     Lowering *lo = of->lo;
     const Value *scores = lt_output(of->a->scores);
-    At there = {.predicate = at->predicate};
-    memcpy(there.index, of->axes, sizeof of->axes);
-    there.index[of->a->row] = at->index[0];
-    there.index[scores->type->rank - 1] = at->index[1];
+    At there = scores_at(of, at->index[0], at->index[1]);
+    there.predicate = at->predicate;
     lo->given = scores;
     lo->given_element = lt_expr_convert(lo->k, score, scores->type->dtype);
     const Expr *e = lt_lower_at_as(lo, lt_input(of->a->softmax, 0), &there, DT_F32);
@@ -55,6 +63,26 @@ const Expr *lt_attention_inverse(const AttentionAxes *of, const Expr *sum) {
     const Expr *one = lt_expr_float(k, DT_F32, 1);
     const Expr *some = lt_expr_less(k, lower_number(of->lo, 0), of->columns);
     return lt_expr_call(k, FN_DIV, one, lt_expr_call(k, FN_SELECT, some, sum, one), NULL);
+}
+
+/* No weight of a row is a NaN, or all are: then its sum is 0 or a NaN. */
+const Expr *lt_attention_result(const AttentionAxes *of, const Dim *row, const Expr *sum,
+                                const Expr *factor) {
+    Lowering *lo = of->lo;
+    const Attention *a = of->a;
+    const Expr *value = lt_expr_call(lo->k, FN_MUL, sum, factor, NULL);
+    const Expr *zero = lt_lower_zero(lo, DT_F32);
+    if (!a->choice)
+        return value;
+    if (a->test) {
+        const Expr *most = lt_expr_float(lo->k, DT_F32, INFINITY);
+        const Expr *is_some = lt_expr_call(lo->k, FN_LT, factor, most, NULL);
+        return lt_expr_call(lo->k, FN_SELECT, is_some, value, zero);
+    }
+    Value *condition = lt_input(a->choice, 0);
+    const At at = scores_at(of, row, lower_number(lo, 0));
+    const At there = lt_lower_broadcast(lo, condition->type, lt_output(a->choice)->type->rank, &at);
+    return lt_expr_call(lo->k, FN_SELECT, lt_lower_at(lo, condition, &there), zero, value);
 }
 
 Stmt *lt_attention_store(const AttentionAxes *of, const Dim *row, const Dim *column,

@@ -435,8 +435,8 @@ static Stmt *store_row(const AttentionBlock *b, const Dim *row, Accumulator fact
     const Expr *inside =
         lt_expr_less(b->k, own_column(b, is_even ? begin : own, b->group), b->of.outputs);
     const bool is_guarded = !lt_expr_is_const_bool(inside, true);
-    Stmt *list = lt_attention_store(&b->of, row, own_column(b, own, b->group),
-                                    call(b, FN_MUL, sum, lt_lower_get(b->lo, factor)));
+    const Expr *value = lt_attention_result(&b->of, row, sum, lt_lower_get(b->lo, factor));
+    Stmt *list = lt_attention_store(&b->of, row, own_column(b, own, b->group), value);
     if (is_guarded && !is_even)
         list = lt_stmt_if(b->k, inside, list, NULL);
     list = loop(b, LOOP_UNROLL, near, b->group, list);

@@ -1,7 +1,7 @@
 #!/bin/bash
 # cuda_tiles.sh - what nvcc makes of tiles: contractions and convolutions of all dtypes and layouts,
-# compiled for every architecture, where no kernel may spill registers. Without nvcc lathec alone
-# runs.
+# and attentions with heads of several sizes, compiled for every architecture, where no kernel may
+# spill registers. Without nvcc lathec alone runs.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
@@ -24,26 +24,57 @@ graph main(%a: $1[1024,1024], %b: $1[1024,1024], %c: $1[n,200], %d: $1[130,200],
 END
 }
 
-for dtype in f32 tf32 f16 bf16 f64 i8 u8; do
-	case $dtype in
-	tf32) model f32 f32 ;;
-	u8) model u8 i32 ', dtype = i32' ;;
-	*) model $dtype $dtype ;;
-	esac >"$work/$dtype.lir"
-	precision=f32
-	[ $dtype = tf32 ] && precision=tf32
-	build/bin/lathec "$work/$dtype.lir" --target cuda --precision $precision -o "$work/$dtype.cu" 2>"$work/log"
-	result $? "$dtype: lathec $(grep -m 1 error "$work/log")"
-	command -v nvcc >/dev/null || continue
+# With heads of several sizes: 512 columns, and n with a mask.
+attentions() { # DTYPE
+	local head inputs='' body='' yields='' scale="%f = const $1[] splat(0.125)"
+	for head in 32 64 128; do
+		inputs+="%q$head: $1[16,512,$head], %k$head: $1[16,512,$head], %v$head: $1[16,512,$head], "
+		inputs+="%x$head: $1[16,h,$head], %y$head: $1[16,n,$head], %z$head: $1[16,n,$head], "
+		body+="
+  %s$head = contract %q$head, %k$head {spec = \"amd,and->amn\"} : $1[16,512,512]
+  %t$head = mul %s$head, %f : $1[16,512,512]
+  %p$head = softmax %t$head {axis = 2} : $1[16,512,512]
+  %o$head = contract %p$head, %v$head {spec = \"amn,anc->amc\"} : $1[16,512,$head]
+  %r$head = contract %x$head, %y$head {spec = \"amd,and->amn\"} : $1[16,h,n]
+  %u$head = add %r$head, %b : $1[16,h,n]
+  %w$head = softmax %u$head {axis = 2} : $1[16,h,n]
+  %e$head = contract %w$head, %z$head {spec = \"amn,anc->amc\"} : $1[16,h,$head]"
+		yields+="${yields:+, }%o$head, %e$head"
+	done
+	echo "graph main($inputs%b: $1[h,n]) {
+  $scale$body
+  yield $yields
+}"
+}
+
+# Compiles a file for each architecture; at least so many kernels are in it.
+check_spills() { # NAME KERNELS [PRECISION]
+	local arch spills clean
+	build/bin/lathec "$work/$1.lir" --target cuda --precision "${3:-f32}" -o "$work/$1.cu" 2>"$work/log"
+	result $? "$1: lathec $(grep -m 1 error "$work/log")"
+	command -v nvcc >/dev/null || return
 	for arch in sm_75 sm_80 sm_90; do
-		nvcc -std=c++17 -arch=$arch -Xptxas -v -cubin -o /dev/null "$work/$dtype.cu" >"$work/log" 2>&1
-		result $? "$dtype: nvcc for $arch $(grep -m 1 error "$work/log")"
+		nvcc -std=c++17 -arch=$arch -Xptxas -v -cubin -o /dev/null "$work/$1.cu" >"$work/log" 2>&1
+		result $? "$1: nvcc for $arch $(grep -m 1 error "$work/log")"
 		spills=$(grep -c 'spill' "$work/log")
 		clean=$(grep -c ' 0 bytes spill stores, 0 bytes spill loads' "$work/log")
-		[ "$spills" -ge 5 ] && [ "$spills" = "$clean" ]
-		result $? "$dtype: $clean of $spills kernels spill nothing on $arch, at most" \
+		[ "$spills" -ge "$2" ] && [ "$spills" = "$clean" ]
+		result $? "$1: $clean of $spills kernels spill nothing on $arch, at most" \
 			"$(sed -n 's/.*Used \([0-9]*\) registers.*/\1/p' "$work/log" | sort -n | tail -1) registers"
 	done
+}
+
+for dtype in f32 f16 bf16 f64 i8; do
+	model $dtype $dtype >"$work/$dtype.lir"
+	check_spills $dtype 5
+done
+model f32 f32 >"$work/tf32.lir"
+check_spills tf32 5 tf32
+model u8 i32 ', dtype = i32' >"$work/u8.lir"
+check_spills u8 5
+for dtype in f32 f16 bf16; do
+	attentions $dtype >"$work/attention_$dtype.lir"
+	check_spills attention_$dtype 6
 done
 echo "cuda_tiles: $passed passed, $failed failed"
 [ "$failed" = 0 ] && [ "$passed" != 0 ]

@@ -95,6 +95,18 @@ START_TEST(maps_between) {
           SCORES "%z = const f32[] [1]\n%i = const f32[] [-inf]\n%c = lt %b, %z\n"
                  "%t = select %c, %s, %i\n" SUMS("%t") "%y = add %o, %r\n%a = relu %y yield %a"},
          1},
+        /* Rows that nothing is left of are 0: as the weights say, or as the mask does. */
+        {{Q_K_V ", %b: f32[2,1,h,n]",
+          SCORES "%z = const f32[] [0]\n%i = const f32[] [-inf]\n%c = lt %b, %z\n"
+                 "%t = select %c, %s, %i\n%w = softmax %t {axis = 3}\n%x = isnan %w\n"
+                 "%p = select %x, %z, %w\n"
+                 "%o = contract %p, %v {spec = \"abmn,abnc->abmc\"} yield %o"},
+         1},
+        {{Q_K_V ", %b: f32[h,1]",
+          SCORES "%z = const f32[] [0]\n%x = lt %b, %z\n%w = softmax %s {axis = 3}\n"
+                 "%p = select %x, %z, %w\n"
+                 "%o = contract %p, %v {spec = \"abmn,abnc->abmc\"} yield %o"},
+         1},
         /* The softmax is computed in f32, and heads come together again. */
         {{"%q: f16[2,3,h,16], %k: f16[2,3,n,16], %v: f16[2,3,n,7]",
           "%s = contract %q, %k {spec = \"abmd,abnd->abmn\"}\n%t = convert %s {dtype = f32}\n"

@@ -117,6 +117,16 @@ START_TEST(maps_between_and_behind) {
           SCORES "%z = const f32[] [1]\n%i = const f32[] [-inf]\n%c = lt %b, %z\n"
                  "%t = select %c, %s, %i\n" SOFTMAX("%t") "%y = add %o, %r\n%a = relu %y yield %a"},
          "combine"},
+        /* Rows that nothing is left of are 0: as the weights say, or as the mask does. */
+        {{Q_K_V ", %b: f32[2,h,n]",
+          SCORES "%z = const f32[] [0]\n%i = const f32[] [-inf]\n%c = lt %b, %z\n"
+                 "%t = select %c, %s, %i\n%w = softmax %t {axis = 2}\n%x = isnan %w\n"
+                 "%p = select %x, %z, %w\n" SUMS "yield %o"},
+         "combine"},
+        {{"%q: f16[2,h,20], %k: f16[2,n,20], %v: f16[2,n,24], %b: f32[h,1]",
+          SCORES "%z = const f16[] [0]\n%y = const f32[] [0]\n%x = lt %b, %y\n"
+                 "%w = softmax %s {axis = 2}\n%p = select %x, %z, %w\n" SUMS "yield %o"},
+         "mma"},
         /* The scores are read twice. */
         {{Q_K_V, SCORES "%g = sigmoid %s\n%t = mul %s, %g\n" SOFTMAX("%t") "yield %o"}, "combine"},
         {{"%q: f16[2,h,16], %k: f16[2,n,16], %v: f16[2,n,7], %b: f32[h,n]",
