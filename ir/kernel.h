@@ -178,7 +178,8 @@ struct Stmt {
  *   WINOGRAD  b (images), q (blocks of tiles), o (groups of panels); inside, stages: t and v, then
  *             for each panel p, m, n, k and s, v, where v runs along vectors
  *   ATTENTION b* (other axes), q (blocks of rows); inside, stages: panels j of m, n, k; rows i,
- *             each with its r* loops; panels e of y, c, z; where columns come in blocks: t, f, v
+ *             each with its r* loops; panels e of y, c, z; where columns come in blocks: t, f, v.
+ *             On a GPU, threads x of all that is inside; tiles of columns, k and l folded
  *   SERIAL    anything else: runs as it is */
 typedef enum {
     KERNEL_SERIAL,

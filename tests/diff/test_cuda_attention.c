@@ -240,5 +240,53 @@ START_TEST(halves_in_registers) {
 }
 END_TEST
 
+/* The choice is said, and why there is none. */
+START_TEST(remarks_name_the_choice) {
+    static const struct {
+        const char *dtype, *rows, *head, *values, *cpu, *remarks[2];
+    } cases[] = {
+        {"f16", "512", "32", "32", "sm_80", {"attention in one kernel, tiles of 64 x 64", NULL}},
+        {"f16", "h", "128", "128", "sm_80", {"attention in one kernel, tiles of 64 x 32", NULL}},
+        {"f32", "8", "64", "64", "sm_80", {"tiles of 16 x 16", "they would round f32 to tf32"}},
+        {"bf16", "h", "64", "64", "sm_75", {"tiles of 64 x", "bf16 begins with sm_80"}},
+        {"f32", "h", "n", "64", "sm_80", {"memory: the size of its heads is not known", NULL}},
+        {"f32", "h", "64", "n", "sm_80", {"memory: the size of its values is not known", NULL}},
+        {"f32", "1", "64", "64", "sm_80", {"memory: it has too few rows for a tile", NULL}},
+        {"f32", "h", "999", "64", "sm_80", {"its heads are too large for shared memory", NULL}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Arena arena, scratch;
+        lt_arena_init(&arena);
+        lt_arena_init(&scratch);
+        const char *t = cases[i].dtype, *rows = cases[i].rows, *head = cases[i].head;
+        Module *m = parse(&arena, lt_arena_printf(&arena,
+                                                  "module \"case\"\nsymbol n in 1..\n"
+                                                  "symbol h in 1..\ngraph main(%%q: %s[3,%s,%s], "
+                                                  "%%k: %s[3,n,%s], %%v: %s[3,n,%s]) {\n"
+                                                  "%%s = contract %%q, %%k "
+                                                  "{spec = \"amd,and->amn\"}\n"
+                                                  "%%p = softmax %%s {axis = 2}\n"
+                                                  "%%o = contract %%p, %%v "
+                                                  "{spec = \"amn,anc->amc\"}\n"
+                                                  "yield %%o\n}\n",
+                                                  t, rows, head, t, head, t, cases[i].values));
+        Target target = *lt_target_find("cuda");
+        target.cpu = cases[i].cpu;
+        PassContext ctx = {.module = m, .target = &target, .level = 2, .scratch = &scratch};
+        m->diags.want_remarks = true;
+        lt_pass_fuse(&ctx);
+        for (size_t j = 0; j < 2; j++) {
+            const bool is_there = j < m->diags.items.len;
+            const char *wanted = cases[i].remarks[j];
+            const char *found = is_there ? m->diags.items.data[j].text : "nothing";
+            ck_assert_msg(wanted ? strstr(found, wanted) != NULL : !is_there,
+                          "case %zu: %s, not %s", i, found, wanted ? wanted : "nothing");
+        }
+        lt_arena_free(&scratch);
+        lt_arena_free(&arena);
+    }
+}
+END_TEST
+
 LT_TEST_MAIN("test_cuda_attention", layouts, maps_between_and_behind, through_memory, random_f32,
-             random_f16, random_bf16, halves_in_registers)
+             random_f16, random_bf16, halves_in_registers, remarks_name_the_choice)
