@@ -31,7 +31,9 @@ void lt_substitute_index(Substitution *s, const Dim *const *index, int rank, con
 static const Expr *rebuild(Substitution *s, const Expr *e) {
     Kernel *k = s->kernel;
     switch (e->kind) {
-    case EXPR_CONST: return e;
+    case EXPR_CONST: /* of another kernel, where one is copied */
+        return lt_dtype_is_float(e->dtype) ? lt_expr_float(k, e->dtype, e->u.f)
+                                           : lt_expr_int(k, e->dtype, e->u.i);
     case EXPR_INDEX: return lt_expr_index(k, lt_substitute_dim(s, e->u.dim));
     case EXPR_CONVERT:
     case EXPR_BITCAST:

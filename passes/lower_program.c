@@ -286,6 +286,32 @@ static const uint32_t *add_rows(Assembly *a, const Kernel *k, const Lowered *low
     return all;
 }
 
+/* Two launches with a buffer between; false: one kernel is better. */
+static bool add_split(Assembly *a, Node *node, const Lowered *lowered, const uint32_t *buffers) {
+    SplitFold split;
+    if (!lt_target_is_gpu(a->ctx->target) || a->ctx->level == 0 || a->ctx->schedule_override ||
+        !lt_split_fold(lowered->kernel, &split))
+        return false;
+    const Type *type = lt_type_static(a->module, split.dtype, 1, &split.elements);
+    const uint32_t partial = lt_buffer_new(a, type, NULL);
+    for (int half = 0; half < 2; half++) {
+        const uint32_t count = split.kernels[half]->param_count;
+        uint32_t *own = LT_ARRAY(a->module->arena, uint32_t, count);
+        for (uint32_t i = 0; i < count; i++) {
+            const uint32_t param = split.params[half][i];
+            own[i] = param == LT_PARTIAL ? partial : buffers[param];
+        }
+        lt_step_add(a, (Step){.kind = STEP_LAUNCH,
+                              .kernel = lt_lower_add_kernel(a, node, NULL, split.kernels[half]),
+                              .name = lt_step_name(a, node),
+                              .buffer_count = count,
+                              .buffers = own,
+                              .count = lt_dim_const(&a->module->dims, 1),
+                              .loc = node->loc});
+    }
+    return true;
+}
+
 static bool add_launch(Assembly *a, Node *node) {
     Lowered lowered;
     if (!lt_lower_node(a->ctx, node, &lowered))
@@ -300,6 +326,8 @@ static bool add_launch(Assembly *a, Node *node) {
     for (size_t i = 0; i < operands; i++)
         if (is_repeated(buffers, (uint32_t)operands, buffers[i]))
             lowered.kernel->in_place = 0;
+    if (add_split(a, node, &lowered, buffers))
+        return true;
     const uint32_t number = lt_lower_add_kernel(a, node, NULL, lowered.kernel);
     const Kernel *k = a->program->kernels.data[number];
     lt_step_add(a, (Step){.kind = STEP_LAUNCH,

@@ -51,7 +51,7 @@ static const Case products[] = {
 
 START_TEST(many_lengths) {
     static const int64_t few[] = {0, 1, 3, 15};
-    static const int64_t lengths[] = {16, 31, 32, 33, 97, 128, 509, 1024, 1025, 4096, 4099, 9001};
+    static const int64_t lengths[] = {16, 31, 33, 128, 509, 1025, 4099, 9001};
     begin(false);
     for (size_t i = 0; i < sizeof few / sizeof *few; i++) {
         CHECK_FILLED(along, few[i], "f32");
@@ -62,8 +62,8 @@ START_TEST(many_lengths) {
         CHECK_FILLED(along, lengths[i], "i32");
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i += 2)
         CHECK_FILLED(across, lengths[i], "i64");
-    ck_assert_uint_gt(cuda_finish(), 200);
-    ck_assert_int_gt(scan_count, 150);
+    ck_assert_uint_gt(cuda_finish(), 150);
+    ck_assert_int_gt(scan_count, 100);
 }
 END_TEST
 
