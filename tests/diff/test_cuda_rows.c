@@ -87,6 +87,7 @@ static const Case others[] = {
     {"%x: f32[n,61*h]", "%a = softmax %x {axis = 1} yield %a"},
     {"%x: f16[n,61*h]", "%a = softmax %x {axis = 1} yield %a"},
     {"%x: f32[n,h,33]", "%a = softmax %x {axis = 2} yield %a"},
+    {"%x: f32[n,4,5,8]", "%a = softmax %x {axis = 2} yield %a"},
     {"%x: f32[h,64,n]", "%a = softmax %x {axis = 1} yield %a"},
     {"%x: f32[n,61*h]", "%a = layer_norm %x {axis = 1, epsilon = 1e-5} yield %a"},
     {"%x: f32[n,0]", "%a = reduce.add %x {axes = [1], keep = false} yield %a"},

@@ -1,4 +1,4 @@
-/* test_cuda_split.c - long folds with few results, which two kernels compute on a GPU: as CUDA-C and
+/* test_cuda_split.c - long folds with few results, which are two kernels on a GPU: as CUDA-C and
  * interpreted, against the evaluator. */
 #include "tests/diff/cuda_fixture.h"
 
