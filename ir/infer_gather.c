@@ -144,3 +144,22 @@ bool lt_infer_SORT(Node *node) {
     return lt_infer_set(node, 0, type->dtype, type->rank, dims) &&
            lt_infer_set(node, 1, DT_I64, type->rank, dims);
 }
+
+bool lt_infer_SUPPRESS(Node *node) {
+    const Type *keep = input_type(node, 0), *edges = input_type(node, 1);
+    const Type *overlap = input_type(node, 3);
+    const Dim *dims[LT_MAX_RANK] = {0};
+    if (!lt_infer_need_dtype(node, 0, DT_BOOL) || !lt_infer_need_float(node, 1) ||
+        !lt_infer_need_dtype(node, 2, DT_I64) || !lt_infer_need_rank(node, 2, 0) ||
+        !lt_infer_need_dtype(node, 3, edges->dtype) || !lt_infer_need_rank(node, 3, 0))
+        return false;
+    if (keep->rank < 1 || keep->rank >= LT_MAX_RANK)
+        return lt_infer_fail(node, "input 0 has %d dimensions, 1 to %d are possible", keep->rank,
+                             LT_MAX_RANK - 1);
+    memcpy(dims, keep->dims, sizeof(Dim *) * (size_t)keep->rank);
+    dims[keep->rank] = lt_dim_const(infer_dims(node), 4);
+    const Type *expected = lt_type(infer_module(node), overlap->dtype, keep->rank + 1, dims);
+    return lt_infer_same_dims(node, edges, expected, "input 1 (the edges)",
+                              "four for each box of input 0") &&
+           lt_infer_set_like(node, 0, keep);
+}

@@ -29,6 +29,7 @@ static LowerFn *const anchors[LT_OP_LIMIT] = {
     [OP_GRU] = lt_lower_gru,
     [OP_SCATTER_ELEMENTS] = lt_lower_scatter_elements,
     [OP_SCATTER_ND] = lt_lower_scatter_nd,
+    [OP_SUPPRESS] = lt_lower_suppress,
 };
 
 bool lt_lower_fail(Lowering *lo, const char *format, ...) {

@@ -142,3 +142,12 @@ uint32_t lt_gpu_buffer(Assembly *a, DType dtype, int rank, const Dim *const *dim
                        const char *name) {
     return lt_buffer_new(a, lt_type(a->module, dtype, rank, dims), name);
 }
+
+bool lt_lower_several(Assembly *a, const Node *node) {
+    switch (node->op) {
+    case OP_SORT: lt_lower_topk_gpu(a, node); return true;
+    case OP_FIND: lt_lower_find_gpu(a, node); return true;
+    case OP_SUPPRESS: lt_lower_suppress_gpu(a, node); return true;
+    default: return lt_lower_scatter_gpu(a, node);
+    }
+}

@@ -65,11 +65,13 @@ typedef struct GpuSort {
 } GpuSort;
 void lt_gpu_sort(Assembly *a, const Node *node, const GpuSort *sort);
 
-/* Nodes of these ops, as steps. */
+/* Adds the steps of a node that is several kernels; false: it is none, and nothing was added. */
+bool lt_lower_several(Assembly *a, const Node *node);
+
 void lt_lower_topk_gpu(Assembly *a, const Node *node);
-void lt_lower_find_gpu(Assembly *a, const Node *node); /* lower_find_gpu.c */
-/* A scatter, or a group that is one; false: it is none, and nothing was added.
- * lower_scatter_gpu.c */
+void lt_lower_find_gpu(Assembly *a, const Node *node);     /* lower_find_gpu.c */
+void lt_lower_suppress_gpu(Assembly *a, const Node *node); /* lower_suppress_gpu.c */
+/* A scatter, or a group that is one; else false. lower_scatter_gpu.c */
 bool lt_lower_scatter_gpu(Assembly *a, const Node *node);
 
 #endif

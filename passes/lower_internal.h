@@ -158,6 +158,7 @@ LowerFn lt_lower_attention_gpu;                         /* lower_attention_gpu.c
 LowerFn lt_lower_softmax, lt_lower_layer_norm;          /* lower_rows.c */
 LowerFn lt_lower_lstm, lt_lower_gru;                    /* lower_recurrent.c */
 LowerFn lt_lower_scatter_elements, lt_lower_scatter_nd; /* lower_scatter.c */
+LowerFn lt_lower_suppress;                              /* lower_suppress.c */
 
 /* A sum of products of the anchor's two operands. */
 typedef struct Products {

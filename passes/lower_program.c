@@ -421,15 +421,15 @@ bool lt_lower_graph(Assembly *a, Graph *g) {
     bool ok = true;
     LT_EACH_NODE(n, g) {
         const bool waits = n->op == OP_CONST || n->op == OP_RESHAPE || n->op == OP_YIELD;
-        if (waits || (!is_used(n) && n->op != OP_BIND))
+        if (waits || (!is_used(n) && n->op != OP_BIND) || (is_gpu && lt_lower_several(a, n)))
             continue;
         switch (n->op) {
-        case OP_SORT: is_gpu ? lt_lower_topk_gpu(a, n) : add_topk(a, n); break;
-        case OP_FIND: is_gpu ? lt_lower_find_gpu(a, n) : add_find(a, n); break;
+        case OP_SORT: add_topk(a, n); break;
+        case OP_FIND: add_find(a, n); break;
         case OP_BIND: add_bind(a, n); break;
         case OP_IF: ok = lt_lower_branches(a, n) && ok; break;
         case OP_LOOP: ok = lt_lower_iterations(a, n) && ok; break;
-        default: ok = (is_gpu && lt_lower_scatter_gpu(a, n)) || (add_launch(a, n) && ok);
+        default: ok = add_launch(a, n) && ok;
         }
     }
     return ok;

@@ -4,10 +4,7 @@
 #include "frontends/onnx/extents.h"
 #include "frontends/onnx/loop.h"
 
-static Value *both(Import *im, Value *x, Value *y) { return lt_build_map2(&im->b, FN_AND, x, y); }
-static Value *negated(Import *im, Value *x) { return lt_build_map1(&im->b, FN_NOT, x); }
 static Value *sub(Import *im, Value *x, Value *y) { return lt_build_map2(&im->b, FN_SUB, x, y); }
-static Value *mul(Import *im, Value *x, Value *y) { return lt_build_map2(&im->b, FN_MUL, x, y); }
 
 /* All elements of an axis in order, equal ones as they lie: the values, and their indices through
  * *indices. */
@@ -105,56 +102,20 @@ static bool prepare(Import *im, Suppression *s) {
     return s->keep && s->most && s->overlap;
 }
 
-/* In the body: element `position` of the last axis, [b, c, 1]. */
-static Value *current(Import *im, const OnnxLoop *loop, Value *x) {
-    static const int64_t last[] = {2};
-    return x ? lt_build_unsqueeze(&im->b, lt_build_gather(&im->b, x, loop->position, 2), last, 1)
-             : NULL;
+/* [b, c, n, 4]. */
+static Value *edges(Import *im, const Suppression *s) {
+    static const int64_t last[] = {3};
+    Value *columns[4];
+    for (int i = 0; i < 4; i++)
+        if (!(columns[i] = lt_build_unsqueeze(&im->b, s->edge[i], last, 1)))
+            return NULL;
+    return lt_build_concat(&im->b, columns, 4, 3);
 }
 
-/* In the body: bool[b, c, n], whether a box overlaps the current one by more than the limit. */
-static Value *overlaps(Import *im, OnnxLoop *loop, const Suppression *s) {
-    Value *inside = NULL, *own = NULL, *others = NULL, *zero = NULL;
-    for (int dim = 0; dim < 2; dim++) {
-        Value *low = lt_onnx_loop_capture(im, loop, s->edge[dim]),
-              *high = lt_onnx_loop_capture(im, loop, s->edge[dim + 2]);
-        Value *from = current(im, loop, low), *to = current(im, loop, high);
-        Value *shared = sub(im, lt_build_map2(&im->b, FN_MIN, high, to),
-                            lt_build_map2(&im->b, FN_MAX, low, from));
-        zero = lt_onnx_scalar_like(im, low, 0);
-        shared = lt_build_map2(&im->b, FN_MAX, shared, zero);
-        inside = inside ? mul(im, inside, shared) : shared;
-        own = own ? mul(im, own, sub(im, to, from)) : sub(im, to, from);
-        others = others ? mul(im, others, sub(im, high, low)) : sub(im, high, low);
-    }
-    Value *all = sub(im, lt_build_map2(&im->b, FN_ADD, own, others), inside);
-    Value *ratio = lt_build_map2(&im->b, FN_DIV, inside, all);
-    Value *above = lt_build_map2(&im->b, FN_GT, ratio, lt_onnx_loop_capture(im, loop, s->overlap));
-    return both(im, above, lt_build_map2(&im->b, FN_GT, inside, zero));
-}
-
-/* Box after box, best first: one that is still there, unless its class has enough, stays and takes
- * away those behind it that overlap it. */
 static Value *suppress(Import *im, const Suppression *s) {
-    const Dim *one = lt_dim_const(im->dims, 1), *counts[] = {s->batches, s->classes, one};
-    const Dim *line[] = {one, one, s->boxes};
-    OnnxLoop loop = {.trips = s->boxes, .carried = 2};
-    loop.starts[0] = s->keep;
-    loop.starts[1] = lt_onnx_full(im, DT_I64, 3, counts, lt_build_int(&im->b, DT_I64, 0));
-    if (!lt_onnx_loop_begin(im, &loop))
-        return NULL;
-    Value *most = lt_onnx_loop_capture(im, &loop, s->most);
-    Value *stays = both(im, current(im, &loop, loop.state[0]),
-                        lt_build_map2(&im->b, FN_LT, loop.state[1], most));
-    Value *at = lt_build_iota(&im->b, DT_I64, 3, line, 2);
-    Value *is_behind = lt_build_map2(&im->b, FN_GT, at, loop.position),
-          *is_here = lt_build_map2(&im->b, FN_EQ, at, loop.position);
-    Value *taken = both(im, both(im, is_behind, stays), overlaps(im, &loop, s));
-    Value *gone = lt_build_map2(&im->b, FN_OR, taken, both(im, is_here, negated(im, stays)));
-    Value *values[] = {both(im, loop.state[0], negated(im, gone)),
-                       lt_build_map2(&im->b, FN_ADD, loop.state[1],
-                                     lt_build_convert(&im->b, stays, DT_I64))};
-    return lt_onnx_loop_end(im, &loop, values) ? loop.state[0] : NULL;
+    Value *inputs[] = {s->keep, edges(im, s), s->most, s->overlap};
+    NodeSpec spec = {.op = OP_SUPPRESS, .inputs = inputs, .input_count = 4};
+    return inputs[1] ? lt_build(&im->b, &spec) : NULL;
 }
 
 /* i64[k, 3]: batch, class, box. */

@@ -94,6 +94,13 @@ static const Case gather_cases[] = {
      "%a = scatter_nd %x, %i, %u {fn = max} yield %a"},
     {"%x: f32[n,7]",
      "%v, %i = topk %x {axis = 1, size = [3], largest = true, sorted = true} yield %v, %i"},
+    {"%k: bool[n,h], %e: f32[n,h,4], %m: i64[]",
+     "%o = const f32[] [0.1] %s = suppress %k, %e, %m, %o yield %s"},
+    {"%e: f64[2,9,4], %o: f64[]",
+     "%t = const bool[] [true] %k = broadcast %t {shape = [2, 9]} %m = const i64[] [4] "
+     "%a = slice %e {start = [0, 0, 0], size = [2, 9, 2], step = [1, 1, 1]} "
+     "%b = abs %e %c = slice %b {start = [0, 0, 2], size = [2, 9, 2], step = [1, 1, 1]} "
+     "%d = add %a, %c %f = concat %a, %d {axis = 2} %s = suppress %k, %f, %m, %o yield %s"},
 };
 
 static const Case fold_cases[] = {

@@ -169,5 +169,29 @@ START_TEST(scatters_of_known_extents) {
 }
 END_TEST
 
+/* --- boxes -------------------------------------------------------------------------------- */
+
+/* Edges of -2..2 and lengths of up to 2. */
+#define BOXES(dims, size) \
+    "%%a = slice %%e {start = [0, 0], size = [" size "], step = [1, 1]} %%b = abs %%e " \
+    "%%c = slice %%b {start = [0, 2], size = [" size "], step = [1, 1]} %%d = add %%a, %%c " \
+    "%%f = concat %%a, %%d {axis = 1} %%g = reshape %%f {shape = [" dims ", 4]} " \
+    "%%s = suppress %%k, %%g, %%m, %%o yield %%s"
+
+START_TEST(boxes_that_overlap) {
+    begin();
+    check_graph(300, 1, "%k: bool[2,n], %e: f32[2*n,4], %o: f32[]",
+                "%%m = const i64[] [7] " BOXES("2, n", "2*n, 2"));
+    check_graph(40, 3, "%k: bool[h,n], %e: f16[h*n,4], %m: i64[], %o: f16[]",
+                BOXES("h, n", "h*n, 2"));
+    check_graph(0, 3, "%k: bool[h,n], %e: f64[h*n,4], %m: i64[], %o: f64[]",
+                BOXES("h, n", "h*n, 2"));
+    check_graph(1, 1, "%k: bool[2,3,17], %e: f32[102,4]",
+                "%%m = const i64[] [100] %%o = const f32[] [0.25] " BOXES("2, 3, 17", "102, 2"));
+    ck_assert_uint_eq(cuda_finish(), 4);
+}
+END_TEST
+
 LT_TEST_MAIN("test_cuda_sort", rows_of_all_lengths, lengths_that_nobody_knows, long_rows,
-             dtypes_and_their_orders, masks, scatters_that_meet, scatters_of_known_extents)
+             dtypes_and_their_orders, masks, scatters_that_meet, scatters_of_known_extents,
+             boxes_that_overlap)
