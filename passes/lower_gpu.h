@@ -9,7 +9,7 @@
 
 #include "passes/lower_program.h"
 
-enum { GPU_MOST_WORDS = 48, GPU_MOST_PARAMS = 8, GPU_MOST_INTS = 24, GPU_THREADS = 256 };
+enum { GPU_MOST_WORDS = 96, GPU_MOST_PARAMS = 8, GPU_MOST_INTS = 24, GPU_THREADS = 256 };
 
 typedef struct GpuWord {
     const char *name, *text;

@@ -7,6 +7,8 @@
  * same in each run and for every dtype. Atomic operations would be right for integers alone. */
 #include "passes/lower_gpu.h"
 
+#include <math.h>
+
 enum { SHORT_LINE = 32, LONG_LINE = 4096, MANY_LINES = 8192 };
 
 typedef struct Scatter {
@@ -38,6 +40,8 @@ static const char *element_of(GpuKernel *g, const Value *v, const char *name, co
         return lt_arena_printf(arena, "%s[%s]", name, index);
     if (dtype == DT_BOOL)
         return lt_const_get_int(c, 0) ? "true" : "false";
+    if (lt_dtype_is_float(dtype) && isnan(lt_const_get_float(c, 0)))
+        return lt_arena_printf(arena, "nan:%s", lt_dtype_name(dtype));
     if (lt_dtype_is_float(dtype))
         return lt_arena_printf(arena, "%.17g:%s", lt_const_get_float(c, 0), lt_dtype_name(dtype));
     return lt_arena_printf(arena, "%lld:%s", (long long)lt_const_get_int(c, 0),

@@ -12,7 +12,7 @@
  * element's place among several sorted runs is the sum of how many come before it in each, which a
  * binary search tells; all threads work alone. Runs are merged 64 at a time, the last time however
  * many are left: that makes two or three kernels, whatever the length, and so no length needs to be
- * known. */
+ * known. Places are 32 bits: a row of 2^31 elements would not fit a GPU with its sorted copy. */
 #include "passes/lower_gpu.h"
 
 enum { PIECE = 1024, MERGED = 64 };

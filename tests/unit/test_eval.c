@@ -184,12 +184,25 @@ static Value *topk(Value *x, int64_t k, bool largest, uint32_t output) {
     return v->def->outputs[output];
 }
 
+static Value *suppress(Value *keep, Value *edges, double most, double overlap) {
+    return NODE(SUPPRESS, INPUTS(keep, edges, I64(SCALAR_SHAPE, LIST(most)),
+                                 F32(SCALAR_SHAPE, LIST(overlap))));
+}
+
 START_TEST(order) {
     begin();
     Value *x = F32(DIMS(5), LIST(2, NAN, 7, 2, -1));
     expect(topk(x, 4, true, 0), DIMS(4), LIST(NAN, 7, 2, 2));
     expect(topk(x, 4, true, 1), DIMS(4), LIST(1, 2, 0, 3));
     expect(topk(x, 3, false, 1), DIMS(3), LIST(4, 0, 3));
+    /* Boxes 0 and 1 overlap by 1 / 3, 2 and 3 are the same. */
+    Value *keep = tensor(DT_BOOL, DIMS(5), LIST(1, 1, 1, 1, 0));
+    Value *edges =
+        F32(DIMS(5, 4), LIST(0, 0, 2, 1, 1, 0, 3, 1, 5, 5, 6, 6, 5, 5, 6, 6, 9, 9, 9, 9));
+    expect(suppress(keep, edges, 9, 0.25), DIMS(5), LIST(1, 0, 1, 0, 0));
+    expect(suppress(keep, edges, 9, 0.5), DIMS(5), LIST(1, 1, 1, 0, 0));
+    expect(suppress(keep, edges, 2, 1), DIMS(5), LIST(1, 1, 0, 0, 0));
+    expect(suppress(keep, edges, 0, 1), DIMS(5), LIST(0, 0, 0, 0, 0));
     end();
 }
 END_TEST
