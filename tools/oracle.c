@@ -25,9 +25,9 @@ static double greatest_magnitude(const Tensor *t) {
 }
 
 /* `absolute` is in the units of the tensor. */
-static Tolerance tolerance_for(const Tensor *wanted) {
+static Tolerance tolerance_for(const Tensor *wanted, DType rounded) {
     Tolerance t = {0, 0};
-    switch (wanted->dtype) {
+    switch (wanted->dtype == DT_F32 ? rounded : wanted->dtype) {
     case DT_F32: t = (Tolerance){TOLERANCE_F32_RELATIVE, TOLERANCE_F32_ABSOLUTE}; break;
     case DT_F64: t = (Tolerance){TOLERANCE_F64_RELATIVE, TOLERANCE_F64_ABSOLUTE}; break;
     case DT_F16: t = (Tolerance){TOLERANCE_F16_RELATIVE, TOLERANCE_F16_ABSOLUTE}; break;
@@ -67,11 +67,15 @@ static double error_of(double wanted, double found) {
 }
 
 Difference lt_compare_tensors(const Tensor *wanted, const Tensor *found) {
+    return lt_compare_rounded(wanted, found, DT_F32);
+}
+
+Difference lt_compare_rounded(const Tensor *wanted, const Tensor *found, DType rounded) {
     Difference d = {.elements = lt_tensor_elements(wanted), .at = -1};
     d.shapes_differ = d.differs = !same_type(wanted, found);
     if (d.differs)
         return d;
-    const Tolerance tolerance = tolerance_for(wanted);
+    const Tolerance tolerance = tolerance_for(wanted, rounded);
     for (int64_t i = 0; i < d.elements; i++) {
         if (equal_integers(wanted, found, i))
             continue;

@@ -16,6 +16,9 @@ typedef struct Difference {
 } Difference;
 
 Difference lt_compare_tensors(const Tensor *wanted, const Tensor *found);
+/* The same where operands of products of f32 were rounded: what is in f32 may be as far off as what
+ * is in `rounded`. */
+Difference lt_compare_rounded(const Tensor *wanted, const Tensor *found, DType rounded);
 /* "greatest error 1.2e-06 at [0,3]: 0.5, expected 0.500001". In the arena. */
 const char *lt_difference_text(Arena *arena, const Tensor *wanted, const Difference *d);
 /* "f32[1,1000]". In the arena. */

@@ -53,8 +53,24 @@ static bool take_output(const Run *run, uint32_t index, Tensor *out) {
     return true;
 }
 
+/* What the artifact's products of f32 round their operands to; tf32 has as many bits as f16. */
+static DType rounded_to(const Run *run) {
+    static const struct {
+        const char *words;
+        DType dtype;
+    } precisions[] = {
+        {" precision bf16", DT_BF16}, {" precision f16", DT_F16}, {" precision tf32", DT_F16}};
+    lathe_model_info info;
+    lathe_model_get_info(run->model, &info);
+    for (size_t i = 0; i < sizeof precisions / sizeof *precisions; i++)
+        if (strstr(info.target, precisions[i].words))
+            return precisions[i].dtype;
+    return DT_F32;
+}
+
 static int compare_outputs(Run *run, const OracleRun *oracle) {
     uint32_t count = lathe_output_count(run->model), wrong = 0;
+    const DType rounded = rounded_to(run);
     run->differences = LT_ARRAY(run->arena, Difference, count + 1);
     for (uint32_t i = 0; i < count; i++) {
         const char *name = lathe_output_info(run->model, i)->name;
@@ -63,7 +79,7 @@ static int compare_outputs(Run *run, const OracleRun *oracle) {
         if (!take_output(run, i, &found))
             return lt_run_fail(run, LATHE_INTERNAL, "%s", lathe_context_error(run->context));
         Difference *d = &run->differences[i];
-        *d = lt_compare_tensors(wanted, &found);
+        *d = lt_compare_rounded(wanted, &found, rounded);
         wrong += d->differs;
         if (!run->options->json)
             fprintf(run->cli->out, "%s %s: %s: %s\n", name, lt_tensor_type_text(run->arena, &found),

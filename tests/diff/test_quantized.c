@@ -78,6 +78,11 @@ static void check_quantized(const Quantized *c, const int64_t *values) {
 #define MATRIX "const i8[4,3] [0, 1, -2, 3, 4, -5, 6, 127, -8, 9, 10, -128]\n"
 #define WIDE(name, of) "%" name " = convert %" of " {dtype = i32}\n"
 #define FLOAT(name, of) "%" name " = convert %" of " {dtype = f32}\n"
+#define HALF "%half = const f32[] splat(0.5)\n"
+/* x - z and x - number in i32 */
+#define MINUS(name, x, z) WIDE(x "w", x) WIDE(z "w", z) "%" name " = sub %" x "w, %" z "w\n"
+#define CENTERED(name, x, z) \
+    WIDE(x "w", x) "%z = const i32[] splat(" z ")\n%" name " = sub %" x "w, %z\n"
 #define PRODUCT(spec) "%p = contract %a, %b {spec = \"" spec "\"}\nyield %p"
 #define FILTER \
     "const i32[2,3,2,3] [0, 1, -2, 3, 4, -5, 6, 7, -8, 9, 10, -11, 12, 13, -14, 15, 16, " \
@@ -89,68 +94,44 @@ static void check_quantized(const Quantized *c, const int64_t *values) {
 static const Quantized cases[] = {
     /* no zero points; of the operand, known and not; of both, along rows and columns */
     {"%x: u8[n,4]", "%w = " MATRIX WIDE("a", "x") WIDE("b", "w") PRODUCT("mk,kn->mn"), 1},
-    {"%x: u8[n,4]",
-     "%w = " MATRIX WIDE("x1", "x") "%z = const i32[] splat(5)\n%a = sub %x1, %z\n" WIDE("b", "w")
-         PRODUCT("mk,kn->mn"),
-     1},
+    {"%x: u8[n,4]", "%w = " MATRIX CENTERED("a", "x", "5") WIDE("b", "w") PRODUCT("mk,kn->mn"), 1},
     {"%x: u8[n,4], %z: u8[]",
-     "%w = " MATRIX WIDE("x1", "x") WIDE("z1", "z") "%a = sub %x1, %z1\n" WIDE("b", "w")
-         PRODUCT("mk,kn->nm"),
-     1},
+     "%w = " MATRIX MINUS("a", "x", "z") WIDE("b", "w") PRODUCT("mk,kn->nm"), 1},
     {"%x: u8[n,h], %z: u8[n,1], %y: i8[h,40], %v: i8[40]",
-     WIDE("x1", "x") WIDE("z1", "z") "%a = sub %x1, %z1\n" WIDE("y1", "y")
-         WIDE("v1", "v") "%b = sub %y1, %v1\n" PRODUCT("mk,kn->mn"),
-     1},
+     MINUS("a", "x", "z") MINUS("b", "y", "v") PRODUCT("mk,kn->mn"), 1},
     {"%x: i8[3,n,h], %z: i8[3,1,1], %y: u8[3,20,h], %v: u8[20,1]",
-     WIDE("x1", "x") WIDE("z1", "z") "%a = sub %x1, %z1\n" WIDE("y1", "y")
-         WIDE("v1", "v") "%b = sub %y1, %v1\n" PRODUCT("bmk,bnk->nbm"),
-     1},
-    /* weights around no zero point of theirs */
+     MINUS("a", "x", "z") MINUS("b", "y", "v") PRODUCT("bmk,bnk->nbm"), 1},
+    /* weights around no zero point of theirs, and too far from each other */
     {"%x: u8[n,2]",
      "%b = const i32[2,3] [-100, 100, 155, 0, 1, 2]\n" WIDE("a", "x") PRODUCT("mk,kn->mn"), 1},
     {"%x: u8[n,2]",
      "%b = const i32[2,3] [-101, 100, 155, 0, 1, 2]\n" WIDE("a", "x") PRODUCT("mk,kn->mn"), 0},
-    /* along the fold; on its own */
+    /* along the fold; on its own; transposed behind the zero point */
     {"%x: u8[n,4], %z: u8[4]",
-     "%w = " MATRIX WIDE("x1", "x") WIDE("z1", "z") "%a = sub %x1, %z1\n" WIDE("b", "w")
-         PRODUCT("mk,kn->mn"),
-     0},
+     "%w = " MATRIX MINUS("a", "x", "z") WIDE("b", "w") PRODUCT("mk,kn->mn"), 0},
     {"%x: u8[n,h,4]", "%w = " MATRIX WIDE("a", "x") WIDE("b", "w") PRODUCT("mjk,kn->mn"), 0},
-    /* transposed behind the zero point */
     {"%x: u8[4,n]",
-     "%w = " MATRIX WIDE("x1", "x") "%z = const i32[] splat(5)\n%x2 = sub %x1, %z\n"
-                                    "%a = transpose %x2 {perm = [1, 0]}\n" WIDE("b", "w")
-                                        PRODUCT("mk,kn->mn"),
-     1},
-    /* convolutions: padded with a zero point, or not */
+     "%w = " MATRIX CENTERED("x2", "x", "5") "%a = transpose %x2 {perm = [1, 0]}\n"
+     WIDE("b", "w") PRODUCT("mk,kn->mn"), 1},
+    /* convolutions: padded with a zero point, or not, or with one that is not known */
     {"%x: u8[2,h,7,2]", "%f = " FILTER WIDE("a", "x") SWEEP("[1, 1]", "[0, 1]"), 1},
-    {"%x: u8[2,h,7,2]",
-     "%f = " FILTER WIDE("x1", "x") "%z = const i32[] splat(250)\n%a = sub %x1, %z\n" SWEEP(
-         "[1, 1]", "[0, 1]"),
-     1},
-    /* in f32 with scales: one, of rows, of columns; along the fold; of outputs, transposed */
+    {"%x: u8[2,h,7,2]", "%f = " FILTER CENTERED("a", "x", "250") SWEEP("[1, 1]", "[0, 1]"), 1},
+    {"%x: i8[2,h,7,2], %z: i8[1]",
+     "%f = " FILTER MINUS("a", "x", "z") SWEEP("[1, 0]", "[0, 0]"), 0},
+    /* in f32 with scales: one, of rows, of columns; along the fold; a sum that i32 may not hold */
     {"%x: u8[n,40], %y: i8[40,h]",
-     "%s = const f32[] splat(0.5)\n" WIDE(
-         "x1", "x") "%z = const i32[] splat(-5)\n"
-                    "%x2 = add %x1, %z\n" FLOAT("x3", "x2") "%a = mul %x3, %s\n" FLOAT("b", "y")
-                        PRODUCT("mk,kn->mn"),
-     1},
+     HALF CENTERED("x2", "x", "5") FLOAT("x3", "x2") "%a = mul %x3, %half\n"
+     FLOAT("b", "y") PRODUCT("mk,kn->mn"), 1},
     {"%x: i8[n,40], %s: f32[n,1], %y: u8[40,h], %t: f32[h], %v: u8[h]",
-     FLOAT("x1", "x") "%a = mul %x1, %s\n" WIDE("y1", "y")
-         WIDE("v1", "v") "%y2 = sub %y1, %v1\n" FLOAT("y3", "y2") "%b = mul %y3, %t\n" PRODUCT(
-             "mk,kn->nm"),
-     1},
+     FLOAT("x1", "x") "%a = mul %x1, %s\n" MINUS("y2", "y", "v") FLOAT("y3", "y2")
+     "%b = mul %y3, %t\n" PRODUCT("mk,kn->nm"), 1},
     {"%x: i8[n,40], %s: f32[40], %y: u8[40,h]",
      FLOAT("x1", "x") "%a = mul %x1, %s\n" FLOAT("b", "y") PRODUCT("mk,kn->mn"), 0},
     {"%x: i8[n,40000], %y: u8[40000,1]", FLOAT("a", "x") FLOAT("b", "y") PRODUCT("mk,kn->mn"), 0},
+    /* of the outputs of a convolution, transposed */
     {"%x: u8[2,h,7,2], %w: i8[3,2,2,3], %t: f32[3,1,1,1]",
-     WIDE("x1", "x") "%z = const i32[] splat(-250)\n%x2 = add %x1, %z\n" FLOAT("x3", "x2")
-     "%s = const f32[] splat(0.5)\n%a = mul %x3, %s\n" FLOAT("w1", "w")
-     "%w2 = mul %w1, %t\n%f = transpose %w2 {perm = [2, 3, 1, 0]}\n" SWEEP("[1, 1]", "[0, 1]"),
-     1},
-    {"%x: i8[2,h,7,2], %z: i8[1]",
-     "%f = " FILTER WIDE("x1", "x") WIDE("z1", "z") "%a = sub %x1, %z1\n" SWEEP("[1, 0]", "[0, 0]"),
-     0},
+     HALF CENTERED("x2", "x", "250") FLOAT("x3", "x2") "%a = mul %x3, %half\n" FLOAT("w1", "w")
+     "%w2 = mul %w1, %t\n%f = transpose %w2 {perm = [2, 3, 1, 0]}\n" SWEEP("[1, 1]", "[0, 1]"), 1},
 };
 
 START_TEST(quantized_products) {

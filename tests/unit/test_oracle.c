@@ -27,6 +27,12 @@ static bool differ(DType dtype, double wanted, double found) {
 
 START_TEST(takes_errors_of_rounding_alone) {
     lt_arena_init(&arena);
+    const double one = 1, near = 1.01;
+    const Tensor *wanted = floats(DT_F32, 1, &one), *found = floats(DT_F32, 1, &near);
+    ck_assert(lt_compare_tensors(wanted, found).differs);
+    ck_assert(!lt_compare_rounded(wanted, found, DT_F16).differs);
+    wanted = floats(DT_F64, 1, &one), found = floats(DT_F64, 1, &near);
+    ck_assert(lt_compare_rounded(wanted, found, DT_F16).differs);
     ck_assert(!differ(DT_F32, 1, 1 + 1e-6));
     ck_assert(differ(DT_F32, 1, 1.01));
     ck_assert(differ(DT_F64, 1, 1 + 1e-6));
