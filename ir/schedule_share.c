@@ -481,9 +481,54 @@ static Stmt *fold(Share *s) {
     return list;
 }
 
+/* Whether n of a thread's neighbours in a row are stored beside each other, at a multiple of n
+ * elements, all or none. */
+static bool stores_neighbours(Share *s, const Stmt *list, int64_t n) {
+    const Side *columns = &s->sides[COLUMNS];
+    for (; list; list = list->next) {
+        if (list->kind != STMT_STORE || list->u.store.buffer->kind > BUFFER_OUTPUT)
+            return false;
+        const Dim *flat = lt_buffer_flat(s->t, list->u.store.buffer, list->u.store.index);
+        if (!is_aligned(s, flat, columns->var, n))
+            return false;
+    }
+    return n > 1 && is_even(s, columns->guard, columns->var, n);
+}
+
+/* A thread's columns, with n neighbours in a loop of their own: they may be stored at once. */
+static Stmt *for_neighbours(Share *s, Stmt *list, int64_t n) {
+    Kernel *k = s->k;
+    const Side *columns = &s->sides[COLUMNS];
+    const Dim *count = number(s, columns->own / n), *among = number(s, n);
+    const bool is_one = lt_dim_is(count, 1);
+    const Dim *group = is_one ? number(s, 0) : lt_kernel_loop_var(k, "group", count);
+    const Dim *v = lt_kernel_loop_var(k, "v", among), **by = lt_schedule_substitution(k);
+    const Dim *first = lt_dim_mul_const(s->t, group, n);
+    by[columns->own_var->symbol] = first;
+    const Dim *at = lt_dim_substitute(s->t, columns->at, by);
+    by[columns->own_var->symbol] = NULL;
+    by[columns->var->symbol] = columns->at;
+    list = lt_stmt_copy(k, list, by, NULL);
+    list = lt_stmt_replace_var(k, list, columns->own_var, lt_dim_add(s->t, first, v));
+    list = lt_stmt_for(k, LOOP_UNROLL, v, among, list);
+    by[columns->var->symbol] = at;
+    if (columns->guard)
+        list = lt_stmt_if(k, lt_expr_substitute(k, columns->guard, by, NULL), list, NULL);
+    return is_one ? list : lt_stmt_for(k, LOOP_UNROLL, group, count, list);
+}
+
 static Stmt *finish(Share *s) {
-    lt_stmt_retarget(s->k, s->sum.rest, s->sum.sum, s->tile, own_index(s), SIDES);
-    return for_own(s, s->sum.rest, true);
+    enum { MMA_NEIGHBOURS = 2 };
+    const Side *rows = &s->sides[ROWS];
+    const int64_t n = s->is_mma ? MMA_NEIGHBOURS : s->sides[COLUMNS].group;
+    Stmt *list = s->sum.rest;
+    lt_stmt_retarget(s->k, list, s->sum.sum, s->tile, own_index(s), SIDES);
+    if (!stores_neighbours(s, list, n))
+        return for_own(s, list, true);
+    list = for_neighbours(s, list, n);
+    if (rows->guard)
+        list = lt_stmt_if(s->k, rows->guard, list, NULL);
+    return lt_share_in_threads(s, at_own_position(s, along(s, rows, list)));
 }
 
 const char *lt_schedule_share(Kernel *k, const ShareSpec *spec) {

@@ -147,7 +147,7 @@ static void check_warps(const Case *cases, size_t count, const Shape *shape, con
                 (const char *const[]){__VA_ARGS__, NULL})
 
 START_TEST(halves_on_tensor_cores) {
-    CHECK_WARPS(halves, warps, "tiles", "mmahalf(&", "mmabf16(&");
+    CHECK_WARPS(halves, warps, "tiles", "mmahalf(&", "mmabf16(&", "store_pack(&out");
 }
 END_TEST
 
