@@ -149,15 +149,10 @@ __global__ void block_patch(const float *__restrict__ in0, const float *__restri
     const int k0 = t % 16;
     const int in0_h = t / 64;
     const int in0_w = y0 % 4;
-    const int in0_w_2 = k0 / 3;
-    const int in0_c = k0 % 3;
-    in0_tile[0][y0][k0] = in0[3072 * block + 768 * in0_h + 24 * in0_w + 3 * in0_w_2 + in0_c];
-    const int in1_kw = t / 48;
-    const int in1_c = t / 16 % 3;
-    const int o = t % 16;
-    const float *in1_at = &in1[192 * in1_kw + 64 * in1_c + 4 * o];
+    in0_tile[0][y0][k0] = in0[3072 * block + 768 * in0_h + 24 * in0_w + k0];
     const int in1_k0 = t / 16;
-    fetch<int4>(&in1_tile[0][in1_k0][4 * o], in1_at);
+    const int o = t % 16;
+    fetch<int4>(&in1_tile[0][in1_k0][4 * o], &in1[4 * t]);
     const float *in0_at = &in0[3072 * block + 768 * in0_h + 24 * in0_w];
     const int y_thread = t / 32;
     const int o_thread = t % 32;
@@ -168,15 +163,15 @@ __global__ void block_patch(const float *__restrict__ in0, const float *__restri
         const int in0_h_2 = (16 * (k_block + 1) + k0) / 24;
         const int k0_2 = (k_block + k0 + 1) / 3;
         const int c = (5 * (k_block + 1) + k0_2) % 8;
-        const int in0_c_2 = (k_block + k0 + 1) % 3;
+        const int in0_c = (k_block + k0 + 1) % 3;
         const int in1_kh = (16 * (k_block + 1) + in1_k0) / 24;
         const int k0_3 = (k_block + in1_k0 + 1) / 3;
-        const int in1_kw_2 = (5 * (k_block + 1) + k0_3) % 8;
-        const int in1_c_2 = (k_block + in1_k0 + 1) % 3;
+        const int in1_kw = (5 * (k_block + 1) + k0_3) % 8;
+        const int in1_c = (k_block + in1_k0 + 1) % 3;
         if (k_block < 11) {
-            in0_tile[next][y0][k0] = in0_at[96 * in0_h_2 + 3 * c + in0_c_2];
+            in0_tile[next][y0][k0] = in0_at[96 * in0_h_2 + 3 * c + in0_c];
             fetch<int4>(&in1_tile[next][in1_k0][4 * o],
-                &in1[1536 * in1_kh + 192 * in1_kw_2 + 64 * in1_c_2 + 4 * o]);
+                &in1[1536 * in1_kh + 192 * in1_kw + 64 * in1_c + 4 * o]);
         }
         const int now = k_block % 2;
         #pragma unroll
@@ -197,9 +192,7 @@ __global__ void block_patch(const float *__restrict__ in0, const float *__restri
             }
         }
     }
-    const int out0_h = t / 128;
-    const int out0_w = y_thread % 4;
-    float *out0_at = &out0[1024 * block + 256 * out0_h + 64 * out0_w + 2 * o_thread];
+    float *out0_at = &out0[1024 * block + 2 * t];
     #pragma unroll
     for (int i = 0; i < 2; i++) {
         Pack<float, 2> out0_pack;
@@ -815,7 +808,7 @@ __global__ void block_pool(const float *__restrict__ in0, float *__restrict__ ou
     __shared__ float parts[128];
     acc = column_fold<4, 32>(acc, parts, [](float a, float b) { return a + b; });
     if (lane == 0)
-        out0[64 * i0 + i1] = acc;
+        out0[i] = acc;
 }
 
 // kernel block_head_(n in 1..inf; in0: f32[n, 64] in, in1: f32[64, 10] in, in2: f32[10] in,
@@ -846,7 +839,7 @@ __global__ void block_head(const float *__restrict__ in0, const float *__restric
     __shared__ float parts[256];
     acc = column_fold<8, 32>(acc, parts, [](float a, float b) { return a + b; });
     if (lane == 0 && i < 10 * n)
-        out0[10 * m0 + n0] = acc + in2[n0];
+        out0[i] = acc + in2[n0];
 }
 
 // kernel block_softmax(n in 1..inf; in0: f32[n, 10] in,
