@@ -83,6 +83,7 @@ bool lt_codegen_kernel_text(const Kernel *k, const CodegenOptions *o, CodegenTex
 typedef struct DeviceCode {
     const Target *target;
     const char **symbols;      /* by kernel */
+    int64_t *shared_bytes;     /* by kernel: of a block, that its launch asks for */
     const char *text;          /* CUDA-C */
     const char *architectures; /* "sm_75, sm_80" */
     const char *image;         /* NULL: the text goes into the artifact */

@@ -257,6 +257,15 @@ Stmt *lt_stmt_prefetch(Kernel *k, const Buffer *buffer, const Dim *const *index)
 
 Stmt *lt_stmt_barrier(Kernel *k) { return new_stmt(k, STMT_BARRIER); }
 
+Stmt *lt_stmt_barrier_but(Kernel *k, int64_t fetches, int64_t products) {
+    Stmt *s = new_stmt(k, STMT_BARRIER);
+    s->u.barrier.fetches = fetches;
+    s->u.barrier.products = products;
+    return s;
+}
+
+Stmt *lt_stmt_commit(Kernel *k) { return new_stmt(k, STMT_COMMIT); }
+
 Stmt *lt_stmt_combine(Kernel *k, const Buffer *buffer, ScalarFn fn, int64_t width, int64_t apart) {
     Stmt *s = new_stmt(k, STMT_COMBINE);
     s->u.combine.buffer = buffer;
@@ -314,7 +323,9 @@ static Stmt *copy_stmt(Substitution *s, const Stmt *from) {
         return lt_stmt_let(k, copied_var(s, from->u.let.var),
                            lt_substitute_expr(s, from->u.let.value));
     case STMT_ALLOC: return lt_stmt_alloc(k, lt_substitute_buffer(s, from->u.alloc.buffer));
-    case STMT_BARRIER: return lt_stmt_barrier(k);
+    case STMT_BARRIER:
+        return lt_stmt_barrier_but(k, from->u.barrier.fetches, from->u.barrier.products);
+    case STMT_COMMIT: return lt_stmt_commit(k);
     case STMT_COMBINE:
         return lt_stmt_scan(k, lt_substitute_buffer(s, from->u.combine.buffer),
                             from->u.combine.total ? lt_substitute_buffer(s, from->u.combine.total)

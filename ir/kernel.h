@@ -59,6 +59,9 @@ typedef struct Buffer {
     uint32_t index; /* parameters: position in the call; locals: continues the numbering */
     const char *name;
     const Dim *const *dims;
+    bool
+        is_swizzled; /* SHARED: rows are 128 bytes, and part p of 16 bytes of row r is at p ^ r % 8,
+                         as tensor cores read them; indices do not show it */
 } Buffer;
 
 typedef enum {
@@ -99,8 +102,11 @@ typedef enum {
     LOOP_THREAD, /* GPU: an iteration is a thread of the block; constant extent */
     LOOP_FETCH,  /* GPU: a vector loop; what it stores to shared memory may arrive as late as the
                     next barrier, even for the thread itself */
-    LOOP_MMA     /* GPU: a fold whose products a warp may add up at once, in any order; else a
+    LOOP_MMA,    /* GPU: a fold whose products a warp may add up at once, in any order; else a
                     serial loop. codegen/cuda/mma.c says which nests these are */
+    LOOP_WGMMA   /* GPU: the same by four warps, who go on meanwhile: shared memory may be read, and
+                    sums written, as late as the barrier that waits for the products.
+                    codegen/cuda/wgmma.c */
 } LoopKind;
 typedef enum {
     STMT_FOR,
@@ -110,6 +116,7 @@ typedef enum {
     STMT_ALLOC,
     STMT_PREFETCH,
     STMT_BARRIER, /* the threads of a team wait for each other; nothing, when there is one */
+    STMT_COMMIT,  /* GPU: what was fetched since the last one is a group, which barriers count */
     STMT_COMBINE  /* GPU: all threads of a group get what folds the copies that they have of a
                      private scalar: in pairs whose numbers differ in one bit, from the highest bit
                      down, but first in warps and then between them, where the group is whole
@@ -155,6 +162,10 @@ struct Stmt {
             const Buffer *buffer;    /* a parameter */
             const Dim *const *index; /* may lie outside of it */
         } prefetch; /* asks for the cache line with that element; changes nothing */
+        struct {
+            int64_t fetches;  /* so many groups, the newest, may still be on their way */
+            int64_t products; /* and so many WGMMA loops, 0 or 1, may still run */
+        } barrier;            /* both 0: nothing is */
         struct {
             const Buffer *buffer; /* private, one element */
             const Buffer *total;  /* the same; NULL: no scan */
@@ -273,6 +284,8 @@ Stmt *lt_stmt_let(Kernel *k, const Dim *var, const Expr *value);
 Stmt *lt_stmt_alloc(Kernel *k, const Buffer *buffer);
 Stmt *lt_stmt_prefetch(Kernel *k, const Buffer *buffer, const Dim *const *index);
 Stmt *lt_stmt_barrier(Kernel *k);
+Stmt *lt_stmt_barrier_but(Kernel *k, int64_t fetches, int64_t products);
+Stmt *lt_stmt_commit(Kernel *k);
 Stmt *lt_stmt_combine(Kernel *k, const Buffer *buffer, ScalarFn fn, int64_t width, int64_t apart);
 Stmt *lt_stmt_scan(Kernel *k, const Buffer *buffer, const Buffer *total, ScalarFn fn, int64_t width,
                    int64_t apart);

@@ -26,7 +26,7 @@ enum { NOBODY = -1, MANY = -2, ALL = -3, ELSEWHERE = -4 };
 typedef struct Touch {
     int64_t writer, reader;
     uint64_t write_phase, read_phase;
-    bool is_fetched; /* what was written may arrive as late as the next barrier */
+    uint64_t group; /* that was fetched with it, counted from 1; 0: it was stored */
 } Touch;
 
 typedef struct View {
@@ -58,6 +58,8 @@ typedef struct Machine {
     int64_t iteration;           /* of the parallel loop, the thread, or ALL */
     int64_t threads;             /* of a block; 0: no thread loops */
     bool is_fetch;               /* in a fetch loop */
+    bool is_late;                /* in a loop that may go on after the next barrier */
+    uint64_t group, arrived;     /* groups that were fetched, and those of them that are there */
     int64_t thread;              /* whose copies are meant; NOBODY: they are all alike */
     int splits;                  /* buffers whose copies differ */
     const char *error;
@@ -197,7 +199,7 @@ static bool differ(int64_t a, int64_t b) { return a != NOBODY && a != b; }
 static void check_race(Machine *m, const Buffer *b, int64_t at, int64_t who, uint64_t phase) {
     if (who != NOBODY && phase < m->block_phase)
         fail_race(m, b, at, ELSEWHERE);
-    if (phase == m->phase && differ(who, m->iteration))
+    if (phase >= m->phase && differ(who, m->iteration))
         fail_race(m, b, at, who);
 }
 
@@ -219,7 +221,7 @@ static void touch(Machine *m, const Buffer *b, int64_t at, bool is_store) {
     }
     Touch *t = &m->views[b->index].touched[at];
     check_race(m, b, at, t->writer, t->write_phase);
-    if (!is_store && t->is_fetched && t->write_phase == m->phase)
+    if (!is_store && t->group > m->arrived)
         fail(m, lt_arena_printf(m->arena, "element %lld of %s is read before it has arrived",
                                 (long long)at, b->name));
     if (is_store)
@@ -227,8 +229,12 @@ static void touch(Machine *m, const Buffer *b, int64_t at, bool is_store) {
     if (is_store) {
         t->writer = m->iteration;
         t->write_phase = m->phase;
-        t->is_fetched = m->is_fetch;
-    } else if (t->reader == NOBODY || t->read_phase >= m->block_phase) {
+        t->group = m->is_fetch ? m->group + 1 : 0;
+    } else if (m->is_late) {
+        t->reader = MANY;
+        t->read_phase = m->phase + 1;
+    } else if (t->reader == NOBODY ||
+               (t->read_phase >= m->block_phase && t->read_phase <= m->phase)) {
         const bool is_joined = t->read_phase == m->phase && differ(t->reader, m->iteration);
         t->reader = is_joined ? MANY : m->iteration;
         t->read_phase = m->phase;
@@ -336,8 +342,9 @@ static void begin_iteration(Machine *m, const Stmt *s, int64_t i) {
 
 static void run_loop(Machine *m, const Stmt *s, int64_t begin, int64_t end) {
     const int64_t iteration = m->iteration, thread = m->thread;
-    const bool is_fetch = m->is_fetch;
+    const bool is_fetch = m->is_fetch, is_late = m->is_late;
     m->is_fetch |= s->u.loop.kind == LOOP_FETCH;
+    m->is_late |= s->u.loop.kind == LOOP_WGMMA;
     for (int64_t i = begin; i < end; i++) {
         begin_iteration(m, s, i);
         run_list(m, s->u.loop.body);
@@ -345,6 +352,7 @@ static void run_loop(Machine *m, const Stmt *s, int64_t begin, int64_t end) {
     m->iteration = iteration;
     m->thread = thread;
     m->is_fetch = is_fetch;
+    m->is_late = is_late;
 }
 
 static void run_store(Machine *m, const Stmt *s) {
@@ -437,6 +445,16 @@ static void run_combine(Machine *m, const Stmt *s) {
         join_copies(m, view);
 }
 
+/* What may go on after the barrier, may do so until the next one. */
+static void run_barrier(Machine *m, const Stmt *s) {
+    const uint64_t late = (uint64_t)s->u.barrier.fetches;
+    if (late == 0)
+        m->arrived = ++m->group;
+    else if (m->group > late && m->group - late > m->arrived)
+        m->arrived = m->group - late;
+    m->phase += s->u.barrier.products ? 1 : 2;
+}
+
 static void run_stmt(Machine *m, const Stmt *s) {
     m->epoch++;
     switch (s->kind) {
@@ -450,7 +468,8 @@ static void run_stmt(Machine *m, const Stmt *s) {
     case STMT_LET: run_let(m, s); break;
     case STMT_ALLOC: alloc_buffer(m, s->u.alloc.buffer); break;
     case STMT_PREFETCH: break;
-    case STMT_BARRIER: m->phase++; break;
+    case STMT_BARRIER: run_barrier(m, s); break;
+    case STMT_COMMIT: m->group++; break;
     case STMT_COMBINE: s->u.combine.total ? run_scan(m, s) : run_combine(m, s); break;
     }
 }

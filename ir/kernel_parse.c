@@ -227,8 +227,10 @@ static Buffer parse_buffer(KernelParser *p, const char *name, BufferKind first, 
     Str words;
     lt_str_init(&words, p->diags->arena);
     for (b.kind = first; b.kind <= last; b.kind++) {
-        if (lt_read_word(p, lt_buffer_kinds[b.kind]))
+        if (lt_read_word(p, lt_buffer_kinds[b.kind])) {
+            b.is_swizzled = b.kind == BUFFER_SHARED && lt_read_word(p, "swizzled");
             return b;
+        }
         lt_str_printf(&words, "%s'%s'",
                       b.kind == first  ? ""
                       : b.kind == last ? " or "
@@ -294,7 +296,7 @@ static Stmt *parse_let(KernelParser *p) {
 
 static bool same_buffer(const Buffer *a, const Buffer *b) {
     if (strcmp(a->name, b->name) != 0 || a->kind != b->kind || a->dtype != b->dtype ||
-        a->rank != b->rank)
+        a->rank != b->rank || a->is_swizzled != b->is_swizzled)
         return false;
     return memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0;
 }
@@ -308,8 +310,11 @@ static Stmt *parse_alloc(KernelParser *p) {
     const Buffer *buffer = NULL;
     for (size_t i = 0; i < k->buffers.len && !buffer; i++)
         buffer = same_buffer(k->buffers.data[i], &spec) ? k->buffers.data[i] : NULL;
-    if (!buffer)
-        buffer = lt_kernel_local(k, spec.kind, spec.name, spec.dtype, spec.rank, spec.dims);
+    if (!buffer) {
+        Buffer *made = lt_kernel_local(k, spec.kind, spec.name, spec.dtype, spec.rank, spec.dims);
+        made->is_swizzled = spec.is_swizzled;
+        buffer = made;
+    }
     if (strcmp(buffer->name, spec.name) != 0)
         lt_read_fail(p, at, "another buffer is named '%s'", spec.name);
     add_buffer(p, buffer);
@@ -332,6 +337,13 @@ static Stmt *parse_prefetch(KernelParser *p) {
     const Dim *index[LT_MAX_RANK];
     const Buffer *buffer = parse_element(p, "a buffer", index);
     return lt_stmt_prefetch(p->kernel, buffer, index);
+}
+
+/* ["fetches" NUMBER] ["products" NUMBER] */
+static Stmt *parse_barrier(KernelParser *p) {
+    const int64_t fetches = lt_read_word(p, "fetches") ? lt_read_int(p) : 0;
+    const int64_t products = lt_read_word(p, "products") ? lt_read_int(p) : 0;
+    return lt_stmt_barrier_but(p->kernel, fetches, products);
 }
 
 static const Buffer *parse_buffer_name(KernelParser *p) {
@@ -373,15 +385,11 @@ static Stmt *parse_store(KernelParser *p) {
 }
 
 static Stmt *parse_stmt(KernelParser *p, const Loc *around) {
-    static const char *const loops[] = {[LOOP_SERIAL] = "for",
-                                        [LOOP_PARALLEL] = "parallel",
-                                        [LOOP_UNROLL] = "unroll",
-                                        [LOOP_VECTOR] = "vector",
-                                        [LOOP_GRID] = "grid",
-                                        [LOOP_THREAD] = "thread",
-                                        [LOOP_FETCH] = "fetch",
-                                        [LOOP_MMA] = "mma"};
-    for (int kind = LOOP_SERIAL; kind <= LOOP_MMA; kind++) {
+    static const char *const loops[] = {
+        [LOOP_SERIAL] = "for",    [LOOP_PARALLEL] = "parallel", [LOOP_UNROLL] = "unroll",
+        [LOOP_VECTOR] = "vector", [LOOP_GRID] = "grid",         [LOOP_THREAD] = "thread",
+        [LOOP_FETCH] = "fetch",   [LOOP_MMA] = "mma",           [LOOP_WGMMA] = "wgmma"};
+    for (int kind = LOOP_SERIAL; kind <= LOOP_WGMMA; kind++) {
         if (lt_read_word(p, loops[kind]))
             return parse_loop(p, (LoopKind)kind, around);
     }
@@ -390,9 +398,10 @@ static Stmt *parse_stmt(KernelParser *p, const Loc *around) {
     Stmt *s = lt_read_word(p, "let")        ? parse_let(p)
               : lt_read_word(p, "alloc")    ? parse_alloc(p)
               : lt_read_word(p, "prefetch") ? parse_prefetch(p)
-              : lt_read_word(p, "barrier")  ? lt_stmt_barrier(p->kernel)
-              : lt_read_word(p, "combine")  ? parse_combine(p, false)
-              : lt_read_word(p, "scan")     ? parse_combine(p, true)
+               : lt_read_word(p, "barrier")  ? parse_barrier(p)
+               : lt_read_word(p, "commit")   ? lt_stmt_commit(p->kernel)
+               : lt_read_word(p, "combine")  ? parse_combine(p, false)
+               : lt_read_word(p, "scan")     ? parse_combine(p, true)
                                             : parse_store(p);
     s->loc = parse_loc(p, around);
     return s;

@@ -266,7 +266,7 @@ const char *const lt_buffer_kinds[] = {
 static void print_buffer(Printer *p, const Buffer *b) {
     lt_str_printf(p->out, "%s: %s", b->name, lt_dtype_name(b->dtype));
     print_dims(p, b->dims, b->rank);
-    lt_str_printf(p->out, " %s", lt_buffer_kinds[b->kind]);
+    lt_str_printf(p->out, " %s%s", lt_buffer_kinds[b->kind], b->is_swizzled ? " swizzled" : "");
 }
 
 static void print_line_start(Printer *p) {
@@ -286,10 +286,10 @@ static void print_block(Printer *p, const Stmt *list, const Loc *around) {
 }
 
 static void print_loop(Printer *p, const Stmt *s, const Loc *around) {
-    static const char *const words[] = {[LOOP_SERIAL] = "for",    [LOOP_PARALLEL] = "parallel",
-                                        [LOOP_UNROLL] = "unroll", [LOOP_VECTOR] = "vector",
-                                        [LOOP_GRID] = "grid",     [LOOP_THREAD] = "thread",
-                                        [LOOP_FETCH] = "fetch",   [LOOP_MMA] = "mma"};
+    static const char *const words[] = {
+        [LOOP_SERIAL] = "for",    [LOOP_PARALLEL] = "parallel", [LOOP_UNROLL] = "unroll",
+        [LOOP_VECTOR] = "vector", [LOOP_GRID] = "grid",         [LOOP_THREAD] = "thread",
+        [LOOP_FETCH] = "fetch",   [LOOP_MMA] = "mma",           [LOOP_WGMMA] = "wgmma"};
     lt_str_printf(p->out, "%s %s in ", words[s->u.loop.kind], s->u.loop.var->name);
     print_dim(p, s->u.loop.extent);
     shadow_symbol(p, s->u.loop.var);
@@ -331,6 +331,12 @@ static void print_simple(Printer *p, const Stmt *s) {
         print_dims(p, s->u.prefetch.index, s->u.prefetch.buffer->rank);
     } else if (s->kind == STMT_BARRIER) {
         lt_str_append(p->out, "barrier");
+        if (s->u.barrier.fetches)
+            lt_str_printf(p->out, " fetches %lld", (long long)s->u.barrier.fetches);
+        if (s->u.barrier.products)
+            lt_str_printf(p->out, " products %lld", (long long)s->u.barrier.products);
+    } else if (s->kind == STMT_COMMIT) {
+        lt_str_append(p->out, "commit");
     } else if (s->kind == STMT_COMBINE) {
         lt_str_printf(p->out, "%s %s", s->u.combine.total ? "scan" : "combine",
                       s->u.combine.buffer->name);

@@ -249,7 +249,7 @@ static void check_loop_rules(Verifier *v, const Stmt *s) {
         check_grid(v, s);
     if (kind == LOOP_THREAD)
         check_threads(v, s);
-    if ((kind == LOOP_UNROLL || is_vector || kind == LOOP_MMA) && !lt_dim_is_const(extent))
+    if ((kind == LOOP_UNROLL || is_vector || kind >= LOOP_MMA) && !lt_dim_is_const(extent))
         breach(v, RULE_CONSTANT_EXTENT, var->name);
     if (is_vector && v->in_vector)
         breach(v, RULE_VECTOR_NEST, var->name);
@@ -389,6 +389,7 @@ static void check_stmt(Verifier *v, const Stmt *s) {
     case STMT_LET: check_let(v, s); return;
     case STMT_ALLOC: check_alloc(v, s); return;
     case STMT_PREFETCH: check_prefetch(v, s); return;
+    case STMT_COMMIT:
     case STMT_BARRIER:
         if (v->uneven)
             breach(v, RULE_BARRIER_PLACE, "a barrier");

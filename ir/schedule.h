@@ -34,7 +34,10 @@
  *                     of products over K. I x J of them are a thread's; the block's part of both
  *                     factors is copied into shared memory, N elements of K at a time. With `mma`
  *                     behind it, warps multiply 16 x 8 elements over 16 of K on tensor cores; with
- *                     `double` there are two copies, and one is fetched while the other is used
+ *                     `wgmma` four warps do so with 64 x N over 64 of K, out of shared memory; with
+ *                     `quads` pairs of four threads do so with 8 x 8 over 4, as on sm_70; with
+ *                     `double`, or a number, there are so many copies, which are fetched while
+ *                     others are used
  *   prefetch B P T K  loop K reads input B, the same part in each iteration of T around it; the
  *                     part that the next iteration of P around T reads is fetched meanwhile
  *   version L         a second L without the conditions inside it, for when all of them hold
@@ -97,7 +100,7 @@ typedef struct ShareSpec {
     int64_t piece;          /* of the fold */
     const char *loops[2];   /* along the rows and the columns of a block's tile */
     int64_t sizes[2];       /* a thread's part of them */
-    const char *const *how; /* "mma": on tensor cores, "double": while the next part arrives */
+    const char *const *how; /* "mma", "wgmma": on tensor cores; "double", "3"..: stages */
     int how_count;
 } ShareSpec;
 const char *lt_schedule_share(Kernel *k, const ShareSpec *spec);

@@ -129,6 +129,7 @@ static void map_list(Mapping *m, Stmt *list) {
         case STMT_ALLOC:
         case STMT_PREFETCH:
         case STMT_BARRIER:
+        case STMT_COMMIT:
         case STMT_COMBINE: break;
         }
     }

@@ -26,11 +26,7 @@
  * and a thread's rows and columns are those that these leave it: of a tile of 16 x 8, two
  * neighbours in two rows that are 8 apart.
  *
- * With `double` there are two copies of each factor, and all folding loops are one: its step
- * fetches what the next one needs, which is there when that one begins, with one barrier:
- *
- *     fetch 0
- *     for k.0 { barrier;  thread t { if (k.0 + 1 < K.0) { fetch k.0 + 1 } };  thread t { .. } } */
+ * With several stages there are so many copies of each factor: see ir/schedule_pipeline.c. */
 #include "ir/schedule_share.h"
 
 #include <stdlib.h>
@@ -88,7 +84,7 @@ static const char *read_tile(Share *s, Stmt *at, const ShareSpec *spec) {
 /* The loops around a piece. */
 static void name_pieces(Share *s, const char *fold) {
     const char *name = lt_arena_printf(s->k->arena, "%s.0", fold);
-    if (!s->is_double) {
+    if (!lt_share_is_ahead(s)) {
         s->piece = lt_kernel_loop_var(s->k, name, s->pieces);
         return;
     }
@@ -100,13 +96,20 @@ static void name_pieces(Share *s, const char *fold) {
 }
 
 static const char *read_how(Share *s, const ShareSpec *spec) {
+    enum { MOST_STAGES = 8 };
+    s->stages = 1;
     for (int i = 0; i < spec->how_count; i++) {
-        if (strcmp(spec->how[i], "mma") == 0)
-            s->is_mma = true;
-        else if (strcmp(spec->how[i], "double") == 0)
-            s->is_double = true;
-        else
-            return lt_arena_printf(s->k->arena, "share: '%s' is no way to do it", spec->how[i]);
+        const char *word = spec->how[i];
+        s->is_wgmma |= strcmp(word, "wgmma") == 0;
+        s->is_quads |= strcmp(word, "quads") == 0;
+        s->is_mma |= s->is_wgmma || s->is_quads || strcmp(word, "mma") == 0;
+        if (strcmp(word, "double") == 0)
+            s->stages = 2;
+        else if (word[0] >= '2' && word[0] <= '0' + MOST_STAGES && !word[1])
+            s->stages = word[0] - '0';
+        else if (strcmp(word, "double") != 0 && strcmp(word, "mma") != 0 &&
+                 strcmp(word, "wgmma") != 0 && strcmp(word, "quads") != 0)
+            return lt_arena_printf(s->k->arena, "share: '%s' is no way to do it", word);
     }
     return NULL;
 }
@@ -233,27 +236,40 @@ static void make_buffers(Share *s, Side *side, const char *held) {
     const int64_t apart = !side->folds_last && most == VECTOR_BYTES / 4 ? 2 * most : most;
     const int64_t gap = s->is_mma ? apart : side->folds_last ? side->vector : 0;
     const int64_t row = (side->folds_last ? s->size : side->extent) + gap;
-    const Dim *dims[3] = {number(s, 2), number(s, side->folds_last ? side->extent : s->size),
-                          number(s, row)};
-    side->copy = lt_kernel_local(k, BUFFER_SHARED, lt_arena_printf(k->arena, "%s.share", name),
-                                 side->value->dtype, 2 + s->is_double, dims + !s->is_double);
+    const bool is_ahead = lt_share_is_ahead(s);
+    const Dim *dims[4] = {number(s, s->stages),
+                          number(s, side->folds_last ? side->extent : s->size), number(s, row)};
+    if (s->is_wgmma)
+        lt_share_swizzled_extents(s, side, dims + 1);
+    Buffer *copy =
+        lt_kernel_local(k, BUFFER_SHARED, lt_arena_printf(k->arena, "%s.share", name),
+                        side->value->dtype, (s->is_wgmma ? 3 : 2) + is_ahead, dims + !is_ahead);
+    copy->is_swizzled = s->is_wgmma;
+    side->copy = copy;
     const Dim *own[1] = {number(s, side->own)};
     if (s->is_mma)
         return;
     side->held = lt_kernel_local(k, BUFFER_REGISTER, held, s->sum.sum->dtype, 1, own);
 }
 
-/* Of the copy that a step has, where there are two. */
-static const Dim *const *copy_index(Share *s, const Dim *outer, const Dim *inner) {
-    const Dim *index[3] = {NULL, outer, inner};
-    if (s->is_double)
-        index[0] = lt_dim_mod(s->t, s->step, number(s, 2));
-    return (const Dim *const *)lt_arena_copy(s->k->arena, index, sizeof index) + !s->is_double;
+/* Of the copy that a step has, where there are several: lane elements, less than a vector, behind
+ * the inner position. */
+static const Dim *const *copy_index(Share *s, const Side *side, const Dim *outer, const Dim *inner,
+                                    const Dim *lane) {
+    const Dim *index[4] = {NULL, outer, inner};
+    const bool is_ahead = lt_share_is_ahead(s);
+    if (is_ahead)
+        index[0] = lt_dim_mod(s->t, s->step, number(s, s->stages));
+    if (s->is_wgmma)
+        lt_share_swizzled_index(s, side, outer, inner, index + 1);
+    const int last = s->is_wgmma ? 3 : 2;
+    index[last] = lt_dim_add(s->t, index[last], lane);
+    return (const Dim *const *)lt_arena_copy(s->k->arena, index, sizeof index) + !is_ahead;
 }
 
 /* --- filling the copies ----------------------------------------------------------------------- */
 
-static const Expr *with_condition(Kernel *k, const Expr *e, void *condition) {
+const Expr *lt_share_load_where(Kernel *k, const Expr *e, void *condition) {
     if (e->kind != EXPR_LOAD || e->u.load.buffer->kind > BUFFER_OUTPUT)
         return e;
     return lt_expr_load(k, e->u.load.buffer, e->u.load.index,
@@ -275,7 +291,7 @@ static const Expr *guarded_value(Share *s, const Side *side, const Dim *const *b
         condition = lt_expr_and(k, condition, lt_expr_less(k, first[s->fold->symbol], s->extent));
     if (!condition || lt_expr_is_const_bool(condition, true))
         return value;
-    value = lt_expr_map(k, value, with_condition, (void *)(uintptr_t)condition);
+    value = lt_expr_map(k, value, lt_share_load_where, (void *)(uintptr_t)condition);
     return value->kind == EXPR_LOAD
                ? value
                : lt_expr_call(k, FN_SELECT, condition, value, zero_of(k, value->dtype));
@@ -284,7 +300,7 @@ static const Expr *guarded_value(Share *s, const Side *side, const Dim *const *b
 /* The folding loops around K, where a step stands for all of them. */
 static const Dim **place_folds(Share *s) {
     const Dim **by = lt_schedule_substitution(s->k);
-    const Dim *rest = s->is_double ? lt_dim_floordiv(s->t, s->step, s->pieces) : NULL;
+    const Dim *rest = lt_share_is_ahead(s) ? lt_dim_floordiv(s->t, s->step, s->pieces) : NULL;
     for (int i = s->sum.fold_count - 2; i >= 0 && rest; i--) {
         const Dim *extent = s->sum.folds[i]->u.loop.extent;
         by[s->sum.folds[i]->u.loop.var->symbol] = i ? lt_dim_mod(s->t, rest, extent) : rest;
@@ -295,7 +311,7 @@ static const Dim **place_folds(Share *s) {
 
 /* What is only moved, in parts of 4 bytes or more, may come on its own. */
 static bool fetches(const Share *s, const Side *side) {
-    return s->is_double && side->value->kind == EXPR_LOAD &&
+    return lt_share_is_ahead(s) && side->value->kind == EXPR_LOAD &&
            side->value->u.load.buffer->kind <= BUFFER_OUTPUT &&
            side->vector * (int64_t)lt_dtype_size(side->value->dtype) >= LEAST_BYTES;
 }
@@ -325,7 +341,7 @@ static Stmt *fill(Share *s, const Side *side) {
     by[side->var->symbol] = side->folds_last ? outer : inner;
     first[s->fold->symbol] = lt_dim_add(t, start, side->folds_last ? begin : outer);
     first[side->var->symbol] = side->folds_last ? outer : begin;
-    Stmt *list = lt_stmt_store(k, side->copy, copy_index(s, outer, inner),
+    Stmt *list = lt_stmt_store(k, side->copy, copy_index(s, side, outer, begin, lane),
                                guarded_value(s, side, by, first));
     if (has_lanes)
         list = lt_stmt_for(k, kind, lane, number(s, side->vector), list);
@@ -409,8 +425,9 @@ static Stmt *clear_tile(Share *s) {
 /* What the thread multiplies, out of the copy. */
 const Expr *lt_share_copied(Share *s, const Side *side, const Dim *within) {
     Kernel *k = s->k;
-    const Dim *const *index =
-        side->folds_last ? copy_index(s, side->at, within) : copy_index(s, within, side->at);
+    const Dim *zero = number(s, 0);
+    const Dim *const *index = side->folds_last ? copy_index(s, side, side->at, within, zero)
+                                               : copy_index(s, side, within, side->at, zero);
     const Expr *value = lt_expr_load(k, side->copy, index, NULL);
     return side->cast ? lt_expr_cast_like(k, side->cast, value) : value;
 }
@@ -440,44 +457,16 @@ static Stmt *multiply(Share *s) {
     return lt_share_in_threads(s, lt_stmt_for(k, LOOP_UNROLL, s->within, number(s, s->size), list));
 }
 
-static Stmt *fill_both(Share *s) {
+Stmt *lt_share_multiply(Share *s) {
+    return s->is_wgmma ? lt_share_multiply_in_warpgroups(s)
+           : s->is_mma ? lt_share_multiply_in_warps(s)
+                       : multiply(s);
+}
+
+Stmt *lt_share_fill(Share *s) {
     Stmt *list = NULL;
     for (int i = 0; i < SIDES; i++)
         list = lt_stmt_join(list, fill(s, &s->sides[i]));
-    return list;
-}
-
-/* What the list does for `step`, under a condition inside of its thread loops. */
-static Stmt *at_step(Share *s, const Stmt *fills, const Dim *step, const Expr *condition) {
-    Stmt *list = lt_stmt_replace_var(s->k, fills, s->step, step);
-    for (Stmt *at = list; at && !lt_expr_is_const_bool(condition, true); at = at->next)
-        at->u.loop.body = lt_stmt_if(s->k, condition, at->u.loop.body, NULL);
-    return list;
-}
-
-/* All folding loops as one, which fetches a step ahead. */
-static Stmt *fold_ahead(Share *s) {
-    Kernel *k = s->k;
-    const Dim *zero = number(s, 0), *next = lt_dim_add_const(s->t, s->step, 1);
-    const Stmt *fills = fill_both(s);
-    Stmt *before = at_step(s, fills, zero, lt_expr_less(k, zero, s->steps));
-    Stmt *list = lt_stmt_barrier(k);
-    list = lt_stmt_join(list, at_step(s, fills, next, lt_expr_less(k, next, s->steps)));
-    list = lt_stmt_join(list, s->is_mma ? lt_share_multiply_in_warps(s) : multiply(s));
-    return lt_stmt_join(before, lt_stmt_for(k, LOOP_SERIAL, s->step, s->steps, list));
-}
-
-/* All folding loops, the innermost one in pieces. */
-static Stmt *fold(Share *s) {
-    Kernel *k = s->k;
-    Stmt *list = fill_both(s);
-    list = lt_stmt_join(list, lt_stmt_barrier(k));
-    list = lt_stmt_join(list, s->is_mma ? lt_share_multiply_in_warps(s) : multiply(s));
-    list = lt_stmt_join(list, lt_stmt_barrier(k));
-    list = lt_stmt_for(k, LOOP_SERIAL, s->piece, s->pieces, list);
-    for (int i = s->sum.fold_count - 2; i >= 0; i--)
-        list = lt_stmt_for(k, LOOP_SERIAL, s->sum.folds[i]->u.loop.var,
-                           s->sum.folds[i]->u.loop.extent, list);
     return list;
 }
 
@@ -545,7 +534,9 @@ const char *lt_schedule_share(Kernel *k, const ShareSpec *spec) {
     for (int i = 0; i < SIDES && !error; i++)
         read_value(&s, &s.sides[i], s.sum.factors[i], s.sum.conditions[i]);
     if (!error && s.is_mma)
-        error = lt_share_check_mma(&s);
+        error = s.is_quads   ? lt_share_check_quads(&s)
+                : s.is_wgmma ? lt_share_check_wgmma(&s)
+                             : lt_share_check_mma(&s);
     if (!error)
         error = read_fold(&s, spec);
     if (error)
@@ -559,10 +550,12 @@ const char *lt_schedule_share(Kernel *k, const ShareSpec *spec) {
             place_thread(&s, &s.sides[i]);
         list = lt_stmt_join(list, lt_stmt_alloc(k, s.sides[i].copy));
     }
-    if (s.is_mma)
+    if (s.is_quads)
+        lt_share_place_quads(&s);
+    else if (s.is_mma)
         lt_share_place_lanes(&s);
     list = lt_stmt_join(list, clear_tile(&s));
-    list = lt_stmt_join(list, s.is_double ? fold_ahead(&s) : fold(&s));
+    list = lt_stmt_join(list, lt_share_fold(&s));
     *link = lt_stmt_join(list, finish(&s));
     return NULL;
 }

@@ -41,6 +41,15 @@ bool lt_target_is_gpu(const Target *t) { return strcmp(t->arch, "cuda") == 0; }
 
 int lt_target_sm(const Target *t) { return atoi(t->cpu + strlen("sm_")); }
 
+const Target *lt_target_find_gpu(int sm) {
+    const Target *found = lt_target_find("cuda");
+    for (int i = 0; i < lt_target_count; i++)
+        if (lt_target_is_gpu(&lt_targets[i]) && strchr(lt_targets[i].name, ':') &&
+            lt_target_sm(&lt_targets[i]) <= sm)
+            found = &lt_targets[i];
+    return found;
+}
+
 int lt_target_panel(const Target *t, int element_bytes, int64_t columns) {
     enum { WORTH_PERCENT = 92 }; /* what a narrower panel must bring the padded columns down to */
     const int64_t lanes = lt_target_lanes(t, element_bytes);

@@ -26,6 +26,8 @@ const Target *lt_target_find(const char *name);
 bool lt_target_is_gpu(const Target *t);
 /* The architecture of a GPU: 80 for sm_80, 90 for sm_90a. */
 int lt_target_sm(const Target *t);
+/* The last row whose architecture is not newer than that. */
+const Target *lt_target_find_gpu(int sm);
 /* f32 lanes of a vector. */
 static inline int lt_target_lanes(const Target *t, int element_bytes) {
     return t->vector_bytes / element_bytes;

@@ -76,6 +76,7 @@ static void collect(Accesses *a, Stmt *list) {
         case STMT_ALLOC:
         case STMT_PREFETCH:
         case STMT_BARRIER:
+        case STMT_COMMIT:
         case STMT_COMBINE: break;
         }
     }
@@ -236,7 +237,9 @@ static Stmt *rewrite_stmt(Rewrite *rw, const Stmt *s) {
                              rewrite_expr(rw, s->u.store.value));
     case STMT_LET: return lt_stmt_let(rw->k, s->u.let.var, rewrite_expr(rw, s->u.let.value));
     case STMT_ALLOC: return lt_stmt_alloc(rw->k, rewrite_buffer(rw, s->u.alloc.buffer));
-    case STMT_BARRIER: return lt_stmt_barrier(rw->k);
+    case STMT_BARRIER:
+        return lt_stmt_barrier_but(rw->k, s->u.barrier.fetches, s->u.barrier.products);
+    case STMT_COMMIT: return lt_stmt_commit(rw->k);
     case STMT_COMBINE:
         return lt_stmt_scan(rw->k, rewrite_buffer(rw, s->u.combine.buffer),
                             s->u.combine.total ? rewrite_buffer(rw, s->u.combine.total) : NULL,

@@ -77,6 +77,7 @@ static void check_list(Search *search, const Stmt *list) {
         case STMT_ALLOC:
         case STMT_PREFETCH:
         case STMT_BARRIER:
+        case STMT_COMMIT:
         case STMT_COMBINE: break;
         }
         allowed = allowed && s != search->store;

@@ -64,7 +64,16 @@ static const char *fold_name(const Nest *nest) {
 }
 
 static const char *how_shared(const Nest *nest) {
-    return nest->is_mma ? nest->is_double ? "mma double" : "mma" : nest->is_double ? "double" : "";
+    const char *how = nest->is_wgmma   ? "wgmma"
+                      : nest->is_quads ? "quads"
+                      : nest->is_mma   ? "mma"
+                                       : "";
+    const char *space = *how && nest->stages > 1 ? " " : "";
+    if (nest->stages < 2)
+        return how;
+    return nest->stages == 2
+               ? lt_arena_printf(nest->kernel->arena, "%s%sdouble", how, space)
+               : lt_arena_printf(nest->kernel->arena, "%s%s%d", how, space, nest->stages);
 }
 
 static void append_word(Str *out, const Nest *nest, const char *word, size_t len) {

@@ -61,14 +61,16 @@ static int64_t extent_of(const Stmt *loop) {
     return lt_dim_is_const(extent) ? extent->value : UNKNOWN_EXTENT;
 }
 
-/* How long the processors take, in no unit. */
-static int64_t cost_of(const Nest *nest, const TileSize *tile) {
-    int64_t blocks =
-        lt_ceildiv(extent_of(nest->m), tile->mt) * lt_ceildiv(extent_of(nest->n), tile->nt);
+int64_t lt_gpu_tile_cost(const Nest *nest, int mt, int nt, int speed) {
+    int64_t blocks = lt_ceildiv(extent_of(nest->m), mt) * lt_ceildiv(extent_of(nest->n), nt);
     for (int i = 0; i < nest->loop_count; i++)
         if (nest->loops[i] != nest->m && nest->loops[i] != nest->n)
             blocks *= extent_of(nest->loops[i]);
-    return lt_ceildiv(blocks, PROCESSORS) * tile->mt * tile->nt * 100 / tile->speed;
+    return lt_ceildiv(blocks, PROCESSORS) * mt * nt * 100 / speed;
+}
+
+static int64_t cost_of(const Nest *nest, const TileSize *tile) {
+    return lt_gpu_tile_cost(nest, tile->mt, tile->nt, tile->speed);
 }
 
 static void choose_size(Nest *nest) {
@@ -113,6 +115,7 @@ static const char *why_no_mma(const Nest *nest, const ProductSum *sum) {
 static void choose_mma(Nest *nest, const ProductSum *sum) {
     nest->why_no_mma = why_no_mma(nest, sum);
     nest->is_mma = !nest->why_no_mma;
+    nest->is_quads = nest->is_mma && lt_target_sm(nest->target) < 75;
 }
 
 /* Where pieces of the innermost folding loop would be mostly empty, all loops become one. */
@@ -138,15 +141,21 @@ static int64_t part_bytes(const ProductSum *sum, int i, int64_t extent, int64_t 
 }
 
 /* From sm_80 on copies come on their own, so that the next part is fetched while one is used, where
- * there is a next one and room for both. */
-static void choose_double(Nest *nest, const ProductSum *sum) {
+ * there is a next one and room for both; on tensor cores, which use parts up faster, several. */
+static void choose_stages(Nest *nest, const ProductSum *sum) {
+    enum { MOST_STAGES = 4, GOOD_BYTES = 83456 }; /* two blocks of the latter share a processor */
     const int64_t bytes =
         part_bytes(sum, 0, nest->mt, nest->kt) + part_bytes(sum, 1, nest->nt, nest->kt);
+    const int64_t room = nest->target->l1_bytes, good = room < GOOD_BYTES ? room : GOOD_BYTES;
     int64_t fold = 1;
     for (int i = 0; i < nest->fold_count; i++)
         fold *= extent_of(nest->folds[i]);
-    nest->is_double = fold > nest->kt && 2 * bytes <= nest->target->l1_bytes &&
-                      strcmp(nest->target->cpu, "sm_75") != 0;
+    if (fold <= nest->kt || 2 * bytes > room || lt_target_sm(nest->target) < 80)
+        return;
+    nest->stages = 2;
+    while (nest->is_mma && nest->stages < MOST_STAGES && (nest->stages + 1) * bytes <= good &&
+           fold > nest->stages * nest->kt)
+        nest->stages++;
 }
 
 /* Columns are the last loop, rows the innermost other one that shares no operand with it. */
@@ -162,9 +171,11 @@ static bool find_shared_tile(Nest *nest) {
         nest->m = m;
         nest->n = last;
         choose_mma(nest, &sum);
+        if (lt_choose_wgmma(nest, &sum))
+            return true;
         choose_size(nest);
         choose_fold(nest, &sum);
-        choose_double(nest, &sum);
+        choose_stages(nest, &sum);
         return true;
     }
     return false;

@@ -29,7 +29,9 @@ typedef struct Nest {
     bool has_few_taps;      /* the folding loops are to be unrolled */
     bool merges_folds;      /* the folding loops become one */
     bool is_mma;            /* on tensor cores */
-    bool is_double;         /* a part is fetched while another one is used */
+    bool is_wgmma;          /* by four warps together */
+    bool is_quads;          /* by pairs of four threads */
+    int stages;             /* parts that are there while one is used, and that one; 0: one */
     const char *why_no_mma; /* for a remark; NULL: it is, or nobody would expect it */
 } Nest;
 
@@ -89,6 +91,13 @@ const char *lt_choose_gpu_steps(Nest *nest);
 
 /* The row for a sum of products; SCHEDULE_LIMIT: it is none, or too small. */
 ScheduleRow lt_choose_gpu_tile(Nest *nest);
+
+/* --- schedule_gpu_wgmma.c: tiles of warpgroups ------------------------------------------------ */
+
+/* Sizes and stages of the tile whose loops and dtype are known, where warpgroups multiply it. */
+bool lt_choose_wgmma(Nest *nest, const ProductSum *sum);
+/* How long the processors take with such tiles, in no unit; speed: of the multiplications. */
+int64_t lt_gpu_tile_cost(const Nest *nest, int mt, int nt, int speed);
 
 /* --- schedule_fill.c: a row of schedules.def with its words filled in ----------------------- */
 

@@ -223,7 +223,12 @@ static Buffer *new_partial(const Split *s, BufferKind kind) {
     for (int i = 0; i + 1 < rank; i++)
         dims[i + 1] = s->nest.loops[i]->u.loop.extent;
     Buffer *b = LT_NEW(k->arena, Buffer);
-    *b = (Buffer){kind, s->acc->dtype, rank, (uint32_t)k->buffers.len, "partial", dims};
+    *b = (Buffer){.kind = kind,
+                  .dtype = s->acc->dtype,
+                  .rank = rank,
+                  .index = (uint32_t)k->buffers.len,
+                  .name = "partial",
+                  .dims = dims};
     return b;
 }
 

@@ -133,6 +133,7 @@ typedef struct LtDeviceKernel {
     const char *symbol; /* in the image or the text */
     uint32_t threads;   /* of a block */
     uint32_t buffer_count, int_count;
+    uint32_t shared_bytes; /* of a block, besides what the kernel declares (ABI 4; before, 0) */
 } LtDeviceKernel;
 
 /* The launches are the same in every run with the same symbols: no branch, loop, library call or

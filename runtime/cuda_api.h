@@ -11,7 +11,7 @@
 typedef int CUresult;
 typedef int CUdevice;
 typedef unsigned long long CUdeviceptr;
-typedef int CUdevice_attribute, CUjit_option, CUstreamCaptureMode;
+typedef int CUdevice_attribute, CUfunction_attribute, CUjit_option, CUstreamCaptureMode;
 typedef struct CUctx_st *CUcontext;
 typedef struct CUmod_st *CUmodule;
 typedef struct CUfunc_st *CUfunction;
@@ -33,6 +33,7 @@ enum {
     CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR = 75,
     CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR = 76
 };
+enum { CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES = 8 };
 enum { CU_STREAM_DEFAULT = 0, CU_STREAM_NON_BLOCKING = 1, CU_EVENT_DEFAULT = 0 };
 enum { CU_STREAM_CAPTURE_MODE_THREAD_LOCAL = 1 };
 #endif
@@ -58,6 +59,8 @@ enum { CU_STREAM_CAPTURE_MODE_THREAD_LOCAL = 1 };
     X(module_unload, cuModuleUnload, (CUmodule module)) \
     X(module_function, cuModuleGetFunction, \
       (CUfunction * function, CUmodule module, const char *name)) \
+    X(function_set, cuFuncSetAttribute, \
+      (CUfunction function, CUfunction_attribute attribute, int value)) \
     X(memory_info, cuMemGetInfo_v2, (size_t * free, size_t * total)) \
     X(alloc, cuMemAlloc_v2, (CUdeviceptr * address, size_t bytes)) \
     X(free, cuMemFree_v2, (CUdeviceptr address)) \

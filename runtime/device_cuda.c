@@ -132,7 +132,11 @@ static lathe_status load_image(CudaModel *cuda, const LtDeviceDecl *decl, ErrorT
 
 static lathe_status find_function(CudaModel *cuda, const LtDeviceKernel *kernel, CUfunction *out,
                                   ErrorText *error) {
-    const CUresult result = cuda->api->module_function(out, cuda->module, kernel->symbol);
+    enum { USUAL_BYTES = 49152 }; /* more has to be asked for */
+    CUresult result = cuda->api->module_function(out, cuda->module, kernel->symbol);
+    if (!result && kernel->shared_bytes > USUAL_BYTES)
+        result = cuda->api->function_set(*out, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+                                         (int)kernel->shared_bytes);
     return result
                ? lt_cuda_fail(cuda->api, error, result, "kernel %s cannot be used", kernel->symbol)
                : LATHE_OK;

@@ -139,8 +139,9 @@ static void device_launch(void *opaque, uint32_t kernel, LtKernelFn *fn, void *c
     if (events)
         lt_cuda_note(context, api->event_record(events[0], cuda->at), "kernel", name);
     fill_params(cuda, k, buffers, ints);
-    const CUresult result = api->launch(cuda->model->functions[kernel], (unsigned)blocks, 1, 1,
-                                        k->threads, 1, 1, 0, cuda->at, cuda->params, NULL);
+    const CUresult result =
+        api->launch(cuda->model->functions[kernel], (unsigned)blocks, 1, 1, k->threads, 1, 1,
+                    k->shared_bytes, cuda->at, cuda->params, NULL);
     lt_cuda_note(context, result, "kernel", name);
     if (events)
         lt_cuda_note(context, api->event_record(events[1], cuda->at), "kernel", name);

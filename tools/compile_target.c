@@ -1,6 +1,7 @@
 /* compile_target.c - --target, --cpu and --features: a row of the target table, or one that is made
  * of it. The artifact says what it needs of the CPU, so every feature must be one that the runtime
  * can ask for. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "tools/compile.h"
@@ -18,12 +19,13 @@ static const Target *find_triple(const char *triple) {
     return found;
 }
 
-/* cuda:sm_90 is the row for GPUs with another architecture. */
+/* cuda:sm_89 is the row of an older GPU with another architecture. */
 static const Target *find_gpu(Compilation *c, const char *name) {
     const char *architecture = name + strlen("cuda:");
     if (!lt_str_starts(name, "cuda:sm_") || strspn(architecture + 3, "0123456789") < 2)
         return NULL;
-    Target *target = lt_arena_copy(&c->arena, lt_target_find("cuda"), sizeof *target);
+    const Target *row = lt_target_find_gpu(atoi(architecture + 3));
+    Target *target = lt_arena_copy(&c->arena, row, sizeof *target);
     target->name = lt_arena_strdup(&c->arena, name);
     target->cpu = lt_arena_strdup(&c->arena, architecture);
     return target;

@@ -154,6 +154,12 @@ static const char *find_nvcc(Arena *arena) {
 /* "sm_80" is 80, and "sm_90a" is 90a. */
 static const char *number_of(const char *architecture) { return architecture + strlen("sm_"); }
 
+/* Products of warpgroups are in code for sm_90a alone, which runs on sm_90 and on no later one. */
+static const char *own_number(const char *text, const char *architecture) {
+    const bool is_own = strcmp(architecture, "sm_90") == 0 && strstr(text, "_FEAT_SM90_ALL");
+    return is_own ? "90a" : number_of(architecture);
+}
+
 static void add_code(Command *c, const char *number, const char *kind) {
     const char *code =
         lt_arena_printf(c->arena, "arch=compute_%s,code=%s_%s", number, kind, number);
@@ -169,7 +175,7 @@ static bool run_nvcc(Command *c, const char *const *architectures, size_t count,
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)
         lt_command_add(c, options[i]);
     for (size_t i = 0; i < count; i++)
-        add_code(c, number_of(architectures[i]), "sm");
+        add_code(c, own_number(out->text, architectures[i]), "sm");
     add_code(c, number_of(architectures[count - 1]), "compute");
     lt_command_add(c, text);
     lt_command_add(c, "-o");
@@ -219,7 +225,10 @@ bool lt_cuda_compile(const Program *p, const CodegenOptions *o, Arena *arena, De
     lt_str_init(&text, arena);
     *out = (DeviceCode){.target = o->target,
                         .symbols = LT_ARRAY(arena, const char *, p->kernels.len + 1),
+                        .shared_bytes = LT_ARRAY(arena, int64_t, p->kernels.len + 1),
                         .architectures = join(arena, architectures, count)};
+    for (size_t i = 0; i < p->kernels.len; i++)
+        out->shared_bytes[i] = lt_cuda_shared_bytes(p->kernels.data[i]);
     if (!emit_text(&text, p, out->symbols, o, arena, diags))
         return false;
     out->text = text.text;

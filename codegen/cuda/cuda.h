@@ -102,7 +102,8 @@ typedef struct Writer {
     const char *parts[LT_DTYPE_LIMIT]; /* shared memory for folds, by dtype; NULL: none yet */
     const Stmt *pack_loop;             /* the loop whose packs these are, or NULL */
     Vec(Pack) packs;
-    bool fetches; /* something was fetched, which may not be there yet */
+    const Buffer *products; /* the tile that four warps add products to while they go on, or NULL */
+    bool fetches;           /* something was fetched, which may not be there yet */
     bool failed;
 } Writer;
 
@@ -206,6 +207,27 @@ bool lt_cuda_copy(Writer *w, const Stmt *loop);
 
 /* The loop as instructions of tensor cores; false: it is none, and nothing was written. */
 bool lt_cuda_mma(Writer *w, const Stmt *loop);
+
+/* --- quads.c --- */
+
+/* The same on sm_70. */
+bool lt_cuda_quads(Writer *w, const Stmt *loop);
+
+/* --- wgmma.c --- */
+
+/* The same of four warps together. */
+bool lt_cuda_wgmma(Writer *w, const Stmt *loop);
+/* The tile that such products are added to, in the list or inside of it; NULL: there is none. */
+const Buffer *lt_cuda_product_tile(const Stmt *list);
+/* The function wgmmahalf<columns> or wgmmabf16<columns>. */
+const char *lt_cuda_wgmma_helper(Arena *arena, DType dtype, int columns);
+
+/* --- shared.c --- */
+
+/* Bytes of shared memory that a launch asks for; 0: what the kernel declares is all. */
+int64_t lt_cuda_shared_bytes(const Kernel *k);
+/* Declares the buffer, whose extents are [N][M].. in text. */
+void lt_cuda_declare_shared(Writer *w, const Buffer *b, const char *extents);
 
 /* --- writer.c --- */
 

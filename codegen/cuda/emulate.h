@@ -58,6 +58,11 @@ enum cudaError_t {
 };
 enum cudaMemcpyKind { cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
 
+/* What a launch asks for, which lies at a multiple of 1024 bytes. */
+enum { EMULATED_MOST_MEMORY = 232448 };
+static __attribute__((aligned(1024))) char emulated_memory[EMULATED_MOST_MEMORY];
+static int emulated_memory_bytes;
+
 extern char __start_lathe_shared[] __attribute__((weak, visibility("hidden")));
 extern char __stop_lathe_shared[] __attribute__((weak, visibility("hidden")));
 
@@ -244,6 +249,7 @@ LATHE_UNCHECKED static void emulate_run_fibers(int threads) {
 LATHE_UNCHECKED static void emulate_run_block(int threads) {
     if (__start_lathe_shared)
         memset(__start_lathe_shared, 0xff, (size_t)(__stop_lathe_shared - __start_lathe_shared));
+    memset(emulated_memory, 0xff, (size_t)emulated_memory_bytes);
     emulated.phase = 0;
     emulate_start(0);
     emulate_resume(0);
@@ -312,7 +318,9 @@ LATHE_UNCHECKED static bool emulate_clashes(int32_t thread, int64_t block, uint3
 }
 
 LATHE_UNCHECKED static bool emulate_is_shared(uintptr_t at) {
-    return at >= (uintptr_t)__start_lathe_shared && at < (uintptr_t)__stop_lathe_shared;
+    const uintptr_t memory = (uintptr_t)emulated_memory;
+    return (at >= (uintptr_t)__start_lathe_shared && at < (uintptr_t)__stop_lathe_shared) ||
+           (at >= memory && at < memory + (uintptr_t)emulated_memory_bytes);
 }
 
 LATHE_UNCHECKED static void emulate_touch_cell(uintptr_t at, bool writes) {
@@ -443,12 +451,17 @@ LATHE_EXPORT LATHE_UNCHECKED void __ubsan_handle_out_of_bounds(void *place, void
 /* --- the part of CUDA that kernels and their hosts use --- */
 
 template <class T> struct Exactly { using type = T; };
+struct Block {
+    int threads, shared;
+    Block(int t, int bytes = 0) : threads(t), shared(bytes) {}
+};
 template <class... P>
-static void launch(void (*kernel)(P...), int64_t blocks, int threads, cudaStream_t,
+static void launch(void (*kernel)(P...), int64_t blocks, Block block, cudaStream_t,
                    typename Exactly<P>::type... args) {
     auto body = [&]() LATHE_UNCHECKED { kernel(args...); };
     auto call = [](void *f) LATHE_UNCHECKED { (*(decltype(body) *)f)(); };
-    emulate_run(blocks, threads, call, &body);
+    emulated_memory_bytes = block.shared;
+    emulate_run(blocks, block.threads, call, &body);
 }
 static inline cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind,
                                           cudaStream_t) {
@@ -567,5 +580,6 @@ static inline __nv_bfloat16 __double2bfloat16(double x) {
 }
 
 #include "codegen/cuda/emulate_tile.h"
+#include "codegen/cuda/emulate_wgmma.h"
 
 #endif

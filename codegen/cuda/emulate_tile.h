@@ -9,11 +9,13 @@
 struct EmulatedFetch {
     void *to;
     int4 bytes;
-    int size;
+    int size, group;
 };
-enum { EMULATED_MAX_FETCHES = 128 };
+enum { EMULATED_MAX_FETCHES = 256 };
 static EmulatedFetch emulated_fetches[EMULATED_MAX_THREADS][EMULATED_MAX_FETCHES];
 static int emulated_fetch_count[EMULATED_MAX_THREADS];
+static int emulated_groups[EMULATED_MAX_THREADS];           /* that were committed */
+static uint64_t emulated_unpublished[EMULATED_MAX_THREADS]; /* in which launch and block */
 
 template <class T> __attribute__((noinline)) static T emulate_read(const void *from) {
     return *(const T *)from;
@@ -33,22 +35,41 @@ LATHE_UNCHECKED static void emulate_fetch(void *to, const void *from, bool insid
     const T value = inside ? emulate_read<T>(from) : T{};
     f->to = to;
     f->size = sizeof(T);
+    f->group = emulated_groups[emulated.current];
     memcpy(&f->bytes, &value, sizeof value);
 }
 
-LATHE_UNCHECKED static void emulate_arrived() {
-    for (int i = 0; i < emulated_fetch_count[emulated.current]; i++) {
-        const EmulatedFetch *f = &emulated_fetches[emulated.current][i];
-        const int4 bytes = f->bytes; /* on the stack, which nobody checks */
-        if (f->size == 16)
-            emulate_write<int4>(f->to, &bytes);
-        else if (f->size == 8)
-            emulate_write<int2>(f->to, &bytes);
-        else
-            emulate_write<int1>(f->to, &bytes);
-    }
-    emulated_fetch_count[emulated.current] = 0;
+LATHE_UNCHECKED static uint64_t emulate_stamp() {
+    return (uint64_t)emulated.launch << 32 | (uint32_t)emulated.block;
 }
+
+LATHE_UNCHECKED static void emulate_arrive(const EmulatedFetch *f) {
+    const int4 bytes = f->bytes; /* on the stack, which nobody checks */
+    if (f->size == 16)
+        emulate_write<int4>(f->to, &bytes);
+    else if (f->size == 8)
+        emulate_write<int2>(f->to, &bytes);
+    else
+        emulate_write<int1>(f->to, &bytes);
+    emulated_unpublished[emulated.current] = emulate_stamp();
+}
+
+LATHE_UNCHECKED static void emulate_commit() { emulated_groups[emulated.current]++; }
+
+/* All but the newest groups; -1: and what is in none. */
+LATHE_UNCHECKED static void emulate_arrived(int newest = -1) {
+    int *count = &emulated_fetch_count[emulated.current], kept = 0;
+    EmulatedFetch *all = emulated_fetches[emulated.current];
+    for (int i = 0; i < *count; i++) {
+        if (all[i].group < emulated_groups[emulated.current] - newest)
+            emulate_arrive(&all[i]);
+        else
+            all[kept++] = all[i];
+    }
+    *count = kept;
+}
+
+LATHE_UNCHECKED static void emulate_publish() { emulated_unpublished[emulated.current] = 0; }
 
 /* --- tensor cores --- */
 
@@ -71,14 +92,40 @@ LATHE_UNCHECKED static void emulate_ldtiles(bool transposed, unsigned &a, unsign
     for (int i = 0; i < 4; i++) {
         const void *const *rows = emulated_rows + warp + 8 * i;
         const int first = lane % 4 * 2, other = lane / 4;
-        const uint16_t low = transposed ? emulate_half_of(rows[first], other)
-                                        : emulate_half_of(rows[other], first);
+        const uint16_t low =
+            transposed ? emulate_half_of(rows[first], other) : emulate_half_of(rows[other], first);
         const uint16_t high = transposed ? emulate_half_of(rows[first + 1], other)
                                          : emulate_half_of(rows[other], first + 1);
         tiles[i] = low | (unsigned)high << 16;
     }
     emulate_wait_for(EMULATED_AT_SHUFFLE);
     a = tiles[0], b = tiles[1], c = tiles[2], d = tiles[3];
+}
+
+/* Element k of row or column `line` of the pair's 8: four halves in `words` of whom has them. */
+LATHE_UNCHECKED static float emulate_quad_factor(bool by_fold, int line, int k, int words) {
+    const int lane = emulated.current % EMULATED_WARP, warp = emulated.current - lane;
+    const int holder = warp + lane % 16 / 4 * 4 + line / 4 * 16 + (by_fold ? k : line % 4);
+    const int at = by_fold ? line % 4 : k;
+    const unsigned pair = emulated_tiles[holder][words + at / 2];
+    return __half2float(__half{(uint16_t)(at % 2 ? pair >> 16 : pair)});
+}
+
+LATHE_UNCHECKED static void emulate_quads(float *x, float *y, bool a_by_fold, bool b_by_fold,
+                                          int2 a, int2 b) {
+    const int lane = emulated.current % EMULATED_WARP;
+    const unsigned words[4] = {(unsigned)a.x, (unsigned)a.y, (unsigned)b.x, (unsigned)b.y};
+    memcpy(emulated_tiles[emulated.current], words, sizeof words);
+    emulate_wait_for(EMULATED_AT_SHUFFLE);
+    for (int k = 0; k < 4; k++)
+        for (int i = 0; i < 8; i++) {
+            const int row = lane % 2 + i / 4 * 2 + lane / 16 * 4;
+            const int column = i / 2 % 2 * 4 + lane / 2 % 2 * 2 + i % 2;
+            float *sum = (i / 4 ? y : x) + i % 4;
+            *sum = fmaf(emulate_quad_factor(a_by_fold, row, k, 0),
+                        emulate_quad_factor(b_by_fold, column, k, 2), *sum);
+        }
+    emulate_wait_for(EMULATED_AT_SHUFFLE);
 }
 
 /* Element k of row or column `line`, in registers of PER elements that lanes hold from number

@@ -22,6 +22,15 @@ bool lt_cuda_is_scalar(const Buffer *b) {
     return lt_buffer_is_private(b);
 }
 
+/* x ^ 8 * (row % 8), where parts of 16 bytes have 8 elements. */
+static const char *swizzled(Writer *w, const Buffer *b, const Dim *row, const Dim *x) {
+    const long long part = 16 / (long long)lt_dtype_size(b->dtype);
+    const Dim *line = lt_dim_mod(&w->dims, row, lt_dim_const(&w->dims, 8));
+    const Text at = lt_cuda_dim(w, x);
+    return lt_arena_printf(w->arena, "%s ^ %lld * %s", lt_cuda_tight(w->arena, at, BIND_SUM), part,
+                           lt_cuda_tight(w->arena, lt_cuda_dim(w, line), BIND_UNARY));
+}
+
 const char *lt_cuda_element(Writer *w, const Buffer *b, const Dim *const *index) {
     const char *name = w->buffers[b->index];
     if (lt_cuda_is_scalar(b))
@@ -35,9 +44,11 @@ const char *lt_cuda_element(Writer *w, const Buffer *b, const Dim *const *index)
     Str text;
     lt_str_init(&text, w->arena);
     lt_str_append(&text, name);
-    for (int i = 0; i < b->rank; i++)
+    for (int i = 0; i < b->rank - b->is_swizzled; i++)
         if (lt_cuda_has_axis(b, i))
             lt_str_printf(&text, "[%s]", lt_cuda_dim(w, index[i]).text);
+    if (b->is_swizzled)
+        lt_str_printf(&text, "[%s]", swizzled(w, b, index[b->rank - 2], index[b->rank - 1]));
     if (b->rank == 0)
         lt_str_append(&text, "[0]");
     return text.text;

@@ -199,7 +199,8 @@ void lt_host_forget_buffer(HostWriter *h, uint32_t number) {
 static void emit_launch(HostWriter *h, const Step *s) {
     const CudaFunction *function = &h->kernels[s->kernel];
     Kernel *k = h->program->kernels.data[s->kernel];
-    const int64_t threads = lt_kernel_threads(k);
+    const int64_t threads = lt_kernel_threads(k) ? lt_kernel_threads(k) : 1;
+    const int64_t shared = lt_cuda_shared_bytes(k);
     const Dim *blocks = lt_kernel_export_dim(k, &h->w.dims, s->ints, lt_kernel_blocks(k));
     Str args;
     lt_str_init(&args, h->w.arena);
@@ -209,8 +210,11 @@ static void emit_launch(HostWriter *h, const Step *s) {
     for (uint32_t i = 0; i < s->int_count; i++)
         if (function->reads[s->buffer_count + i])
             lt_str_printf(&args, ", %s", lt_host_dim(h, s->ints[i], s->loc));
-    lt_cuda_line(&h->w, "launch(%s, %s, %lld, stream%s);", function->name,
-                 lt_host_dim(h, blocks, s->loc), (long long)(threads ? threads : 1), args.text);
+    const char *block =
+        shared ? lt_arena_printf(h->w.arena, "{%lld, %lld}", (long long)threads, (long long)shared)
+               : lt_arena_printf(h->w.arena, "%lld", (long long)threads);
+    lt_cuda_line(&h->w, "launch(%s, %s, %s, stream%s);", function->name,
+                 lt_host_dim(h, blocks, s->loc), block, args.text);
 }
 
 static void emit_copy(HostWriter *h, const Step *s) {

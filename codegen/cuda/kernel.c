@@ -45,7 +45,8 @@ static void emit_once(Writer *w, const Stmt *s) {
 }
 
 static void emit_for(Writer *w, const Stmt *s) {
-    if (lt_cuda_copy(w, s) || lt_cuda_mma(w, s) || emit_strided(w, s))
+    if (lt_cuda_copy(w, s) || lt_cuda_mma(w, s) || lt_cuda_quads(w, s) || lt_cuda_wgmma(w, s) ||
+        emit_strided(w, s))
         return;
     const bool is_unrolled = s->u.loop.kind == LOOP_UNROLL || s->u.loop.kind == LOOP_VECTOR ||
                              s->u.loop.kind == LOOP_FETCH;
@@ -383,8 +384,7 @@ static bool begins_with_store(const Writer *w, const Stmt *alloc, const Buffer *
 /* Declares the buffer, unless its first value does. */
 static void emit_alloc(Writer *w, const Stmt *s) {
     const Buffer *b = s->u.alloc.buffer;
-    const bool is_shared = b->kind == BUFFER_SHARED;
-    const char *type = is_shared ? lt_cuda_memory_type(b->dtype) : lt_cuda_register_type(b->dtype);
+    const char *type = lt_cuda_register_type(b->dtype);
     if (b->kind == BUFFER_SCRATCH) {
         fail(w, "kernel %s has a scratch buffer (%s): it was not lowered for a GPU", b->name);
         return;
@@ -403,8 +403,28 @@ static void emit_alloc(Writer *w, const Stmt *s) {
         lt_str_append(&extents, "[1]");
     const Stmt *fill = find_zeros(w, s, b);
     lt_vec_push(w->arena, &w->written, fill);
-    lt_cuda_line(w, "%s%s %s%s%s;", is_shared ? "__shared__ __align__(16) " : "", type,
-                 w->buffers[b->index], extents.text, fill ? " = {}" : "");
+    if (b->kind == BUFFER_SHARED)
+        lt_cuda_declare_shared(w, b, extents.text);
+    else
+        lt_cuda_line(w, "%s %s%s%s;", type, w->buffers[b->index], extents.text,
+                     fill ? " = {}" : "");
+}
+
+/* What has to be there, or done, in front of it. */
+static void emit_barrier(Writer *w, const Stmt *s) {
+    const long long fetches = (long long)s->u.barrier.fetches;
+    if (w->products && s->u.barrier.products)
+        lt_cuda_line(w, "multiplied_but<%lld>();", (long long)s->u.barrier.products);
+    else if (w->products)
+        lt_cuda_line(w, "multiplied(%s);", w->buffers[w->products->index]);
+    if (w->fetches && fetches)
+        lt_cuda_line(w, "arrived_but<%lld>();", fetches);
+    else if (w->fetches)
+        lt_cuda_line(w, "arrived();");
+    if (w->products)
+        lt_cuda_line(w, "publish();");
+    if (w->threads > 0)
+        lt_cuda_line(w, "__syncthreads();");
 }
 
 static void emit_stmt(Writer *w, const Stmt *s) {
@@ -413,11 +433,10 @@ static void emit_stmt(Writer *w, const Stmt *s) {
     case STMT_IF: emit_branch(w, s); break;
     case STMT_STORE: emit_store(w, s); break;
     case STMT_LET: emit_let(w, s); break;
-    case STMT_BARRIER:
+    case STMT_BARRIER: emit_barrier(w, s); break;
+    case STMT_COMMIT:
         if (w->fetches)
-            lt_cuda_line(w, "arrived();");
-        if (w->threads > 0)
-            lt_cuda_line(w, "__syncthreads();");
+            lt_cuda_line(w, "commit();");
         break;
     case STMT_COMBINE: lt_cuda_combine(w, s); break;
     case STMT_ALLOC: emit_alloc(w, s); break;
@@ -441,20 +460,15 @@ static void emit_list(Writer *w, const Stmt *list) {
 /* --- the function --- */
 
 static bool check(Writer *w) {
+    enum { MOST_SHARED = 232448 }; /* of any architecture */
     const Kernel *k = w->kernel;
-    int64_t shared = 0;
-    for (size_t i = 0; i < k->buffers.len && !w->failed; i++) {
-        const Buffer *b = k->buffers.data[i];
-        int64_t bytes = (int64_t)lt_dtype_size(b->dtype);
-        if (!lt_cuda_has_dtype(b->dtype))
+    for (size_t i = 0; i < k->buffers.len && !w->failed; i++)
+        if (!lt_cuda_has_dtype(k->buffers.data[i]->dtype))
             fail(w, "kernel %s computes with %s, for which there is no CUDA-C yet",
-                 lt_dtype_name(b->dtype));
-        for (int axis = 0; axis < b->rank && b->kind == BUFFER_SHARED; axis++)
-            bytes *= b->dims[axis]->value;
-        shared += b->kind == BUFFER_SHARED ? bytes : 0;
-        if (shared > 49152)
-            fail(w, "kernel %s needs more than 48 KiB of shared memory for %s", b->name);
-    }
+                 lt_dtype_name(k->buffers.data[i]->dtype));
+    if (lt_cuda_shared_bytes(k) > MOST_SHARED)
+        fail(w, "kernel %s needs %s of shared memory",
+             lt_arena_printf(w->arena, "%lld bytes", (long long)lt_cuda_shared_bytes(k)));
     return !w->failed;
 }
 
@@ -470,6 +484,7 @@ bool lt_cuda_kernel(Str *out, Kernel *k, const char *name, bool *reads, Arena *a
     w.uses = LT_ARRAY(arena, ExprUse, k->next_expr + 1);
     if (!check(&w))
         return false;
+    w.products = lt_cuda_product_tile(k->body);
     find_axis(&w);
     lt_cuda_find_groups(&w);
     lt_cuda_name_parameters(&w);

@@ -192,8 +192,9 @@ static LLVMValueRef device_kernels(Host *h) {
         LLVMValueRef fields[] = {make_string(u, u->options->device->symbols[i]),
                                  number(u, u->i32, threads ? threads : 1),
                                  number(u, u->i32, k->param_count),
-                                 number(u, u->i32, (int64_t)k->ints.len)};
-        rows[i] = make_struct(u, fields, 4);
+                                 number(u, u->i32, (int64_t)k->ints.len),
+                                 number(u, u->i32, u->options->device->shared_bytes[i])};
+        rows[i] = make_struct(u, fields, 5);
     }
     return make_table(u, rows, p->kernels.len, "device_kernels");
 }

@@ -172,7 +172,8 @@ static void emit_loop(Emitter *e, const Stmt *s) {
     case LOOP_GRID: /* on a CPU, blocks and threads one after the other */
     case LOOP_THREAD:
     case LOOP_FETCH:
-    case LOOP_MMA: emit_serial(e, s); break;
+    case LOOP_MMA:
+    case LOOP_WGMMA: emit_serial(e, s); break;
     case LOOP_PARALLEL: emit_parallel(e, s); break;
     case LOOP_UNROLL: emit_unrolled(e, s); break;
     case LOOP_VECTOR: emit_vector(e, s); break;
@@ -316,6 +317,7 @@ void lt_emit_stmts(Emitter *e, const Stmt *list) {
         case STMT_LET: emit_let(e, s); break;
         case STMT_ALLOC: emit_alloc(e, s); break;
         case STMT_BARRIER: lt_emit_barrier(e); break;
+        case STMT_COMMIT:
         case STMT_COMBINE: break; /* threads one after the other fold into one copy */
         case STMT_PREFETCH: lt_emit_prefetch(e, s->u.prefetch.buffer, s->u.prefetch.index); break;
         }

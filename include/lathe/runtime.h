@@ -44,7 +44,7 @@ extern "C" {
 
 #define LATHE_VERSION "0.1.0"
 /* Of artifacts. The runtime runs those whose ABI is LATHE_ABI or older (0 < abi <= LATHE_ABI). */
-#define LATHE_ABI 3
+#define LATHE_ABI 4
 #define LATHE_MAX_RANK 8
 
 typedef struct lathe_model lathe_model;

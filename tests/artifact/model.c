@@ -23,7 +23,7 @@ enum { BATCH, WIDTH, SYMBOLS };
 #define WIDTH_OF(symbols) VALUE_OF(symbols, WIDTH, 3)
 
 #ifndef ABI
-#define ABI 3
+#define ABI 4
 #endif
 #ifndef MAX_BATCH
 #define MAX_BATCH 8

@@ -76,5 +76,40 @@ for dtype in f32 f16 bf16; do
 	attentions $dtype >"$work/attention_$dtype.lir"
 	check_spills attention_$dtype 6
 done
+
+# Warpgroups, which code for sm_90a alone has: the compiler says so where it makes them wait for each
+# other. Elsewhere the same text multiplies by warps.
+for dtype in f16 bf16; do
+	build/bin/lathec "$work/$dtype.lir" --target cuda:sm_90 -o "$work/$dtype.90.cu" 2>"$work/log"
+	result $? "$dtype for sm_90: lathec $(grep -m 1 error "$work/log")"
+	grep -q "wgmma.*256<false, true>(" "$work/$dtype.90.cu"
+	result $? "$dtype for sm_90: a tile of 256 columns"
+	command -v nvcc >/dev/null || continue
+	for arch in sm_80 sm_90a sm_100; do
+		nvcc -std=c++17 -arch=$arch -Xptxas -v -cubin -o /dev/null "$work/$dtype.90.cu" >"$work/log" 2>&1
+		result $? "$dtype for sm_90: nvcc for $arch $(grep -m 1 error "$work/log")"
+		spills=$(grep -c 'spill' "$work/log")
+		clean=$(grep -c ' 0 bytes spill stores, 0 bytes spill loads' "$work/log")
+		[ "$spills" -ge 5 ] && [ "$spills" = "$clean" ] && ! grep -q 'wgmma.*serialized\|injected' "$work/log"
+		result $? "$dtype for sm_90 on $arch: $clean of $spills kernels spill nothing and wait for nothing" \
+			"$(grep -m 1 'serialized\|injected' "$work/log")"
+	done
+done
+
+# Pairs of four threads: toolkits from CUDA 13 on know no sm_70, but still assemble its instruction.
+build/bin/lathec "$work/f16.lir" --target cuda:sm_70 -o "$work/f16.70.cu" 2>"$work/log"
+result $? "f16 for sm_70: lathec $(grep -m 1 error "$work/log")"
+grep -q ' multiply_in_quads<false, true>(' "$work/f16.70.cu"
+result $? "f16 for sm_70: pairs of four threads"
+if command -v nvcc >/dev/null; then
+	arch=sm_70
+	nvcc --list-gpu-code | grep -qx sm_70 || { arch=sm_75 && echo 'nvcc knows no sm_70: its kernels are compiled for sm_75'; }
+	nvcc -std=c++17 -arch=$arch -Xptxas -v -cubin -o /dev/null "$work/f16.70.cu" >"$work/log" 2>&1
+	result $? "f16 for sm_70: nvcc for $arch $(grep -m 1 error "$work/log")"
+	spills=$(grep -c 'spill' "$work/log")
+	clean=$(grep -c ' 0 bytes spill stores, 0 bytes spill loads' "$work/log")
+	[ "$spills" -ge 5 ] && [ "$spills" = "$clean" ]
+	result $? "f16 for sm_70: $clean of $spills kernels spill nothing"
+fi
 echo "cuda_tiles: $passed passed, $failed failed"
 [ "$failed" = 0 ] && [ "$passed" != 0 ]

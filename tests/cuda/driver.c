@@ -346,11 +346,23 @@ CUresult cuModuleGetFunction(CUfunction *function, CUmodule module, const char *
         return NOT_FOUND;
     struct CUfunc_st *f = calloc(1, sizeof *f);
     snprintf(f->name, sizeof f->name, "%s", name);
+    f->shared_limit = 49152;
     memcpy(&f->run, &run, sizeof run);
     memcpy(&f->error, &error, sizeof error);
     memcpy(&ask, &sizes, sizeof sizes);
     f->sizes = ask(&f->count);
     *function = module->functions[module->function_count++] = f;
+    return CUDA_SUCCESS;
+}
+
+/* No more than such a GPU has for a block. */
+CUresult cuFuncSetAttribute(CUfunction function, CUfunction_attribute attribute, int value) {
+    BEGIN(true);
+    const long sm = setting("FAKE_CUDA_SM", 80);
+    const int most = sm < 80 ? 65536 : sm == 80 ? 166912 : sm < 90 ? 101376 : 232448;
+    if (!function || attribute != CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES || value > most)
+        return INVALID_VALUE;
+    function->shared_limit = value;
     return CUDA_SUCCESS;
 }
 
@@ -368,10 +380,14 @@ CUresult cuLaunchKernel(CUfunction function, unsigned blocks_x, unsigned blocks_
                         unsigned threads_z, unsigned shared_bytes, CUstream stream, void **params,
                         void **extra) {
     BEGIN(true);
-    Work work = {
-        .kind = WORK_LAUNCH, .function = function, .blocks = blocks_x, .threads = (int)threads_x};
-    if (!function || extra || shared_bytes || blocks_x == 0 || threads_x == 0 || threads_x > 1024 ||
-        blocks_y != 1 || blocks_z != 1 || threads_y != 1 || threads_z != 1)
+    Work work = {.kind = WORK_LAUNCH,
+                 .function = function,
+                 .blocks = blocks_x,
+                 .threads = (int)threads_x,
+                 .shared = (int)shared_bytes};
+    if (!function || extra || work.shared > function->shared_limit || blocks_x == 0 ||
+        threads_x == 0 || threads_x > 1024 || blocks_y != 1 || blocks_z != 1 || threads_y != 1 ||
+        threads_z != 1)
         return INVALID_VALUE;
     work.args = calloc(function->count + 1, 8);
     for (unsigned i = 0; i < function->count; i++)

@@ -33,7 +33,8 @@ enum {
 
 struct CUfunc_st {
     char name[160];
-    void (*run)(int64_t blocks, int threads, void **args);
+    void (*run)(int64_t blocks, int threads, int shared, void **args);
+    int shared_limit; /* bytes that a launch may ask for */
     const unsigned *sizes; /* of the parameters */
     unsigned count;
     const char *(*error)(void); /* the emulation's */
@@ -51,7 +52,7 @@ typedef struct Work {
     WorkKind kind;
     struct CUfunc_st *function;
     int64_t blocks;
-    int threads;
+    int threads, shared;
     unsigned char *args; /* the parameters, eight bytes each, or the call's argument; owned */
     void (*call)(void *argument);
     void *to;

@@ -41,7 +41,7 @@ static void run_kernel(const Work *work) {
     void *args[64];
     for (unsigned i = 0; i < work->function->count; i++)
         args[i] = work->args + 8 * i;
-    work->function->run(work->blocks, work->threads, args);
+    work->function->run(work->blocks, work->threads, work->shared, args);
     if (work->function->error())
         failure = ILLEGAL_ADDRESS;
 }

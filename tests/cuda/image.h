@@ -17,24 +17,24 @@ template <class... P> struct FakeKernel {
         return all;
     }
     template <size_t... I>
-    static void run(void (*kernel)(P...), int64_t blocks, int threads, void **args,
+    static void run(void (*kernel)(P...), int64_t blocks, Block block, void **args,
                     std::index_sequence<I...>) {
-        launch(kernel, blocks, threads, nullptr, *(P *)args[I]...);
+        launch(kernel, blocks, block, nullptr, *(P *)args[I]...);
     }
 };
 
 template <class... P> static FakeKernel<P...> fake_kernel(void (*)(P...)) { return {}; }
 template <class... P>
-static void fake_run(void (*kernel)(P...), int64_t blocks, int threads, void **args) {
-    FakeKernel<P...>::run(kernel, blocks, threads, args, std::index_sequence_for<P...>());
+static void fake_run(void (*kernel)(P...), int64_t blocks, Block block, void **args) {
+    FakeKernel<P...>::run(kernel, blocks, block, args, std::index_sequence_for<P...>());
 }
 
 #define FAKE_KERNEL(name) \
     LATHE_EXPORT const unsigned *fake_sizes_##name(unsigned *count) { \
         return decltype(fake_kernel(name))::sizes(count); \
     } \
-    LATHE_EXPORT void fake_run_##name(int64_t blocks, int threads, void **args) { \
-        fake_run(name, blocks, threads, args); \
+    LATHE_EXPORT void fake_run_##name(int64_t blocks, int threads, int shared, void **args) { \
+        fake_run(name, blocks, {threads, shared}, args); \
     }
 
 #endif

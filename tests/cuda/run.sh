@@ -77,6 +77,10 @@ for no_bf16 in '' 1; do
 done
 on_gpu 'right' 0 build/bin/lathe-run "$work/conv.so" --check tests/cuda/conv.lir --dim n=2
 on_gpu '' 0 build/bin/lathe-run "$work/mlp.so" --dim batch=3 --profile "$work/mlp.json"
+compile tests/cuda/half.lir --target cuda:sm_90 -o "$work/half.so"
+result $? 'a model whose kernel asks for shared memory'
+FAKE_CUDA_SM=90 on_gpu 'right' 0 build/bin/lathe-run "$work/half.so" --check tests/cuda/half.lir --dim batch=70
+FAKE_CUDA_SM=90 FAKE_CUDA_FAIL=cuFuncSetAttribute:1:1 on_gpu 'cannot be used' 1 build/bin/lathe-run "$work/half.so" --dim batch=70
 grep -q '"name":"gemm_0' "$work/mlp.json"
 result $? 'the trace has the kernels'
 on_gpu 'gemm_0' 0 build/bin/lathe-run "$work/mlp.so" --profile --dim batch=3

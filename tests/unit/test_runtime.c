@@ -103,7 +103,7 @@ END_TEST
 START_TEST(refuses_other_abi) {
     image = plain;
     image.footer.abi = LATHE_ABI + 1;
-    check_refused(image.size, LATHE_BAD_ABI, "needs artifact ABI 4");
+    check_refused(image.size, LATHE_BAD_ABI, "needs artifact ABI 5");
     image.footer.abi = 0;
     check_refused(image.size, LATHE_BAD_ABI, "needs artifact ABI 0");
 }

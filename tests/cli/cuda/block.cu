@@ -25,11 +25,18 @@
 #include <cuda_fp16.h>
 
 template <class T> struct Exactly { using type = T; };
+struct Block { // its threads, and bytes of shared memory
+    int threads, shared;
+    Block(int t, int bytes = 0) : threads(t), shared(bytes) {}
+};
 template <class... P>
-static void launch(void (*kernel)(P...), int64_t blocks, int threads, cudaStream_t stream,
+static void launch(void (*kernel)(P...), int64_t blocks, Block block, cudaStream_t stream,
                    typename Exactly<P>::type... args) {
+    if (block.shared > 49152)
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                             block.shared);
     if (blocks > 0)
-        kernel<<<(unsigned)blocks, threads, 0, stream>>>(args...);
+        kernel<<<(unsigned)blocks, block.threads, block.shared, stream>>>(args...);
 }
 #else
 #include "codegen/cuda/emulate.h" // blocks and threads on the CPU
