@@ -99,7 +99,9 @@ static void replace_threads(Writer *w, const Stmt *list, const Dim *thread) {
 void lt_cuda_find_groups(Writer *w) {
     const Stmt *grid = w->kernel->body;
     const bool is_grid = grid && grid->kind == STMT_FOR && grid->u.loop.kind == LOOP_GRID;
-    const Stmt *combine = is_grid ? narrowest(grid->u.loop.body) : NULL;
+    /* An attention's groups share all of a tile of rows. */
+    const bool has_rows = is_grid && w->kernel->class != KERNEL_ATTENTION;
+    const Stmt *combine = has_rows ? narrowest(grid->u.loop.body) : NULL;
     if (!combine || combine->u.combine.width == w->threads || w->axis)
         return;
     DimTable *t = &w->dims;
