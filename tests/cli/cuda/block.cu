@@ -510,8 +510,7 @@ __global__ void block_queries(const float *__restrict__ in0, const float *__rest
 // schedule: fuse b0 q; grid b0_q
 __global__ void block_scores_to_block_mix(const float *in0, const float *in1, const float *in2,
     const float *in3, float *out0) {
-    const int64_t i = 8 * int64_t(blockIdx.x) + threadIdx.x / 8;
-    const int lane = threadIdx.x % 8;
+    const int64_t b0_q = blockIdx.x;
     __shared__ __align__(16) float queries[16][68];
     __shared__ __align__(16) float keys[16][68];
     __shared__ __align__(16) float values[16][68];
@@ -519,76 +518,72 @@ __global__ void block_scores_to_block_mix(const float *in0, const float *in1, co
     float scores[2][2];
     float total[2];
     float sums[2][8];
-    const int64_t b0 = (8 * i + lane) / 16;
-    const int q = i % 2;
-    const float *in0_at = &in0[768 * int64_t(blockIdx.x) + 64 * b0 + 32 * q + 4 * lane];
+    const int t = threadIdx.x;
+    const int t_by_16 = t / 16;
+    const int t_mod_16 = t % 16;
+    const float *in0_at = &in0[1024 * b0_q + 64 * t_by_16 + 4 * t_mod_16];
     #pragma unroll
-    for (int turn = 0; turn < 4; turn++) {
-        fetch<int4>(&queries[4 * turn + b0 - 4 * int64_t(blockIdx.x)][32 * q + 4 * lane],
-            &in0_at[256 * turn]);
-    }
-    const float *in1_at = &in1[768 * int64_t(blockIdx.x) + 64 * b0 + 32 * q + 4 * lane];
+    for (int turn = 0; turn < 4; turn++)
+        fetch<int4>(&queries[4 * turn + t_by_16][4 * t_mod_16], &in0_at[256 * turn]);
+    const float *in1_at = &in1[1024 * b0_q + 64 * t_by_16 + 4 * t_mod_16];
     #pragma unroll
-    for (int turn_2 = 0; turn_2 < 4; turn_2++) {
-        fetch<int4>(&keys[4 * turn_2 + b0 - 4 * int64_t(blockIdx.x)][32 * q + 4 * lane],
-            &in1_at[256 * turn_2]);
-    }
+    for (int turn_2 = 0; turn_2 < 4; turn_2++)
+        fetch<int4>(&keys[4 * turn_2 + t_by_16][4 * t_mod_16], &in1_at[256 * turn_2]);
     #pragma unroll
-    for (int i_2 = 0; i_2 < 2; i_2++) {
-        total[i_2] = 0.0f;
+    for (int i = 0; i < 2; i++) {
+        total[i] = 0.0f;
         #pragma unroll
         for (int c = 0; c < 8; c++)
-            sums[i_2][c] = 0.0f;
+            sums[i][c] = 0.0f;
     }
     arrived();
     __syncthreads();
-    const float *in2_at = &in2[768 * int64_t(blockIdx.x) + 64 * b0 + 32 * q + 4 * lane];
+    const float *in2_at = &in2[1024 * b0_q + 64 * t_by_16 + 4 * t_mod_16];
     #pragma unroll
-    for (int turn_3 = 0; turn_3 < 4; turn_3++) {
-        fetch<int4>(&values[4 * turn_3 + b0 - 4 * int64_t(blockIdx.x)][32 * q + 4 * lane],
-            &in2_at[256 * turn_3]);
-    }
+    for (int turn_3 = 0; turn_3 < 4; turn_3++)
+        fetch<int4>(&values[4 * turn_3 + t_by_16][4 * t_mod_16], &in2_at[256 * turn_3]);
     #pragma unroll
-    for (int i_2 = 0; i_2 < 2; i_2++) {
+    for (int i = 0; i < 2; i++) {
         #pragma unroll
         for (int j = 0; j < 2; j++)
-            scores[i_2][j] = 0.0f;
+            scores[i][j] = 0.0f;
     }
-    const int queries_q = i % 8;
+    const int t_by_8 = t / 8;
+    const int t_mod_8 = t % 8;
     for (int k = 0; k < 8; k++) {
         #pragma unroll
         for (int l = 0; l < 8; l++) {
             float row[2];
             float column[2];
             #pragma unroll
-            for (int i_2 = 0; i_2 < 2; i_2++)
-                row[i_2] = queries[8 * i_2 + queries_q][8 * k + l];
+            for (int i = 0; i < 2; i++)
+                row[i] = queries[8 * i + t_by_8][8 * k + l];
             #pragma unroll
             for (int j = 0; j < 2; j++)
-                column[j] = keys[8 * j + lane][8 * k + l];
+                column[j] = keys[8 * j + t_mod_8][8 * k + l];
             #pragma unroll
-            for (int i_2 = 0; i_2 < 2; i_2++) {
+            for (int i = 0; i < 2; i++) {
                 #pragma unroll
                 for (int j = 0; j < 2; j++)
-                    scores[i_2][j] = fma(row[i_2], column[j], scores[i_2][j]);
+                    scores[i][j] = fma(row[i], column[j], scores[i][j]);
             }
         }
     }
     #pragma unroll
-    for (int i_2 = 0; i_2 < 2; i_2++) {
+    for (int i = 0; i < 2; i++) {
         float most = -INFINITY;
         #pragma unroll
         for (int j = 0; j < 2; j++) {
-            scores[i_2][j] = scores[i_2][j] * 0.125f;
-            most = nanmax(most, scores[i_2][j]);
+            scores[i][j] = scores[i][j] * 0.125f;
+            most = nanmax(most, scores[i][j]);
         }
         most = warp_fold<8>(most, [](float a, float b) { return nanmax(a, b); });
         const float base = most == -INFINITY ? 0.0f : most;
         #pragma unroll
         for (int j = 0; j < 2; j++) {
-            const float weight = exp(scores[i_2][j] - base);
-            exponentials[8 * i_2 + queries_q][8 * j + lane] = weight;
-            total[i_2] += weight;
+            const float weight = exp(scores[i][j] - base);
+            exponentials[8 * i + t_by_8][8 * j + t_mod_8] = weight;
+            total[i] += weight;
         }
     }
     arrived();
@@ -599,36 +594,36 @@ __global__ void block_scores_to_block_mix(const float *in0, const float *in1, co
             float row_2[2];
             float column_2[8];
             #pragma unroll
-            for (int i_2 = 0; i_2 < 2; i_2++)
-                row_2[i_2] = exponentials[8 * i_2 + queries_q][8 * k_2 + l_2];
+            for (int i = 0; i < 2; i++)
+                row_2[i] = exponentials[8 * i + t_by_8][8 * k_2 + l_2];
             #pragma unroll
             for (int c = 0; c < 8; c++) {
                 const int c_by_4 = c / 4;
                 const int c_mod_4 = c % 4;
-                column_2[c] = values[8 * k_2 + l_2][32 * c_by_4 + 4 * lane + c_mod_4];
+                column_2[c] = values[8 * k_2 + l_2][32 * c_by_4 + 4 * t_mod_8 + c_mod_4];
             }
             #pragma unroll
-            for (int i_2 = 0; i_2 < 2; i_2++) {
+            for (int i = 0; i < 2; i++) {
                 #pragma unroll
                 for (int c = 0; c < 8; c++)
-                    sums[i_2][c] = fma(row_2[i_2], column_2[c], sums[i_2][c]);
+                    sums[i][c] = fma(row_2[i], column_2[c], sums[i][c]);
             }
         }
     }
     #pragma unroll
-    for (int i_2 = 0; i_2 < 2; i_2++) {
-        float sum = total[i_2];
+    for (int i = 0; i < 2; i++) {
+        float sum = total[i];
         sum = warp_fold<8>(sum, [](float a, float b) { return a + b; });
         const float factor = 1.0f / sum;
-        const float *in3_at = &in3[512 * (i_2 + int64_t(blockIdx.x)) + 64 * i + 4 * lane];
-        float *out0_at = &out0[512 * (i_2 + int64_t(blockIdx.x)) + 64 * i + 4 * lane];
+        const float *in3_at = &in3[1024 * b0_q + 512 * i + 64 * t_by_8 + 4 * t_mod_8];
+        float *out0_at = &out0[1024 * b0_q + 512 * i + 64 * t_by_8 + 4 * t_mod_8];
         #pragma unroll
         for (int c_2 = 0; c_2 < 2; c_2++) {
             const Pack<float, 4> in3_pack = load_pack<4>(&in3_at[32 * c_2]);
             Pack<float, 4> out0_pack;
             #pragma unroll
             for (int e = 0; e < 4; e++)
-                out0_pack[e] = in3_pack[e] + sums[i_2][4 * c_2 + e] * factor;
+                out0_pack[e] = in3_pack[e] + sums[i][4 * c_2 + e] * factor;
             store_pack(&out0_at[32 * c_2], out0_pack);
         }
     }
