@@ -519,13 +519,13 @@ __global__ void block_scores_to_block_mix(const float *in0, const float *in1, co
     float total[2];
     float sums[2][8];
     const int t = threadIdx.x;
+    const float *in0_at = &in0[1024 * b0_q + 4 * t];
     const int t_by_16 = t / 16;
     const int t_mod_16 = t % 16;
-    const float *in0_at = &in0[1024 * b0_q + 64 * t_by_16 + 4 * t_mod_16];
     #pragma unroll
     for (int turn = 0; turn < 4; turn++)
         fetch<int4>(&queries[4 * turn + t_by_16][4 * t_mod_16], &in0_at[256 * turn]);
-    const float *in1_at = &in1[1024 * b0_q + 64 * t_by_16 + 4 * t_mod_16];
+    const float *in1_at = &in1[1024 * b0_q + 4 * t];
     #pragma unroll
     for (int turn_2 = 0; turn_2 < 4; turn_2++)
         fetch<int4>(&keys[4 * turn_2 + t_by_16][4 * t_mod_16], &in1_at[256 * turn_2]);
@@ -538,7 +538,7 @@ __global__ void block_scores_to_block_mix(const float *in0, const float *in1, co
     }
     arrived();
     __syncthreads();
-    const float *in2_at = &in2[1024 * b0_q + 64 * t_by_16 + 4 * t_mod_16];
+    const float *in2_at = &in2[1024 * b0_q + 4 * t];
     #pragma unroll
     for (int turn_3 = 0; turn_3 < 4; turn_3++)
         fetch<int4>(&values[4 * turn_3 + t_by_16][4 * t_mod_16], &in2_at[256 * turn_3]);
