@@ -98,7 +98,9 @@ static const char *why_no_mma(const Nest *nest, const ProductSum *sum) {
     const DType a = copied_dtype(sum->factors[0]), b = copied_dtype(sum->factors[1]);
     const bool is_tf32 = lt_is_tf32(sum->factors[0]) && lt_is_tf32(sum->factors[1]);
     if (sum->sum->dtype == DT_I32)
-        return is_byte(a) && is_byte(b) ? NULL : "of integers they multiply bytes alone";
+        return !is_byte(a) || !is_byte(b)        ? "of integers they multiply bytes alone"
+               : lt_target_sm(nest->target) < 75 ? "bytes begin with sm_75"
+                                                 : NULL;
     if (sum->sum->dtype != DT_F32)
         return "they do not add up this dtype";
     if (a != b)

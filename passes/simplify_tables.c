@@ -98,7 +98,8 @@ Value *lt_rewrite_one_hot(Builder *b, Node *n) {
     Module *m = b->graph->module;
     Value *table = lt_input(n, 1);
     const Const *weights = lt_value_const(table);
-    Value *x = is_row_product(n) && weights ? one_hot_positions(lt_input(n, 0)) : NULL;
+    const bool is_plain = is_row_product(n) && !lt_attr(n, ATTR_FN);
+    Value *x = is_plain && weights ? one_hot_positions(lt_input(n, 0)) : NULL;
     if (!x || weights->type->dtype != lt_output(n)->type->dtype || !is_finite(weights))
         return NULL;
     const DType dtype = x->type->dtype;

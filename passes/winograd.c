@@ -38,7 +38,8 @@ static bool all_ones(const Node *n, AttrName name) {
 }
 
 static bool is_candidate(const PassContext *ctx, const Node *n) {
-    if (n->op != OP_CONV || lt_attr_int(n, ATTR_GROUPS, 1) != 1 || lt_attr_int(n, ATTR_PACKED, 0))
+    if (n->op != OP_CONV || lt_attr_int(n, ATTR_GROUPS, 1) != 1 || lt_attr_int(n, ATTR_PACKED, 0) ||
+        lt_attr(n, ATTR_FN) || lt_attr(n, ATTR_DTYPE))
         return false;
     const Type *w = lt_input(n, 1)->type;
     const int lanes = lt_target_lanes(ctx->target, sizeof(float));
