@@ -301,11 +301,13 @@ static bool add_split(Assembly *a, Node *node, const Lowered *lowered, const uin
             const uint32_t param = split.params[half][i];
             own[i] = param == LT_PARTIAL ? partial : buffers[param];
         }
+        const uint32_t number = lt_lower_add_kernel(a, node, NULL, split.kernels[half]);
+        const Kernel *k = a->program->kernels.data[number];
         lt_step_add(a, (Step){.kind = STEP_LAUNCH,
-                              .kernel = lt_lower_add_kernel(a, node, NULL, split.kernels[half]),
+                              .kernel = number,
                               .name = lt_step_name(a, node),
-                              .buffer_count = count,
-                              .buffers = own,
+                              .buffer_count = k->param_count,
+                              .buffers = add_rows(a, k, lowered, own, count),
                               .count = lt_dim_const(&a->module->dims, 1),
                               .loc = node->loc});
     }
