@@ -1,7 +1,9 @@
 #!/bin/bash
 # cuda_tiles.sh - what nvcc makes of tiles: contractions and convolutions of all dtypes and layouts,
-# and attentions with heads of several sizes, compiled for every architecture, where no kernel may
+# and attentions, compiled for every architecture, where no kernel may
 # spill registers. Without nvcc lathec alone runs.
+#
+#     tests/cli/cuda_tiles.sh     FULL=1: every architecture for every dtype, heads of all sizes
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
@@ -27,7 +29,7 @@ END
 # With heads of several sizes: 512 columns, and n with a mask.
 attentions() { # DTYPE
 	local head inputs='' body='' yields='' scale="%f = const $1[] splat(0.125)"
-	for head in 32 64 128; do
+	for head in ${FULL:+32} 64 ${FULL:+128}; do
 		inputs+="%q$head: $1[16,512,$head], %k$head: $1[16,512,$head], %v$head: $1[16,512,$head], "
 		inputs+="%x$head: $1[16,h,$head], %y$head: $1[16,n,$head], %z$head: $1[16,n,$head], "
 		body+="
@@ -47,13 +49,14 @@ attentions() { # DTYPE
 }"
 }
 
-# Compiles a file for each architecture; at least so many kernels are in it.
-check_spills() { # NAME KERNELS [PRECISION]
-	local arch spills clean
+# Compiles a file for each architecture, by default for all; at least so many kernels are in it.
+check_spills() { # NAME KERNELS [PRECISION [ARCHITECTURE]]
+	local arch spills clean all=sm_75\ sm_80\ sm_90
 	build/bin/lathec "$work/$1.lir" --target cuda --precision "${3:-f32}" -o "$work/$1.cu" 2>"$work/log"
 	result $? "$1: lathec $(grep -m 1 error "$work/log")"
 	command -v nvcc >/dev/null || return
-	for arch in sm_75 sm_80 sm_90; do
+	[ -n "${FULL:-}" ] || all=${4:-$all}
+	for arch in $all; do
 		nvcc -std=c++17 -arch=$arch -Xptxas -v -cubin -o /dev/null "$work/$1.cu" >"$work/log" 2>&1
 		result $? "$1: nvcc for $arch $(grep -m 1 error "$work/log")"
 		spills=$(grep -c 'spill' "$work/log")
@@ -66,15 +69,19 @@ check_spills() { # NAME KERNELS [PRECISION]
 
 for dtype in f32 f16 bf16 f64 i8; do
 	model $dtype $dtype >"$work/$dtype.lir"
-	check_spills $dtype 5
 done
+check_spills f32 5
+check_spills f16 5
+check_spills bf16 5
+check_spills f64 5 f32 sm_80
+check_spills i8 5 f32 sm_80
 model f32 f32 >"$work/tf32.lir"
-check_spills tf32 5 tf32
+check_spills tf32 5 tf32 sm_80
 model u8 i32 ', dtype = i32' >"$work/u8.lir"
-check_spills u8 5
+check_spills u8 5 f32 sm_75
 for dtype in f32 f16 bf16; do
 	attentions $dtype >"$work/attention_$dtype.lir"
-	check_spills attention_$dtype 6
+	check_spills attention_$dtype 2 f32 sm_80
 done
 
 # Warpgroups, which code for sm_90a alone has: the compiler says so where it makes them wait for each
@@ -85,7 +92,7 @@ for dtype in f16 bf16; do
 	grep -q "wgmma.*256<false, true>(" "$work/$dtype.90.cu"
 	result $? "$dtype for sm_90: a tile of 256 columns"
 	command -v nvcc >/dev/null || continue
-	for arch in sm_80 sm_90a sm_100; do
+	for arch in sm_90a $([ $dtype = f16 ] && echo sm_80 sm_100); do
 		nvcc -std=c++17 -arch=$arch -Xptxas -v -cubin -o /dev/null "$work/$dtype.90.cu" >"$work/log" 2>&1
 		result $? "$dtype for sm_90: nvcc for $arch $(grep -m 1 error "$work/log")"
 		spills=$(grep -c 'spill' "$work/log")

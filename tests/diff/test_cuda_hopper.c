@@ -123,7 +123,7 @@ static void check_warpgroups(const Shape *shape, const int64_t (*values)[2]) {
 
 START_TEST(one_warpgroup) {
     const Shape shape = {64, 64, 64, 2, 16, "wgmma 4"};
-    check_warpgroups(&shape, (const int64_t[][2]){{61, 257}, {1, 65}, {65, 320}, {64, 48}});
+    check_warpgroups(&shape, (const int64_t[][2]){{61, 129}, {1, 65}, {65, 136}, {64, 48}});
     const char *text = cuda_runs.source.text;
     ck_assert(strstr(text, "wgmmahalf64<false, true>(") &&
               strstr(text, "wgmmabf1664<false, false>("));
@@ -142,7 +142,7 @@ END_TEST
 
 START_TEST(two_warpgroups) {
     const Shape shape = {128, 128, 64, 2, 32, "wgmma 3"};
-    check_warpgroups(&shape, (const int64_t[][2]){{97, 250}, {0}, {0}, {120, 61}});
+    check_warpgroups(&shape, (const int64_t[][2]){{97, 130}, {0}, {0}, {120, 61}});
     ck_assert_ptr_nonnull(strstr(cuda_runs.source.text, "[t / 128], "));
     finish(2);
 }
@@ -150,7 +150,7 @@ END_TEST
 
 START_TEST(two_stages) {
     const Shape shape = {128, 64, 64, 2, 16, "wgmma 2"};
-    check_warpgroups(&shape, (const int64_t[][2]){{0}, {113, 61}, {127, 200}, {0}});
+    check_warpgroups(&shape, (const int64_t[][2]){{0}, {113, 61}, {127, 72}, {0}});
     finish(2);
 }
 END_TEST
