@@ -252,7 +252,9 @@ check:
 
 check-full:
 	@$(MAKE) check
-	@CHECKED=1 FULL=1 tests/cli/cuda.sh mlp magika mobilenet_v2 silero_vad
+	@FULL=1 tests/cli/cuda.sh
+	@FULL=1 tests/cli/cuda_tiles.sh
+	@CHECKED=1 tests/cli/cuda.sh mlp magika mobilenet_v2 silero_vad
 	@$(MAKE) conformance
 
 check-gpu: all

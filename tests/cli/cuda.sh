@@ -4,12 +4,13 @@
 # tests/models/run.sh). Where there is nvcc, it compiles the same files.
 #
 #     tests/cli/cuda.sh [MODEL...]     CHECKED=1: with every access checked, which takes long
-#                                      BLESS=1: see below; FULL=1: nvcc compiles all, for every architecture
+#                                      BLESS=1: see below; FULL=1: two large models more, which nvcc
+#                                      compiles, all for every architecture
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
-models=${*:-mlp magika mobilenet_v2 resnet50 unet bert_base silero_vad mlp_f16 mobilenet_v2_f16 bert_tiny_f16}
-slow='resnet50 mobilenet_v2' # for nvcc, and much like others
+models=${*:-mlp magika ${FULL:+mobilenet_v2 resnet50} unet bert_base silero_vad mlp_f16 mobilenet_v2_f16 bert_tiny_f16}
+slow='mobilenet_v2_f16 unet bert_base' # for nvcc, and much like others
 architectures=${FULL:+75 }80${FULL:+ 90}
 gencode=()
 for number in $architectures; do gencode+=(-gencode "arch=compute_$number,code=sm_$number"); done

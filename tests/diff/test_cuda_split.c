@@ -51,9 +51,8 @@ START_TEST(rows) {
     CHECK_FILLED(folds, 16384, "f32");
     CHECK_FILLED(folds, 20011, "f32");
     CHECK_FILLED(folds, 16500, "i8");
-    CHECK_FILLED(folds, 16500, "u64");
     CHECK_FILLED(folds, 16411, "f16");
-    ck_assert_uint_gt(cuda_finish(), 40);
+    ck_assert_uint_gt(cuda_finish(), 32);
 }
 END_TEST
 
@@ -61,9 +60,8 @@ START_TEST(results_beside_each_other) {
     begin(1);
     CHECK_FILLED(columns, 1024, "f32");
     CHECK_FILLED(columns, 1031, "f32");
-    CHECK_FILLED(columns, 1100, "i32");
     CHECK_FILLED(columns, 1030, "bf16");
-    ck_assert_uint_gt(cuda_finish(), 30);
+    ck_assert_uint_gt(cuda_finish(), 22);
 }
 END_TEST
 

@@ -1,37 +1,9 @@
 /* test_cuda_sweep.c - folds over few taps on a GPU (pooling, convolutions that do not mix channels)
  * against the evaluator: by the interpreter of kernels, and as CUDA-C with every access checked. */
-#include "tests/diff/cuda_fixture.h"
+#include "tests/diff/cuda_schedule_fixture.h"
 
 static const int64_t extents[][2] = {{1, 1}, {2, 3}, {3, 4}, {5, 7}, {1, 13}, {4, 16}, {3, 17}};
 enum { EXTENTS = sizeof extents / sizeof *extents };
-
-static Arena texts;
-
-static void begin(void) {
-    lt_arena_init(&texts);
-    lower_target = "cuda";
-    lower_first_level = 2;
-    check_more = cuda_collect;
-    cuda_begin();
-}
-
-static void finish(size_t least) {
-    ck_assert_uint_ge(cuda_finish(), least);
-    lower_schedule = NULL;
-    lt_arena_free(&texts);
-}
-
-static void check_at(const Case *c, const int64_t *values) {
-    Arena arena;
-    lt_arena_init(&arena);
-    const char *text = lt_arena_printf(&arena,
-                                       "module \"case\"\nsymbol n in 1..\nsymbol h in 1..\n"
-                                       "graph main(%s, %%unused: u8[n,h]) {\n%s\n}\n",
-                                       c->inputs, c->body);
-    random_state = (uint64_t)(values[0] * 1000 + values[1]);
-    ck_assert(check_module(parse(&arena, text), values, 2, text));
-    lt_arena_free(&arena);
-}
 
 #define WINDOW \
     "%a = window.max %x {axes = [1, 2], kernel = [3, 3], strides = [2, 1], dilations = [1, 1], " \
@@ -67,7 +39,8 @@ START_TEST(convolutions_of_channels) {
     for (size_t i = 0; i < count; i++) {
         for (size_t j = 0; j < sizeof parts / sizeof *parts; j++) {
             lower_schedule = swept(parts[j]);
-            check_at(&convolutions[i], extents[(3 * i + 5 * j + 2) % EXTENTS]);
+            check_at(convolutions[i].inputs, convolutions[i].body,
+                     extents[(3 * i + 5 * j + 2) % EXTENTS]);
         }
     }
     finish(count);
@@ -88,7 +61,7 @@ START_TEST(chosen_by_the_target) {
     const size_t count = sizeof chosen / sizeof *chosen;
     begin();
     for (size_t i = 0; i < count; i++)
-        check_at(&chosen[i], (const int64_t[]){1, 5});
+        check_at(chosen[i].inputs, chosen[i].body, (const int64_t[]){1, 5});
     const char *text = cuda_runs.source.text;
     ck_assert_ptr_nonnull(strstr(text, "acc[2][4]"));
     ck_assert_ptr_nonnull(strstr(text, "load_pack<8>(&in0"));

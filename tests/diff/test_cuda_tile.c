@@ -1,6 +1,6 @@
 /* test_cuda_tile.c - tiles of contractions and convolutions on a GPU against the evaluator: by the
  * interpreter of kernels, and as CUDA-C with every access checked. */
-#include "tests/diff/cuda_fixture.h"
+#include "tests/diff/cuda_schedule_fixture.h"
 
 /* Extents around the edges of tiles; n is the first. */
 static const int64_t extents[][2] = {{1, 1},   {17, 16},  {31, 5},   {64, 33},
@@ -17,23 +17,6 @@ static const Shape shapes[] = {
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
-static Arena texts;
-
-static void begin(void) {
-    lt_arena_init(&texts);
-    lower_target = "cuda";
-    lower_first_level = 2;
-    check_more = cuda_collect;
-    cuda_begin();
-}
-
-static void finish(size_t least) {
-    ck_assert_uint_ge(cuda_finish(), least);
-    lower_schedule = NULL;
-    tolerance_f32 = 1e-5;
-    lt_arena_free(&texts);
-}
-
 /* The loops m and n in tiles, b around them. */
 static const char *tiled(const Shape *s, const char *m, const char *n, const char *k) {
     return lt_arena_printf(&texts,
@@ -41,18 +24,6 @@ static const char *tiled(const Shape *s, const char *m, const char *n, const cha
                            "share %s %d %s.1 %d %s.1 %d",
                            m, s->rows, n, s->columns, m, n, m, n, k, s->fold, m, s->own_rows, n,
                            s->own_columns);
-}
-
-static void check_at(const char *inputs, const char *body, const int64_t *values) {
-    Arena arena;
-    lt_arena_init(&arena);
-    const char *text = lt_arena_printf(&arena,
-                                       "module \"case\"\nsymbol n in 0..\nsymbol h in 1..\n"
-                                       "graph main(%s, %%unused: u8[n,h]) {\n%s\n}\n",
-                                       inputs, body);
-    random_state = (uint64_t)(values[0] * 1000 + values[1]);
-    ck_assert(check_module(parse(&arena, text), values, 2, text));
-    lt_arena_free(&arena);
 }
 
 /* --- tiles of all shapes ---------------------------------------------------------------------- */
@@ -74,14 +45,14 @@ static void check_tiles(const Case *cases, size_t count, const char *names[3], c
                         const char *behind) {
     begin();
     for (size_t i = 0; i < count; i++) {
-        for (size_t j = i % 2; j < SHAPES; j += 2) {
+        for (size_t j = i % 3; j < SHAPES; j += 3) {
             const char *tile = tiled(&shapes[j], names[0], names[1], names[2]);
             lower_schedule = lt_arena_printf(&texts, "%s%s%s%s", before, tile,
-                                             (i + j / 2) % 2 ? " double" : "", behind);
+                                             (i + j / 3) % 2 ? " double" : "", behind);
             check_at(cases[i].inputs, cases[i].body, extents[(3 * i + 5 * j + 2) % EXTENTS]);
         }
     }
-    finish(count * (SHAPES / 2));
+    finish(count * (SHAPES / 3));
 }
 #define CHECK_TILES(cases, names, before, behind) \
     check_tiles(cases, sizeof(cases) / sizeof *(cases), names, before, behind)
