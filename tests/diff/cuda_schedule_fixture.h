@@ -1,4 +1,4 @@
-/* cuda_schedule_fixture.h - kernels of a GPU under schedules that a test writes, at given extents. */
+/* cuda_schedule_fixture.h - kernels of a GPU under schedules that a test writes. */
 #ifndef LATHE_TESTS_CUDA_SCHEDULE_FIXTURE_H
 #define LATHE_TESTS_CUDA_SCHEDULE_FIXTURE_H
 
