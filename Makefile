@@ -251,9 +251,7 @@ check:
 	@tests/run.sh $(TESTS)
 
 check-full:
-	@$(MAKE) check
-	@FULL=1 tests/cli/cuda.sh
-	@FULL=1 tests/cli/cuda_tiles.sh
+	@FULL=1 LIMIT=1800 CK_TIMEOUT_MULTIPLIER=4 $(MAKE) check
 	@CHECKED=1 tests/cli/cuda.sh mlp magika mobilenet_v2 silero_vad
 	@$(MAKE) conformance
 
