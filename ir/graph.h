@@ -120,6 +120,7 @@ const Type *lt_type(Module *m, DType dtype, int rank, const Dim *const *dims);
 const Type *lt_type_static(Module *m, DType dtype, int rank, const int64_t *dims);
 const Type *lt_type_with_dtype(Module *m, const Type *type, DType dtype);
 const Dim *lt_type_elements(Module *m, const Type *type); /* product of dims */
+bool lt_type_same_dims(const Type *a, const Type *b);
 /* All dims constant; then *elements (may be NULL) is their product. False also on overflow. */
 bool lt_type_is_static(const Type *type, int64_t *elements);
 /* Whether a dim depends on data. */

@@ -391,6 +391,26 @@ bool lt_stmt_has_barrier(const Stmt *list) {
     return found;
 }
 
+bool lt_stmt_uses(const Stmt *list, const Buffer *b) {
+    bool found = false;
+    for (const Stmt *s = list; s && !found; s = s->next) {
+        switch (s->kind) {
+        case STMT_FOR: found = lt_stmt_uses(s->u.loop.body, b); break;
+        case STMT_IF:
+            found = lt_expr_loads(s->u.branch.condition, b) ||
+                    lt_stmt_uses(s->u.branch.body, b) || lt_stmt_uses(s->u.branch.otherwise, b);
+            break;
+        case STMT_STORE:
+            found = s->u.store.buffer == b || lt_expr_loads(s->u.store.value, b);
+            break;
+        case STMT_LET: found = lt_expr_loads(s->u.let.value, b); break;
+        case STMT_COMBINE: found = s->u.combine.buffer == b || s->u.combine.total == b; break;
+        default: break;
+        }
+    }
+    return found;
+}
+
 bool lt_kernel_knows_dim(const Kernel *k, const Dim *d) {
     for (uint32_t i = 0; i < d->count; i++)
         if (!lt_kernel_knows_dim(k, d->args[i]))

@@ -291,6 +291,8 @@ Stmt *lt_stmt_scan(Kernel *k, const Buffer *buffer, const Buffer *total, ScalarF
                    int64_t apart);
 /* Whether threads wait for each other in the list or inside of it: a barrier or a combine. */
 bool lt_stmt_has_barrier(const Stmt *list);
+/* Whether the list loads, stores or combines elements of the buffer. */
+bool lt_stmt_uses(const Stmt *list, const Buffer *b);
 /* Whether d is made of integer arguments alone, and so known before the kernel runs. */
 bool lt_kernel_knows_dim(const Kernel *k, const Dim *d);
 /* The first parallel loop, or NULL. */

@@ -11,25 +11,6 @@ typedef struct Place {
     int64_t threads;  /* of a block; 0: it has no thread loops */
 } Place;
 
-static bool mentions(const Stmt *list, const Buffer *b) {
-    bool found = false;
-    for (const Stmt *s = list; s && !found; s = s->next) {
-        switch (s->kind) {
-        case STMT_FOR: found = mentions(s->u.loop.body, b); break;
-        case STMT_IF:
-            found = lt_expr_loads(s->u.branch.condition, b) || mentions(s->u.branch.body, b) ||
-                    mentions(s->u.branch.otherwise, b);
-            break;
-        case STMT_STORE:
-            found = s->u.store.buffer == b || lt_expr_loads(s->u.store.value, b);
-            break;
-        case STMT_LET: found = lt_expr_loads(s->u.let.value, b); break;
-        default: break;
-        }
-    }
-    return found;
-}
-
 /* Row `first + thread` of the list's accesses. */
 static void retarget(const Place *p, Stmt *list, const Dim *thread) {
     const Dim *row = thread ? lt_dim_add(&p->k->dims, p->first, thread) : p->first;
@@ -80,7 +61,7 @@ static void place_list(const Place *p, Stmt **link) {
         } else {
             Stmt *next = s->next;
             s->next = NULL;
-            const bool is_used = mentions(s, p->scratch);
+            const bool is_used = lt_stmt_uses(s, p->scratch);
             s->next = next;
             if (is_used)
                 *link = make_thread_loop(p, s);

@@ -8,15 +8,13 @@ bool lt_is_tf32(const Expr *factor) {
     return factor->kind == EXPR_CALL && factor->u.call.fn == FN_TF32 && factor->dtype == DT_F32;
 }
 
-static bool is_byte(DType dtype) { return dtype == DT_I8 || dtype == DT_U8; }
-
 /* f16, bf16, and f32 rounded to tf32 add up to f32; bytes to i32. */
 static bool multiplies(const Share *s) {
     const DType a = s->sides[ROWS].value->dtype, b = s->sides[COLUMNS].value->dtype;
     const bool is_tf32 = lt_is_tf32(s->sum.factors[ROWS]) && lt_is_tf32(s->sum.factors[COLUMNS]);
     switch (s->sum.sum->dtype) {
     case DT_F32: return a == b && (a == DT_F16 || a == DT_BF16 || is_tf32);
-    case DT_I32: return is_byte(a) && is_byte(b);
+    case DT_I32: return lt_dtype_is_byte(a) && lt_dtype_is_byte(b);
     default: return false;
     }
 }

@@ -58,26 +58,6 @@ static void retarget_stores(Own *o, Stmt *list) {
     }
 }
 
-static bool uses(const Stmt *list, const Buffer *b) {
-    bool found = false;
-    for (const Stmt *s = list; s && !found; s = s->next) {
-        switch (s->kind) {
-        case STMT_FOR: found = uses(s->u.loop.body, b); break;
-        case STMT_IF:
-            found = lt_expr_loads(s->u.branch.condition, b) || uses(s->u.branch.body, b) ||
-                    uses(s->u.branch.otherwise, b);
-            break;
-        case STMT_STORE:
-            found = s->u.store.buffer == b || lt_expr_loads(s->u.store.value, b);
-            break;
-        case STMT_LET: found = lt_expr_loads(s->u.let.value, b); break;
-        case STMT_COMBINE: found = s->u.combine.buffer == b; break;
-        default: break;
-        }
-    }
-    return found;
-}
-
 static void rewrite_threads(Own *o, Stmt *loop) {
     o->thread = loop->u.loop.var;
     lt_stmt_map(o->k, loop->u.loop.body, map_load, o);
@@ -95,10 +75,10 @@ static void visit(Own *o, Stmt *list, bool first) {
             visit(o, s->u.loop.body, first);
             continue;
         }
-        if (!is_loop || !uses(s->u.loop.body, o->from)) {
+        if (!is_loop || !lt_stmt_uses(s->u.loop.body, o->from)) {
             Stmt alone = *s;
             alone.next = NULL;
-            if (!is_loop && uses(&alone, o->from))
+            if (!is_loop && lt_stmt_uses(&alone, o->from))
                 o->error = "own: it is used outside of thread loops";
             continue;
         }

@@ -22,6 +22,12 @@ typedef struct Target {
 extern const Target lt_targets[];
 extern const int lt_target_count;
 const Target *lt_target_find(const char *name);
+/* What schedules for a GPU count on, whichever it is. */
+enum {
+    LT_GPU_PROCESSORS = 108, /* that have blocks to work on */
+    LT_GPU_THREADS = 65536,  /* that keep it busy */
+    LT_UNKNOWN_EXTENT = 2048 /* what an extent that is not known is taken for */
+};
 /* Kernels run in blocks of threads; there is CUDA-C for it, and no machine code. */
 bool lt_target_is_gpu(const Target *t);
 /* The architecture of a GPU: 80 for sm_80, 90 for sm_90a. */

@@ -108,6 +108,10 @@ bool lt_type_is_data(const Module *m, const Type *type) {
     return false;
 }
 
+bool lt_type_same_dims(const Type *a, const Type *b) {
+    return a->rank == b->rank && memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0;
+}
+
 bool lt_type_is_static(const Type *type, int64_t *elements) {
     int64_t product = 1;
     bool empty = false;

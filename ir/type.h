@@ -31,6 +31,7 @@ size_t lt_dtype_size(DType dtype); /* bytes of one element */
 /* Of the value: 4 for i4, which is stored as a byte. */
 int lt_dtype_bits(DType dtype);
 bool lt_dtype_is_minifloat(DType dtype); /* a float of 8 bits or fewer */
+static inline bool lt_dtype_is_byte(DType dtype) { return dtype == DT_I8 || dtype == DT_U8; }
 bool lt_dtype_is_float(DType dtype);
 bool lt_dtype_is_signed(DType dtype);   /* signed integers only */
 bool lt_dtype_is_unsigned(DType dtype); /* unsigned integers only, not bool */

@@ -3,10 +3,6 @@
 
 #include <string.h>
 
-static bool same_dims(const Type *a, const Type *b) {
-    return a->rank == b->rank && memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0;
-}
-
 static bool is_product(const Node *n, LtEinsum *e) {
     const Type *type = n->op == OP_CONTRACT ? lt_output(n)->type : NULL;
     return type && !lt_attr(n, ATTR_FN) && !lt_attr(n, ATTR_DTYPE) &&
@@ -28,7 +24,7 @@ typedef struct Walk {
 /* Whether the value depends on the scores; notes the maps on the way. */
 static bool leads_to_scores(Walk *w, const Value *v) {
     Node *def = v->def;
-    if (!def || w->failed || !same_dims(v->type, w->type))
+    if (!def || w->failed || !lt_type_same_dims(v->type, w->type))
         return false;
     if (def->op == OP_CONTRACT) {
         const bool fits = !w->a->scores || w->a->scores == def;
@@ -112,7 +108,7 @@ static bool is_zero(const Value *v) {
 /* select(c, 0, x), where c is isnan(x) or the same for a whole row. */
 static bool read_choice(Attention *a, Node *n) {
     if (a->choice || !is_map(n, FN_SELECT) || !is_zero(lt_input(n, 1)) ||
-        !same_dims(lt_input(n, 2)->type, lt_output(n)->type))
+        !lt_type_same_dims(lt_input(n, 2)->type, lt_output(n)->type))
         return false;
     const Value *c = lt_input(n, 0);
     a->choice = n;

@@ -9,8 +9,6 @@
 #include "runtime/base/checked.h"
 
 enum {
-    PROCESSORS = 108,
-    UNKNOWN_EXTENT = 2048,
     LEAST_ROWS = 4,       /* with fewer, the products alone keep more threads busy */
     GAP_BYTES = 16,       /* between rows in shared memory */
     MOST_REGISTERS = 144, /* of a thread's scores and sums */
@@ -30,7 +28,7 @@ static const TileSize mma_sizes[] = {
     {32, 32, 2, 4},  {32, 16, 2, 4},  {16, 64, 2, 4}, {16, 16, 2, 4},
 };
 
-static int64_t extent_of(const Dim *d) { return lt_dim_is_const(d) ? d->value : UNKNOWN_EXTENT; }
+static int64_t extent_of(const Dim *d) { return lt_dim_is_const(d) ? d->value : LT_UNKNOWN_EXTENT; }
 
 static int64_t round_up(int64_t n, int64_t by) { return lt_ceildiv(n, by) * by; }
 
@@ -117,7 +115,7 @@ static bool is_better(const Attention *a, const AttentionTile *tile, const Atten
     if (!than->rows || tile->rows >= than->rows)
         return !than->rows;
     return rows <= tile->rows ||
-           (than->rows > USUAL_ROWS && count_blocks(a, than->rows) < PROCESSORS);
+           (than->rows > USUAL_ROWS && count_blocks(a, than->rows) < LT_GPU_PROCESSORS);
 }
 
 const char *lt_attention_tile(const Attention *a, const Target *target, AttentionTile *out) {

@@ -12,8 +12,6 @@
  * At -O0 every node is a group of its own. */
 #include "passes/fuse.h"
 
-#include <string.h>
-
 #include "passes/attention.h"
 
 /* How an anchor reads its operands: how much of a producer may be computed inside it. */
@@ -60,10 +58,6 @@ static bool is_costly(const Node *n) {
     return lt_scalar_info[fn].rule == RULE_FLOAT || fn == FN_POW || fn == FN_DIV;
 }
 
-static bool same_dims(const Type *a, const Type *b) {
-    return a->rank == b->rank && memcmp(a->dims, b->dims, (size_t)a->rank * sizeof(Dim *)) == 0;
-}
-
 static void join_group(Groups *groups, Node *n, uint32_t group) {
     groups->of[n->id] = group;
     groups->sizes[group]++;
@@ -89,14 +83,14 @@ enum { EPILOGUE_REACH = 400 }; /* nodes behind the anchor that are looked at */
 static bool fits_epilogue(const Groups *groups, const Node *n, uint32_t group, const Type *space) {
     if (!lt_op_has(n->op, OPF_ELEMENTWISE) || groups->of[n->id])
         return false;
-    if (!same_dims(lt_output(n)->type, space))
+    if (!lt_type_same_dims(lt_output(n)->type, space))
         return false;
     bool reads = false;
     for (uint32_t i = 0; i < n->input_count; i++) {
         const Node *def = lt_input(n, i)->def;
         if (!def || groups->of[def->id] != group)
             continue;
-        if (!same_dims(lt_input(n, i)->type, space))
+        if (!lt_type_same_dims(lt_input(n, i)->type, space))
             return false;
         reads = true;
     }

@@ -8,7 +8,6 @@
 
 #include <assert.h>
 #include <stdarg.h>
-#include <string.h>
 
 #include "passes/lower_internal.h"
 
@@ -218,10 +217,6 @@ const Buffer *lt_lower_find_scratch(const Lowering *lo, DType dtype, const At **
     return *at && lo->yields[last]->type->dtype == dtype ? lo->results[last] : NULL;
 }
 
-static bool same_dims(const Type *a, const Type *b) {
-    return a->rank == b->rank && memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0;
-}
-
 Stmt *lt_lower_store(Lowering *lo, const Dim *const *index, const Expr *value) {
     const Type *type = lt_output(lo->anchor)->type;
     Stmt *stores = NULL;
@@ -231,7 +226,7 @@ Stmt *lt_lower_store(Lowering *lo, const Dim *const *index, const Expr *value) {
         Value *yield = lo->yields[i];
         const At *at = lt_map_get(&lo->forwarded, yield->id);
         const At beside = lt_lower_here(index, type->rank);
-        if (!at && !same_dims(yield->type, type)) {
+        if (!at && !lt_type_same_dims(yield->type, type)) {
             lt_lower_fail(lo, "output %u of the group cannot be computed beside it", i);
             return NULL;
         }

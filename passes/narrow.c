@@ -38,13 +38,7 @@ typedef struct Factor {
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-static bool is_byte(DType dtype) { return dtype == DT_I8 || dtype == DT_U8; }
-
 static bool has_zero(const Factor *f) { return f->zero || f->shift; }
-
-static bool same_dims(const Type *a, const Type *b) {
-    return a->rank == b->rank && memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0;
-}
 
 static bool is_single(const Type *type) {
     for (int i = 0; i < type->rank; i++)
@@ -59,7 +53,7 @@ static Value *converted(const Value *v) {
 
 static Value *bytes_below(const Value *v) {
     Value *from = converted(v);
-    return from && is_byte(from->type->dtype) ? from : NULL;
+    return from && lt_dtype_is_byte(from->type->dtype) ? from : NULL;
 }
 
 static int64_t elements(const Const *c) {
@@ -98,7 +92,8 @@ static bool read_constant(Module *m, Value *v, Factor *out) {
 static Value *other_operand(const Value *v, ScalarFn fn, uint32_t side) {
     const Node *def = v->def;
     const bool is_map = def && def->op == OP_MAP && lt_node_fn(def) == fn;
-    return is_map && same_dims(lt_input(def, side)->type, v->type) ? lt_input(def, 1 - side) : NULL;
+    return is_map && lt_type_same_dims(lt_input(def, side)->type, v->type) ? lt_input(def, 1 - side)
+                                                                           : NULL;
 }
 
 /* Bytes, bytes - zero, or bytes + constant, in i32. */
@@ -124,7 +119,7 @@ static bool read_floats(Value *v, Factor *out) {
     }
     if (!of_bytes)
         return false;
-    if (!is_byte(of_bytes->type->dtype))
+    if (!lt_dtype_is_byte(of_bytes->type->dtype))
         return of_bytes->type->dtype == DT_I32 && read_integers(of_bytes, out);
     out->bytes = of_bytes;
     return true;

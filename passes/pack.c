@@ -25,10 +25,9 @@ static int panel_width(const PassContext *ctx, DType dtype, const Dim *columns) 
 }
 
 /* Sums in i32 are those of quantized models; a GPU has them of bytes. */
-static bool is_byte(DType dtype) { return dtype == DT_I8 || dtype == DT_U8; }
 static bool is_packable(const PassContext *ctx, DType dtype) {
     return lt_dtype_is_float(dtype) || dtype == DT_I32 ||
-           (is_byte(dtype) && lt_target_is_gpu(ctx->target));
+           (lt_dtype_is_byte(dtype) && lt_target_is_gpu(ctx->target));
 }
 
 static bool below(const Dim *extent, int64_t least) {
@@ -155,7 +154,7 @@ static bool pack_contraction(PassContext *ctx, Node *n) {
     if (!worth_packing(ctx, n, &e))
         return false;
     Builder b = {.graph = n->graph, .before = n, .loc = n->loc};
-    Letters order = panel_order(&e, is_byte(lt_input(n, 1)->type->dtype));
+    Letters order = panel_order(&e, lt_dtype_is_byte(lt_input(n, 1)->type->dtype));
     int64_t perm[LT_MAX_RANK];
     bool moved = false;
     for (int i = 0; i < order.count; i++) {

@@ -11,7 +11,6 @@
 
 enum {
     LEAST_FOLD = 16,     /* elements that are worth several threads */
-    FULL_DEVICE = 65536, /* threads that keep a GPU busy */
     GOOD_PART = 4,       /* elements for a thread, at least */
     MOST_KEPT = 16,
     VECTOR_BYTES = 16,
@@ -70,7 +69,7 @@ static int64_t choose_width(int64_t rows, int64_t elements) {
         elements <= MOST_KEPT * LT_WARP
             ? power_above((elements + GOOD_PART - 1) / GOOD_PART, GOOD_PART, LT_WARP)
             : power_above((elements + MOST_KEPT - 1) / MOST_KEPT, 4 * LT_WARP, LT_MAX_THREADS);
-    while (rows && rows * width < FULL_DEVICE && width < LT_MAX_THREADS &&
+    while (rows && rows * width < LT_GPU_THREADS && width < LT_MAX_THREADS &&
            elements > 2 * GOOD_PART * width)
         width *= 2;
     return width;
@@ -81,7 +80,7 @@ static int64_t choose_width(int64_t rows, int64_t elements) {
 static SpreadSpec choose_columns(int64_t rows, int64_t elements) {
     int64_t groups = power_above(rows ? rows : COLUMNS, 1, COLUMNS);
     int64_t width = BLOCK_THREADS / groups;
-    while (rows && elements && rows * width < FULL_DEVICE && width * groups < LT_MAX_THREADS &&
+    while (rows && elements && rows * width < LT_GPU_THREADS && width * groups < LT_MAX_THREADS &&
            elements > 2 * GOOD_PART * width)
         width *= 2;
     while (elements && width > 2 && elements < GOOD_PART * width)
@@ -132,9 +131,9 @@ static SpreadSpec choose_rows(Nest *nest, const Stmt *stage, int64_t rows, int64
 static bool is_busy(KernelClass class, int64_t rows, bool is_across) {
     switch (class) {
     case KERNEL_ROWS: return false;
-    case KERNEL_REDUCE: return is_across && rows >= FULL_DEVICE;
-    case KERNEL_CONTRACT: return rows >= FULL_DEVICE;
-    default: return rows == 0 || rows >= FULL_DEVICE;
+    case KERNEL_REDUCE: return is_across && rows >= LT_GPU_THREADS;
+    case KERNEL_CONTRACT: return rows >= LT_GPU_THREADS;
+    default: return rows == 0 || rows >= LT_GPU_THREADS;
     }
 }
 

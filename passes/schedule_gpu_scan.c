@@ -4,7 +4,6 @@
 
 enum {
     RUN_BYTES = 16,
-    FULL_DEVICE = 65536, /* threads that keep a GPU busy */
     COLUMNS = 32,
     LEAST_LENGTH = 16 /* elements that are worth several threads */
 };
@@ -32,7 +31,7 @@ bool lt_choose_gpu_scan(const Stmt *stage, int64_t rows, bool is_across, SpreadS
     if (!stage || !runs(stage))
         return false;
     const int64_t elements = lt_loops_iterations(&stage, 1, 0);
-    if ((elements && elements < LEAST_LENGTH) || (is_across && rows >= FULL_DEVICE))
+    if ((elements && elements < LEAST_LENGTH) || (is_across && rows >= LT_GPU_THREADS))
         return false;
     const Buffer *sum = NULL;
     for (const Stmt *s = stage->u.loop.body; s; s = s->next)

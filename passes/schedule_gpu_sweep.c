@@ -6,7 +6,6 @@
 #include "passes/schedule_nest.h"
 
 enum {
-    FULL_DEVICE = 65536, /* threads that keep a GPU busy */
     MOST_RESULTS = 4     /* of a thread, in a row */
 };
 
@@ -16,9 +15,9 @@ ScheduleRow lt_choose_gpu_sweep(Nest *nest) {
     const Stmt *last = nest->loops[nest->loop_count - 1], *row = nest->loops[nest->loop_count - 2];
     const int64_t results = lt_loops_iterations(nest->loops, nest->loop_count, INT64_MAX);
     int lanes = lt_gpu_lanes(nest, last), rows = MOST_RESULTS;
-    while (lanes > 1 && results / lanes < FULL_DEVICE)
+    while (lanes > 1 && results / lanes < LT_GPU_THREADS)
         lanes /= 2;
-    while (rows > 1 && (results / lanes / rows < FULL_DEVICE ||
+    while (rows > 1 && (results / lanes / rows < LT_GPU_THREADS ||
                         !lt_dim_divisible(&nest->kernel->dims, row->u.loop.extent, rows)))
         rows /= 2;
     if (lanes == 1 && rows == 1)

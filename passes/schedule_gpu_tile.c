@@ -54,11 +54,11 @@ static const TileSize mma_sizes[] = {
     {64, 32, 4, 4, 45},    {32, 64, 2, 8, 45},  {32, 32, 2, 4, 30},  {16, 64, 2, 4, 25},
     {64, 16, 2, 4, 25},    {16, 16, 2, 4, 10},
 };
-enum { PROCESSORS = 108, UNKNOWN_EXTENT = 2048, LEAST_SIDE = 16, FOLD_PIECE = 16 };
+enum { LEAST_SIDE = 16, FOLD_PIECE = 16 };
 
 static int64_t extent_of(const Stmt *loop) {
     const Dim *extent = loop->u.loop.extent;
-    return lt_dim_is_const(extent) ? extent->value : UNKNOWN_EXTENT;
+    return lt_dim_is_const(extent) ? extent->value : LT_UNKNOWN_EXTENT;
 }
 
 int64_t lt_gpu_tile_cost(const Nest *nest, int mt, int nt, int speed) {
@@ -66,7 +66,7 @@ int64_t lt_gpu_tile_cost(const Nest *nest, int mt, int nt, int speed) {
     for (int i = 0; i < nest->loop_count; i++)
         if (nest->loops[i] != nest->m && nest->loops[i] != nest->n)
             blocks *= extent_of(nest->loops[i]);
-    return lt_ceildiv(blocks, PROCESSORS) * mt * nt * 100 / speed;
+    return lt_ceildiv(blocks, LT_GPU_PROCESSORS) * mt * nt * 100 / speed;
 }
 
 static int64_t cost_of(const Nest *nest, const TileSize *tile) {
@@ -91,14 +91,13 @@ static DType copied_dtype(const Expr *factor) {
     return factor->kind == EXPR_CONVERT ? factor->u.call.args[0]->dtype : factor->dtype;
 }
 
-static bool is_byte(DType dtype) { return dtype == DT_I8 || dtype == DT_U8; }
-
 /* f16, from sm_80 on also bf16 and what is rounded to tf32, add up to f32; bytes to i32. */
 static const char *why_no_mma(const Nest *nest, const ProductSum *sum) {
     const DType a = copied_dtype(sum->factors[0]), b = copied_dtype(sum->factors[1]);
     const bool is_tf32 = lt_is_tf32(sum->factors[0]) && lt_is_tf32(sum->factors[1]);
     if (sum->sum->dtype == DT_I32)
-        return !is_byte(a) || !is_byte(b)        ? "of integers they multiply bytes alone"
+        return !lt_dtype_is_byte(a) || !lt_dtype_is_byte(b)
+                   ? "of integers they multiply bytes alone"
                : lt_target_sm(nest->target) < 75 ? "bytes begin with sm_75"
                                                  : NULL;
     if (sum->sum->dtype != DT_F32)

@@ -15,7 +15,6 @@
 #include <string.h>
 
 enum {
-    PROCESSORS = 108,
     TILE_SIDE = 64,     /* of a product's results for a block */
     LEAST_SIDE = 16,    /* of results that are tiles */
     COLUMNS = 32,       /* results beside each other for a block */
@@ -23,7 +22,7 @@ enum {
     PART_OF_COLUMN = 512,
     PART_OF_ROW = 8192,
     FOLD_PIECE = 16, /* of a tile; parts are whole ones where they can be */
-    MOST_PARTS = 2 * PROCESSORS
+    MOST_PARTS = 2 * LT_GPU_PROCESSORS
 };
 
 typedef struct Split {
@@ -152,7 +151,7 @@ static bool choose_parts(Split *s) {
     const int64_t extent = s->nest.folds[s->axis]->u.loop.extent->value;
     const int64_t unit = extent % FOLD_PIECE ? 1 : FOLD_PIECE;
     wanted = extent / unit < wanted ? extent / unit : wanted;
-    if (blocks > PROCESSORS / 2 || wanted < 2)
+    if (blocks > LT_GPU_PROCESSORS / 2 || wanted < 2)
         return false;
     cut(s, extent / unit, wanted);
     s->part *= unit;

@@ -95,7 +95,8 @@ typedef struct LtHostApi {
     void (*copy)(void *context, void *to, const void *from, int64_t bytes);
     /* Waits for what was launched and copies to the host. 0, or a lathe_status. */
     int32_t (*fetch)(void *context, void *to, const void *from, int64_t bytes);
-    /* As library. bytes: of each of the buffers. */
+    /* As library. bytes: of each of the buffers. From ABI 4 on nobody calls it: what the library
+     * computes are kernels. */
     int32_t (*library_on_device)(void *context, uint32_t function, void *const *buffers,
                                  const int64_t *ints, const int64_t *bytes, uint32_t count);
 } LtHostApi;

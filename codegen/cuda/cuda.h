@@ -155,6 +155,10 @@ Text lt_cuda_dim(Writer *w, const Dim *d);
 const char *lt_cuda_known_dim(const Writer *w, const Dim *d);
 /* The innermost of the scopes that d's symbols are bound in. */
 Scope *lt_cuda_scope_of(const Writer *w, const Dim *d);
+/* What a term of a sum is multiplied by. */
+static inline int64_t lt_cuda_coefficient(const Dim *d) {
+    return d->kind == DIM_MUL ? d->value : 1;
+}
 /* With what stands for its symbols. */
 const Dim *lt_cuda_replaced(Writer *w, const Dim *d);
 
@@ -202,6 +206,22 @@ static inline bool lt_cuda_in_memory(const Buffer *b) {
 
 /* The loop as one copy of all its lanes; false: it is none, and nothing was written. */
 bool lt_cuda_copy(Writer *w, const Stmt *loop);
+
+/* --- product.c --- */
+
+/* Products of `rows` x `columns` that a thread adds to its tile, over k. */
+typedef struct ProductNest {
+    const Dim *k, *i, *j; /* the loops' variables */
+    int64_t rows, columns;
+    const Buffer *tile;         /* private, of rank 2 */
+    const Expr *const *factors; /* two */
+} ProductNest;
+/* False: the loop is no such nest. */
+bool lt_cuda_read_product(const Stmt *loop, ProductNest *out);
+/* d where the symbol has that value. */
+const Dim *lt_cuda_at(Writer *w, const Dim *d, const Dim *symbol, int64_t value);
+/* d for the first thread of the warp; inside of a thread loop. */
+const Dim *lt_cuda_at_warp(Writer *w, const Dim *d);
 
 /* --- mma.c --- */
 

@@ -121,8 +121,6 @@ static Text product_of(Writer *w, const Dim *d, int64_t coefficient) {
     return result;
 }
 
-static int64_t coefficient_of(const Dim *d) { return d->kind == DIM_MUL ? d->value : 1; }
-
 /* The terms of a sum that have one coefficient; the constant is one of them where it is as much. */
 typedef struct Terms {
     Text text;
@@ -136,7 +134,7 @@ static Terms terms_with(Writer *w, const Dim *d, int64_t value) {
     uint32_t count = 0;
     for (uint32_t i = 0; i < d->count; i++) {
         const Dim *arg = d->args[i];
-        if (coefficient_of(arg) != value)
+        if (lt_cuda_coefficient(arg) != value)
             continue;
         const Text term = value == 1 ? lt_cuda_dim(w, arg) : product_of(w, arg, 1);
         terms.text =
@@ -166,7 +164,7 @@ static Terms terms_with(Writer *w, const Dim *d, int64_t value) {
 static int64_t next_coefficient(const Dim *d, int64_t below) {
     int64_t next = 0;
     for (uint32_t i = 0; i < d->count; i++) {
-        const int64_t value = coefficient_of(d->args[i]);
+        const int64_t value = lt_cuda_coefficient(d->args[i]);
         next = value < below && value > next ? value : next;
     }
     return next;
@@ -194,7 +192,7 @@ static Text sum_of(Writer *w, const Dim *d) {
         sum = lt_cuda_binary(w->arena, sum, constant < 0 ? "-" : "+", number(w, llabs(constant)),
                              BIND_SUM);
     for (uint32_t i = 0; i < d->count; i++)
-        if (coefficient_of(d->args[i]) < 0)
+        if (lt_cuda_coefficient(d->args[i]) < 0)
             sum = lt_cuda_binary(w->arena, sum, "-", product_of(w, d->args[i], -d->args[i]->value),
                                  BIND_SUM);
     return sum;

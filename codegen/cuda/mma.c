@@ -18,7 +18,7 @@
  * Any other nest is written as the loops that it is. */
 #include "codegen/cuda/cuda.h"
 
-enum { WARP = 32, FOLD_BYTES = 32 };
+enum { FOLD_BYTES = 32 };
 
 /* What multiplies which factors, and what fetches them. */
 typedef struct Instruction {
@@ -40,55 +40,42 @@ static const Instruction instructions[] = {
 
 typedef struct Mma {
     Writer *w;
-    const Dim *k, *i, *j;  /* the loops' variables */
+    ProductNest nest;
     int64_t rows, columns; /* tiles of 16 rows, and of 16 columns */
-    const Buffer *tile, *a, *b;
+    const Buffer *a, *b;
     const Expr *loads[2];           /* of a and b */
     const Dim *row, *column, *fold; /* where the warp begins */
     bool is_across[2];              /* a is [k, row], b is [column, k] */
     const Instruction *instruction;
 } Mma;
 
-static const Stmt *only_loop(const Stmt *s) {
-    return s && !s->next && s->kind == STMT_FOR && s->u.loop.kind == LOOP_UNROLL ? s : NULL;
-}
-
-static const Dim *at(Mma *m, const Dim *d, const Dim *symbol, const Dim *value) {
-    const Dim **by = LT_ARRAY(m->w->arena, const Dim *, m->w->dims.symbols.len);
-    by[symbol->symbol] = value;
-    return lt_dim_substitute(&m->w->dims, d, by);
-}
-
 static const Dim *number(Mma *m, int64_t value) { return lt_dim_const(&m->w->dims, value); }
 
 /* Where d is at the first of a warp's threads, and of the loop over `own`. */
 static const Dim *of_warp(Mma *m, const Dim *d, const Dim *own) {
-    DimTable *t = &m->w->dims;
-    const Dim *thread = m->w->thread_loop->u.loop.var;
-    const Dim *first = lt_dim_mul_const(t, lt_dim_floordiv(t, thread, number(m, WARP)), WARP);
-    return at(m, at(m, d, own, number(m, 0)), thread, first);
+    return lt_cuda_at_warp(m->w, lt_cuda_at(m->w, d, own, 0));
 }
 
 /* What lane l has of the rows, and of the columns, from the warp's first on. */
 static const Dim *own_row(Mma *m) {
     DimTable *t = &m->w->dims;
-    const Dim *lane = lt_dim_mod(t, m->w->thread_loop->u.loop.var, number(m, WARP));
-    return lt_dim_add(t, lt_dim_mul_const(t, m->i, 8), lt_dim_floordiv(t, lane, number(m, 4)));
+    const Dim *lane = lt_dim_mod(t, m->w->thread_loop->u.loop.var, number(m, LT_WARP));
+    return lt_dim_add(t, lt_dim_mul_const(t, m->nest.i, 8), lt_dim_floordiv(t, lane, number(m, 4)));
 }
 
 static const Dim *own_column(Mma *m) {
     DimTable *t = &m->w->dims;
-    const Dim *lane = lt_dim_mod(t, m->w->thread_loop->u.loop.var, number(m, WARP)),
+    const Dim *lane = lt_dim_mod(t, m->w->thread_loop->u.loop.var, number(m, LT_WARP)),
               *two = number(m, 2);
     const Dim *pair = lt_dim_mul_const(t, lt_dim_mod(t, lane, number(m, 4)), 2);
-    const Dim *tile = lt_dim_mul_const(t, lt_dim_floordiv(t, m->j, two), 8);
-    return lt_dim_add(t, tile, lt_dim_add(t, lt_dim_mod(t, m->j, two), pair));
+    const Dim *tile = lt_dim_mul_const(t, lt_dim_floordiv(t, m->nest.j, two), 8);
+    return lt_dim_add(t, tile, lt_dim_add(t, lt_dim_mod(t, m->nest.j, two), pair));
 }
 
 /* What a factor is made of: an element that is converted to the dtype of the sum, or rounded to
  * tf32; NULL: something else. */
 static const Expr *element_of(const Mma *m, const Expr *factor) {
-    const bool is_cast = factor->kind == EXPR_CONVERT && factor->dtype == m->tile->dtype;
+    const bool is_cast = factor->kind == EXPR_CONVERT && factor->dtype == m->nest.tile->dtype;
     const bool is_tf32 = factor->kind == EXPR_CALL && factor->u.call.fn == FN_TF32;
     return is_cast || is_tf32 ? factor->u.call.args[0] : NULL;
 }
@@ -97,7 +84,8 @@ static const Instruction *find_instruction(const Mma *m, const Expr *const *fact
     const Expr *a = element_of(m, factors[0]), *b = element_of(m, factors[1]);
     for (size_t i = 0; a && b && i < sizeof instructions / sizeof *instructions; i++) {
         const Instruction *found = &instructions[i];
-        bool fits = found->sum == m->tile->dtype && found->a == a->dtype && found->b == b->dtype;
+        bool fits =
+            found->sum == m->nest.tile->dtype && found->a == a->dtype && found->b == b->dtype;
         for (int side = 0; side < 2; side++)
             fits &= (factors[side]->kind == EXPR_CALL) == (found->fn != LT_FN_LIMIT);
         if (fits)
@@ -116,55 +104,43 @@ static const Buffer *read_factor(Mma *m, const Expr *e, const Dim *own, const Di
     const int outer = load->u.load.buffer->rank - 2; /* axes around the two */
     const Dim *const *index = load->u.load.index + outer;
     for (int i = 0; i < outer; i++)
-        if (at(m, load->u.load.index[i], m->k, number(m, 1)) != load->u.load.index[i] ||
+        if (lt_cuda_at(m->w, load->u.load.index[i], m->nest.k, 1) != load->u.load.index[i] ||
             of_warp(m, load->u.load.index[i], own) != load->u.load.index[i])
             return NULL;
-    const Dim *first = at(m, index[1], m->k, number(m, 0));
+    const Dim *first = lt_cuda_at(m->w, index[1], m->nest.k, 0);
     *folds_last = first != index[1];
     const Dim *fold = index[*folds_last], *other = index[!*folds_last];
     *place = of_warp(m, other, own);
-    const Dim *begin = at(m, fold, m->k, number(m, 0));
+    const Dim *begin = lt_cuda_at(m->w, fold, m->nest.k, 0);
     if (m->fold && m->fold != begin)
         return NULL;
     m->fold = begin;
     DimTable *t = &m->w->dims;
     const bool is_right =
-        fold == lt_dim_add(t, begin, m->k) && other == lt_dim_add(t, *place, wanted);
-    m->loads[own == m->j] = load;
+        fold == lt_dim_add(t, begin, m->nest.k) && other == lt_dim_add(t, *place, wanted);
+    m->loads[own == m->nest.j] = load;
     return is_right ? load->u.load.buffer : NULL;
 }
 
 static bool read_nest(Mma *m, const Stmt *loop) {
-    const Stmt *rows = only_loop(loop->u.loop.body);
-    const Stmt *columns = rows ? only_loop(rows->u.loop.body) : NULL;
-    const Stmt *s = columns ? columns->u.loop.body : NULL;
-    if (!s || s->next || s->kind != STMT_STORE || !m->w->thread_loop ||
-        rows->u.loop.extent->value % 2 || columns->u.loop.extent->value % 4)
+    ProductNest *nest = &m->nest;
+    if (!lt_cuda_read_product(loop, nest) || !m->w->thread_loop || nest->rows % 2 ||
+        nest->columns % 4)
         return false;
-    m->k = loop->u.loop.var;
-    m->i = rows->u.loop.var;
-    m->j = columns->u.loop.var;
-    m->rows = rows->u.loop.extent->value / 2;
-    m->columns = columns->u.loop.extent->value / 4;
-    m->tile = s->u.store.buffer;
-    const Expr *value = s->u.store.value;
-    if (m->tile->rank != 2 || !lt_buffer_is_private(m->tile) ||
-        s->u.store.index[0] != m->i || s->u.store.index[1] != m->j || value->kind != EXPR_CALL ||
-        value->u.call.fn != FN_FMA)
-        return false;
-    const Expr *const *args = value->u.call.args;
-    m->instruction = find_instruction(m, args);
+    m->rows = nest->rows / 2;
+    m->columns = nest->columns / 4;
+    m->instruction = find_instruction(m, nest->factors);
     if (!m->instruction ||
         !lt_dim_is(loop->u.loop.extent, FOLD_BYTES / (int64_t)lt_dtype_size(m->instruction->a)))
         return false;
     bool folds_last[2];
-    m->a = read_factor(m, args[0], m->i, own_row(m), &m->row, &folds_last[0]);
-    m->b = m->a ? read_factor(m, args[1], m->j, own_column(m), &m->column, &folds_last[1]) : NULL;
+    m->a = read_factor(m, nest->factors[0], nest->i, own_row(m), &m->row, &folds_last[0]);
+    m->b =
+        m->a ? read_factor(m, nest->factors[1], nest->j, own_column(m), &m->column, &folds_last[1])
+             : NULL;
     m->is_across[0] = !folds_last[0];
     m->is_across[1] = m->b && folds_last[1];
-    return m->b && args[2]->kind == EXPR_LOAD &&
-           args[2]->u.load.buffer == m->tile && args[2]->u.load.index[0] == m->i &&
-           args[2]->u.load.index[1] == m->j && !args[2]->u.load.predicate;
+    return m->b != NULL;
 }
 
 /* d + 16 * name */
@@ -217,7 +193,7 @@ bool lt_cuda_mma(Writer *w, const Stmt *loop) {
         return false;
     const char *rows = lt_cuda_scope_name(w, w->scope, "rows");
     const char *columns = lt_cuda_scope_name(w, w->scope, "columns");
-    const char *tile = w->buffers[m.tile->index];
+    const char *tile = w->buffers[m.nest.tile->index];
     emit_loads(&m, rows, columns);
     lt_cuda_line(w, "#pragma unroll");
     lt_cuda_line(w, "for (int i = 0; i < %lld; i++) {", (long long)m.rows);

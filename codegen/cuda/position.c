@@ -4,8 +4,6 @@
  * number is put in terms of the position, too: i % N, i / (N * m). */
 #include "codegen/cuda/cuda.h"
 
-static int64_t coefficient_of(const Dim *d) { return d->kind == DIM_MUL ? d->value : 1; }
-
 static const Dim *position_of(const Writer *w) { return w->axis ? w->position : w->row; }
 
 static const Dim *product_in(const Dim *term) {
@@ -16,7 +14,7 @@ static const Dim *product_in(const Dim *term) {
 static int64_t coefficient_in(const Dim *sum, const Dim *product) {
     for (uint32_t i = 0; i < sum->count; i++)
         if (product_in(sum->args[i]) == product)
-            return coefficient_of(sum->args[i]);
+            return lt_cuda_coefficient(sum->args[i]);
     return 0;
 }
 
@@ -24,7 +22,7 @@ static int64_t coefficient_in(const Dim *sum, const Dim *product) {
 static const Dim *find_mod(const Writer *w, const Dim *sum, int64_t coefficient) {
     for (uint32_t i = 0; i < sum->count; i++) {
         const Dim *mod = product_in(sum->args[i]);
-        if (coefficient_of(sum->args[i]) == coefficient && mod->kind == DIM_MOD &&
+        if (lt_cuda_coefficient(sum->args[i]) == coefficient && mod->kind == DIM_MOD &&
             mod->args[0] == w->block && mod->args[1]->kind == DIM_CONST)
             return mod;
     }
@@ -47,7 +45,7 @@ static const Dim *fold_sum(Writer *w, const Dim *d) {
     const int64_t blocks = -coefficient_in(d, w->block);
     for (uint32_t at = 0; at < d->count && blocks > 0; at++) {
         const Dim *i = product_in(d->args[at]);
-        const int64_t n = steps_of(w, i), c = coefficient_of(d->args[at]);
+        const int64_t n = steps_of(w, i), c = lt_cuda_coefficient(d->args[at]);
         if (n == 0 || c < 1 || blocks != c * n)
             continue;
         const Dim *mod = find_mod(w, d, blocks);
@@ -82,7 +80,7 @@ static const Dim *find_next_mod(DimTable *t, const Dim *sum, const Dim *mod) {
 static const Dim *fold_one(DimTable *t, const Dim *sum) {
     for (uint32_t i = 0; i < sum->count; i++) {
         const Dim *mod = product_in(sum->args[i]);
-        const int64_t c = coefficient_of(sum->args[i]);
+        const int64_t c = lt_cuda_coefficient(sum->args[i]);
         if (mod->kind != DIM_MOD)
             continue;
         const Dim *x = mod->args[0], *n = mod->args[1], *next = find_next_mod(t, sum, mod);

@@ -7,7 +7,7 @@
  * Any other nest is written as the loops that it is. */
 #include "codegen/cuda/cuda.h"
 
-enum { FOLD = 16, WARP = 32 };
+enum { FOLD = 16 };
 
 typedef struct Factor {
     const Expr *load;
@@ -18,24 +18,15 @@ typedef struct Factor {
 
 typedef struct Quads {
     Writer *w;
-    const Dim *k, *thread;
-    const Buffer *tile;
+    ProductNest nest;
+    const Dim *thread;
     Factor factors[2];
 } Quads;
 
-static const Stmt *only_loop(const Stmt *s) {
-    return s && !s->next && s->kind == STMT_FOR && s->u.loop.kind == LOOP_UNROLL ? s : NULL;
-}
-
-/* d where the warp begins. */
+/* d where the warp, its own elements and the fold begin. */
 static const Dim *of_warp(Quads *q, const Dim *d, const Dim *own) {
-    DimTable *t = &q->w->dims;
-    const Dim **by = LT_ARRAY(q->w->arena, const Dim *, t->symbols.len);
-    const Dim *n = lt_dim_const(t, WARP);
-    by[own->symbol] = lt_dim_const(t, 0);
-    by[q->k->symbol] = lt_dim_const(t, 0);
-    by[q->thread->symbol] = lt_dim_mul(t, lt_dim_floordiv(t, q->thread, n), n);
-    return lt_dim_substitute(t, d, by);
+    d = lt_cuda_at(q->w, lt_cuda_at(q->w, d, own, 0), q->nest.k, 0);
+    return lt_cuda_at_warp(q->w, d);
 }
 
 /* From the warp's first on. */
@@ -52,7 +43,8 @@ static bool is_placed(Quads *q, const Factor *f, const Dim *place) {
         for (int64_t own = 0; own < f->count; own++) {
             at[q->thread->symbol] = t;
             at[f->own->symbol] = own;
-            if (lt_dim_eval(place, at) != lt_dim_eval(f->first, at) + offset_of(f, t % WARP, own))
+            if (lt_dim_eval(place, at) !=
+                lt_dim_eval(f->first, at) + offset_of(f, t % LT_WARP, own))
                 return false;
         }
     }
@@ -66,36 +58,25 @@ static bool read_factor(Quads *q, Factor *f, const Expr *e) {
         return false;
     const Dim *const *index = load->u.load.index;
     f->load = load;
-    f->is_by_fold = lt_dim_mentions(index[0], q->k);
+    f->is_by_fold = lt_dim_mentions(index[0], q->nest.k);
     const Dim *fold = index[!f->is_by_fold], *place = index[f->is_by_fold];
     f->first = of_warp(q, place, f->own);
     f->fold = of_warp(q, fold, f->own);
-    return fold == lt_dim_add(&q->w->dims, f->fold, q->k) && !lt_dim_mentions(place, q->k) &&
-           is_placed(q, f, place);
+    return fold == lt_dim_add(&q->w->dims, f->fold, q->nest.k) &&
+           !lt_dim_mentions(place, q->nest.k) && is_placed(q, f, place);
 }
 
 static bool read_nest(Quads *q, const Stmt *loop) {
-    const Stmt *rows = only_loop(loop->u.loop.body);
-    const Stmt *columns = rows ? only_loop(rows->u.loop.body) : NULL;
-    const Stmt *s = columns ? columns->u.loop.body : NULL;
-    const Expr *value = s && s->kind == STMT_STORE ? s->u.store.value : NULL;
-    if (!value || s->next || !q->w->thread_loop || !lt_dim_is(loop->u.loop.extent, FOLD) ||
-        value->kind != EXPR_CALL || value->u.call.fn != FN_FMA || value->dtype != DT_F32)
+    const ProductNest *nest = &q->nest;
+    if (!lt_cuda_read_product(loop, &q->nest) || !q->w->thread_loop ||
+        !lt_dim_is(loop->u.loop.extent, FOLD) || nest->tile->dtype != DT_F32 || nest->rows % 2 ||
+        nest->columns % 4)
         return false;
-    const Expr *const *args = value->u.call.args;
-    const Dim *const *index = s->u.store.index;
-    q->k = loop->u.loop.var;
     q->thread = q->w->thread_loop->u.loop.var;
-    q->tile = s->u.store.buffer;
-    q->factors[0] =
-        (Factor){.own = rows->u.loop.var, .count = rows->u.loop.extent->value, .is_row = true};
-    q->factors[1] = (Factor){.own = columns->u.loop.var, .count = columns->u.loop.extent->value};
-    return q->tile->rank == 2 && lt_buffer_is_private(q->tile) && q->factors[0].count % 2 == 0 &&
-           q->factors[1].count % 4 == 0 && index[0] == q->factors[0].own &&
-           index[1] == q->factors[1].own && args[2]->kind == EXPR_LOAD &&
-           args[2]->u.load.buffer == q->tile && args[2]->u.load.index[0] == index[0] &&
-           args[2]->u.load.index[1] == index[1] && !args[2]->u.load.predicate &&
-           read_factor(q, &q->factors[0], args[0]) && read_factor(q, &q->factors[1], args[1]) &&
+    q->factors[0] = (Factor){.own = nest->i, .count = nest->rows, .is_row = true};
+    q->factors[1] = (Factor){.own = nest->j, .count = nest->columns};
+    return read_factor(q, &q->factors[0], nest->factors[0]) &&
+           read_factor(q, &q->factors[1], nest->factors[1]) &&
            q->factors[0].fold == q->factors[1].fold;
 }
 
@@ -111,7 +92,7 @@ bool lt_cuda_quads(Writer *w, const Stmt *loop) {
     }
     lt_cuda_line(w, "multiply_in_quads<%s, %s>(%s, %s, %s, %s);",
                  q.factors[0].is_by_fold ? "true" : "false",
-                 q.factors[1].is_by_fold ? "true" : "false", w->buffers[q.tile->index], words[0],
-                 words[1], lt_cuda_dim(w, q.factors[0].fold).text);
+                 q.factors[1].is_by_fold ? "true" : "false", w->buffers[q.nest.tile->index],
+                 words[0], words[1], lt_cuda_dim(w, q.factors[0].fold).text);
     return true;
 }

@@ -15,7 +15,7 @@
  * Any other nest is written as the loops that it is. */
 #include "codegen/cuda/cuda.h"
 
-enum { BLOCK = 64, FOLD = 16, WARP = 32, WARPGROUP = 128 };
+enum { BLOCK = 64, WARPGROUP = 128 };
 
 typedef struct Factor {
     const Expr *load;
@@ -26,27 +26,17 @@ typedef struct Factor {
 
 typedef struct Wgmma {
     Writer *w;
-    const Dim *k, *thread;
-    const Buffer *tile;
+    ProductNest nest;
+    const Dim *thread;
     Factor factors[2];
 } Wgmma;
-
-static const Stmt *only_loop(const Stmt *s) {
-    return s && !s->next && s->kind == STMT_FOR && s->u.loop.kind == LOOP_UNROLL ? s : NULL;
-}
-
-static const Stmt *only_store(const Stmt *loop) {
-    const Stmt *rows = only_loop(loop->u.loop.body);
-    const Stmt *columns = rows ? only_loop(rows->u.loop.body) : NULL;
-    const Stmt *s = columns ? columns->u.loop.body : NULL;
-    return s && !s->next && s->kind == STMT_STORE ? s : NULL;
-}
 
 const Buffer *lt_cuda_product_tile(const Stmt *list) {
     const Buffer *found = NULL;
     for (const Stmt *s = list; s && !found; s = s->next) {
+        ProductNest nest;
         if (s->kind == STMT_FOR && s->u.loop.kind == LOOP_WGMMA)
-            found = only_store(s) ? only_store(s)->u.store.buffer : NULL;
+            found = lt_cuda_read_product(s, &nest) ? nest.tile : NULL;
         else if (s->kind == STMT_FOR)
             found = lt_cuda_product_tile(s->u.loop.body);
     }
@@ -55,7 +45,7 @@ const Buffer *lt_cuda_product_tile(const Stmt *list) {
 
 /* What the instruction leaves to thread t. */
 static int64_t position_of(const Factor *f, int64_t t, int64_t own) {
-    const int64_t row = 16 * (t / WARP) + 8 * own + t % WARP / 4;
+    const int64_t row = 16 * (t / LT_WARP) + 8 * own + t % LT_WARP / 4;
     return f->is_row ? row : 8 * (own / 2) + own % 2 + 2 * (t % 4);
 }
 
@@ -97,40 +87,29 @@ static bool read_factor(Wgmma *m, Factor *f, const Expr *e) {
     const int outer = b->rank - 3; /* axes around the blocks */
     const Dim *const *index = load->u.load.index;
     for (int i = 0; i < outer; i++)
-        if (lt_dim_mentions(index[i], m->k) || lt_dim_mentions(index[i], m->thread) ||
+        if (lt_dim_mentions(index[i], m->nest.k) || lt_dim_mentions(index[i], m->thread) ||
             lt_dim_mentions(index[i], f->own))
             return false;
     f->load = load;
-    f->is_by_fold = index[outer + 1] == m->k;
-    return index[outer + 2 - f->is_by_fold] == m->k && lt_dim_is(b->dims[outer + 1], BLOCK) &&
+    f->is_by_fold = index[outer + 1] == m->nest.k;
+    return index[outer + 2 - f->is_by_fold] == m->nest.k && lt_dim_is(b->dims[outer + 1], BLOCK) &&
            lt_dim_is(b->dims[outer + 2], BLOCK) &&
            is_placed(m, f, index[outer], index[outer + 1 + f->is_by_fold]);
 }
 
 static bool read_nest(Wgmma *m, const Stmt *loop) {
-    const Stmt *s = only_store(loop);
-    if (!s || !m->w->thread_loop || !lt_dim_is(loop->u.loop.extent, BLOCK) ||
-        m->w->threads % WARPGROUP)
+    const ProductNest *nest = &m->nest;
+    if (!lt_cuda_read_product(loop, &m->nest) || !m->w->thread_loop ||
+        !lt_dim_is(loop->u.loop.extent, BLOCK) || m->w->threads % WARPGROUP)
         return false;
-    const Stmt *rows = loop->u.loop.body, *columns = rows->u.loop.body;
-    const int64_t count = columns->u.loop.extent->value;
-    const Expr *value = s->u.store.value;
-    m->k = loop->u.loop.var;
+    const int64_t count = nest->columns;
     m->thread = m->w->thread_loop->u.loop.var;
-    m->tile = s->u.store.buffer;
-    m->factors[0] = (Factor){.own = rows->u.loop.var, .count = 2, .is_row = true};
-    m->factors[1] = (Factor){.own = columns->u.loop.var, .count = count};
-    if (!lt_dim_is(rows->u.loop.extent, 2) || (count != 16 && count != 32 && count != 64) ||
-        m->tile->rank != 2 || m->tile->dtype != DT_F32 || !lt_buffer_is_private(m->tile) ||
-        !lt_dim_is(m->tile->dims[1], count) || s->u.store.index[0] != rows->u.loop.var ||
-        s->u.store.index[1] != columns->u.loop.var || value->kind != EXPR_CALL ||
-        value->u.call.fn != FN_FMA)
-        return false;
-    const Expr *const *args = value->u.call.args;
-    return args[2]->kind == EXPR_LOAD && args[2]->u.load.buffer == m->tile &&
-           args[2]->u.load.index[0] == s->u.store.index[0] &&
-           args[2]->u.load.index[1] == s->u.store.index[1] && !args[2]->u.load.predicate &&
-           read_factor(m, &m->factors[0], args[0]) && read_factor(m, &m->factors[1], args[1]) &&
+    m->factors[0] = (Factor){.own = nest->i, .count = nest->rows, .is_row = true};
+    m->factors[1] = (Factor){.own = nest->j, .count = count};
+    return nest->rows == 2 && (count == 16 || count == 32 || count == 64) &&
+           nest->tile->dtype == DT_F32 && lt_dim_is(nest->tile->dims[1], count) &&
+           read_factor(m, &m->factors[0], nest->factors[0]) &&
+           read_factor(m, &m->factors[1], nest->factors[1]) &&
            m->factors[0].load->dtype == m->factors[1].load->dtype;
 }
 
@@ -154,6 +133,6 @@ bool lt_cuda_wgmma(Writer *w, const Stmt *loop) {
     lt_cuda_line(w, "%s%lld<%s, %s>(%s, %s, %s);",
                  m.factors[0].load->dtype == DT_F16 ? "wgmmahalf" : "wgmmabf16",
                  (long long)(4 * m.factors[1].count), m.factors[0].is_by_fold ? "true" : "false",
-                 m.factors[1].is_by_fold ? "true" : "false", w->buffers[m.tile->index], a, b);
+                 m.factors[1].is_by_fold ? "true" : "false", w->buffers[m.nest.tile->index], a, b);
     return true;
 }

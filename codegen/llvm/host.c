@@ -84,8 +84,7 @@ enum {
     API_RESERVE,
     API_OUTPUT,
     API_COPY,
-    API_FETCH,
-    API_LIBRARY_ON_DEVICE
+    API_FETCH
 };
 
 static bool is_on_device(const Run *r) { return r->host->unit->options->device != NULL; }
@@ -201,31 +200,15 @@ static void return_failure(Run *r, LLVMValueRef status) {
     lt_host_return_unless(r, is_done, LLVMBuildNeg(r->e.b, status, ""));
 }
 
-/* On a device, the runtime must know how much to copy to the CPU and back. */
-static void fill_bytes(Run *r, const Step *s) {
-    Emitter *e = &r->e;
-    const Program *p = r->host->program;
-    for (uint32_t i = 0; i < s->buffer_count; i++) {
-        const Type *type = p->buffers.data[s->buffers[i]].type;
-        const Dim *bytes = lt_dim_const(&e->dims, (int64_t)lt_dtype_size(type->dtype));
-        for (int axis = 0; axis < type->rank; axis++)
-            bytes = lt_dim_mul(&e->dims, bytes, type->dims[axis]);
-        LLVMBuildStore(e->b, lt_emit_dim(e, bytes), lt_host_element(e, e->unit->i64, r->bytes, i));
-    }
-}
-
+/* What the library computes are kernels on a device (passes/lower_gpu.h). */
 static void emit_library(Run *r, const Step *s) {
     Unit *u = r->host->unit;
-    LLVMTypeRef params[] = {u->ptr, u->i32, u->ptr, u->ptr, u->ptr, u->i32};
-    const unsigned count = is_on_device(r) ? 6 : 4;
-    LLVMTypeRef type = LLVMFunctionType(u->i32, params, count, false);
+    LLVMTypeRef params[] = {u->ptr, u->i32, u->ptr, u->ptr};
+    LLVMTypeRef type = LLVMFunctionType(u->i32, params, 4, false);
+    assert(!is_on_device(r) && "a program for a GPU is lowered to kernels");
     fill_tables(r, s);
-    if (is_on_device(r))
-        fill_bytes(r, s);
-    LLVMValueRef args[] = {r->context, LLVMConstInt(u->i32, s->kernel, false),
-                           r->buffers, r->ints,
-                           r->bytes,   LLVMConstInt(u->i32, s->buffer_count, false)};
-    return_failure(r, LLVMBuildCall2(r->e.b, type, r->library, args, count, ""));
+    LLVMValueRef args[] = {r->context, LLVMConstInt(u->i32, s->kernel, false), r->buffers, r->ints};
+    return_failure(r, LLVMBuildCall2(r->e.b, type, r->library, args, 4, ""));
 }
 
 LLVMValueRef lt_host_readable(Run *r, uint32_t index, int64_t bytes) {
@@ -283,7 +266,7 @@ static LLVMValueRef api_field(Run *r, int field, const char *name) {
 static void load_api(Run *r, bool reserves) {
     r->context = api_field(r, API_CONTEXT, "context");
     r->launch = api_field(r, API_LAUNCH, "launch");
-    r->library = api_field(r, is_on_device(r) ? API_LIBRARY_ON_DEVICE : API_LIBRARY, "library");
+    r->library = api_field(r, API_LIBRARY, "library");
     r->launch_team = api_field(r, API_LAUNCH_TEAM, "team");
     if (reserves) { /* what a library that is linked statically does not have */
         r->reserve = api_field(r, API_RESERVE, "reserve");
@@ -311,8 +294,6 @@ static void begin_run(Run *r, Host *h) {
     }
     r->buffers = LLVMBuildAlloca(r->e.b, LLVMArrayType2(u->ptr, buffers), "buffers");
     r->ints = LLVMBuildAlloca(r->e.b, LLVMArrayType2(u->i64, ints), "ints");
-    if (is_on_device(r))
-        r->bytes = LLVMBuildAlloca(r->e.b, LLVMArrayType2(u->i64, buffers), "bytes");
     bind_symbols(&r->e, h, LLVMGetParam(r->e.function, RUN_SYMBOLS));
     load_api(r, reserves);
     r->slots = LT_ARRAY(u->arena, LLVMValueRef, p->slot_count + 1);

@@ -20,7 +20,6 @@ typedef struct Run {
     LLVMValueRef context, launch, library, launch_team, reserve, output;
     LLVMValueRef copy, fetch; /* of a device */
     LLVMValueRef buffers, ints; /* tables for the step's call */
-    LLVMValueRef bytes;         /* of its buffers, for a device's library call */
     LLVMValueRef *slots;        /* by number: where a slot's address is kept */
     LLVMValueRef *variables;    /* by the module's symbol: memory of one that ASSIGN changes */
     struct Construct *innermost;

@@ -48,6 +48,15 @@ static inline void cuda_begin(void) {
     lt_str_append(&cuda_runs.source, "#include \"codegen/cuda/emulate.h\"\n");
 }
 
+/* Cases are lowered at that level and above (below 2, without schedules, a kernel is one thread),
+ * and what `check` passes on to cuda_collect runs in the end. */
+static inline void cuda_begin_cases(int first_level, CheckMore *check) {
+    lower_target = "cuda";
+    lower_first_level = first_level;
+    check_more = check;
+    cuda_begin();
+}
+
 /* --- collecting --- */
 
 static inline Tensor *keep_tensor(const Tensor *t) {

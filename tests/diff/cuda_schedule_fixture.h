@@ -8,10 +8,7 @@ static Arena texts; /* of schedules */
 
 static inline void begin(void) {
     lt_arena_init(&texts);
-    lower_target = "cuda";
-    lower_first_level = 2;
-    check_more = cuda_collect;
-    cuda_begin();
+    cuda_begin_cases(2, cuda_collect);
 }
 
 /* At least so many programs ran. */

@@ -9,10 +9,7 @@
 enum { RANDOM_GRAPHS = 200, RANDOM_HALVES = 50 };
 
 static void begin(void) {
-    lower_target = "cuda";
-    lower_first_level = 2; /* without schedules, a kernel is one thread */
-    check_more = cuda_collect;
-    cuda_begin();
+    cuda_begin_cases(2, cuda_collect);
 }
 
 #define CHECK_CUDA(cases) \

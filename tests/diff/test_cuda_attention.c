@@ -19,10 +19,8 @@ static void collect(const Program *p, const Tensor *const *inputs, const Tensor 
 }
 
 static void begin(void) {
-    lower_target = "cuda";
     tolerance_f32 = 1e-4;
-    check_more = collect;
-    cuda_begin();
+    cuda_begin_cases(0, collect);
 }
 
 typedef struct AttentionCase {

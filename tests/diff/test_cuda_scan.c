@@ -20,12 +20,9 @@ static void collect(const Program *p, const Tensor *const *inputs, const Tensor 
 }
 
 static void begin(bool needed) {
-    lower_target = "cuda";
-    lower_first_level = 2; /* without schedules, a kernel is one thread */
-    check_more = collect;
     is_needed = needed;
     scan_count = 0;
-    cuda_begin();
+    cuda_begin_cases(2, collect);
 }
 
 #define CUMULATE(fn, axis, rest) "%a = cumulate %x {fn = " fn ", axis = " axis rest "} yield %a"

@@ -15,11 +15,8 @@ START_TEST(products_keep_partial_sums) {
         "split m0 4; partial k0 8 m0.0 m0.1 n0; grid m0.0",
     };
     for (size_t i = 0; i < sizeof schedules / sizeof *schedules; i++) {
-        lower_target = "cuda";
-        lower_first_level = 2;
         lower_schedule = schedules[i];
-        check_more = cuda_collect;
-        cuda_begin();
+        cuda_begin_cases(2, cuda_collect);
         CHECK_CASES(cases);
         ck_assert_uint_ge(cuda_finish(), 2);
     }

@@ -4,9 +4,7 @@
 #include "tests/diff/cuda_fixture.h"
 
 static void begin(void) {
-    lower_target = "cuda";
-    check_more = cuda_collect;
-    cuda_begin();
+    cuda_begin_cases(0, cuda_collect);
 }
 
 /* The graph under n and h, whose text is `format` with the rest. */

@@ -137,10 +137,8 @@ static const Quantized cases[] = {
 START_TEST(quantized_products) {
     static const int64_t values[][2] = {{1, 3}, {33, 70}};
     const size_t count = sizeof cases / sizeof *cases;
-    lower_target = "cuda";
     tolerance_f32 = 2e-4; /* before, terms are rounded and much larger than their sum */
-    check_more = check_before;
-    cuda_begin();
+    cuda_begin_cases(0, check_before);
     for (size_t i = 0; i < count; i++)
         for (int trial = 0; trial < 2; trial++)
             check_quantized(&cases[i], values[trial]);
