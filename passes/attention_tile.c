@@ -3,8 +3,6 @@
  * In shared memory are the block's rows of q, one tile of k and of v, and the exponentials of a
  * tile of scores; in registers are a thread's scores and sums. The largest tile that fits both is
  * taken that leaves a block for each processor. */
-#include <string.h>
-
 #include "passes/attention.h"
 #include "runtime/base/checked.h"
 
@@ -76,7 +74,7 @@ static int64_t count_blocks(const Attention *a, int64_t rows) {
     return blocks;
 }
 
-/* Tensor cores take f16 and, from sm_80 on, bf16. */
+/* Tensor cores take f16 and, from sm_80 on, bf16, in tiles that begin with sm_75. */
 static const char *why_no_mma(const Attention *a, const Target *target) {
     const DType dtype = lt_input(a->scores, 0)->type->dtype;
     if (lt_input(a->scores, 1)->type->dtype != dtype || lt_input(a->sums, 1)->type->dtype != dtype)
@@ -85,7 +83,9 @@ static const char *why_no_mma(const Attention *a, const Target *target) {
         return "they would round f32 to tf32";
     if (dtype != DT_F16 && dtype != DT_BF16)
         return "they do not multiply this dtype";
-    return dtype == DT_BF16 && strcmp(target->cpu, "sm_75") == 0 ? "bf16 begins with sm_80" : NULL;
+    if (dtype == DT_BF16 && lt_target_sm(target) < 80)
+        return "bf16 begins with sm_80";
+    return lt_target_sm(target) < 75 ? "those of sm_70 leave rows to other threads" : NULL;
 }
 
 static const Dim *values_of(const Attention *a) {

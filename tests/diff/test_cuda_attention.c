@@ -247,6 +247,7 @@ START_TEST(remarks_name_the_choice) {
         {"f16", "h", "128", "128", "sm_80", {"attention in one kernel, tiles of 64 x 64", NULL}},
         {"f32", "8", "64", "64", "sm_80", {"tiles of 16 x 16", "they would round f32 to tf32"}},
         {"bf16", "h", "64", "64", "sm_75", {"tiles of 64 x", "bf16 begins with sm_80"}},
+        {"f16", "h", "64", "64", "sm_70", {"tiles of 64 x", "those of sm_70 leave rows to other"}},
         {"f32", "h", "n", "64", "sm_80", {"memory: the size of its heads is not known", NULL}},
         {"f32", "h", "64", "n", "sm_80", {"memory: the size of its values is not known", NULL}},
         {"f32", "1", "64", "64", "sm_80", {"memory: it has too few rows for a tile", NULL}},
